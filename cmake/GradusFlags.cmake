@@ -1,0 +1,23 @@
+# How our own code is compiled. Everything here is private to a target: nothing reaches those who link it.
+
+function(gr_warnings target)
+    target_compile_options(${target} PRIVATE
+        -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+        $<$<COMPILE_LANGUAGE:C>:-Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes>)
+    set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR ${GRADUS_WERROR})
+endfunction()
+
+# Lets loops become vector code without -ffast-math: errno and traps are given up, NaN, infinities and the order of a
+# sum are not. No instruction set is named: kernels are compiled for several and picked at run time.
+function(gr_numerics target)
+    target_compile_options(${target} PRIVATE
+        $<$<CONFIG:Release,RelWithDebInfo>:-O3>
+        -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd)
+endfunction()
+
+# A program of ours: a lesson, a test, the benchmark.
+function(gr_program name)
+    add_executable(${name} ${ARGN})
+    set_target_properties(${name} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+    gr_warnings(${name})
+endfunction()

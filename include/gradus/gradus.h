@@ -1,0 +1,31 @@
+/* gradus.h: all of Gradus, a minimal autodiff training framework.
+ *
+ *     status.h   errors: a status and a sentence
+ *     random.h   random numbers from an explicit state
+ *     tensor.h   arrays: start here
+ *     tape.h     reverse-mode automatic differentiation
+ *     ops.h      what a tape can compute
+ *     losses.h   what is minimised
+ *     optim.h    parameters, optimizers, schedules, clipping
+ *     data.h     CSV and IDX files, mini-batches, generated sets
+ *     check.h    derivatives against finite differences
+ *     op.h       an op of your own
+ *
+ * Ownership: you free what you create; the tape frees what it computes.
+ */
+#ifndef GRADUS_GRADUS_H
+#define GRADUS_GRADUS_H
+
+#include <gradus/check.h>
+#include <gradus/data.h>
+#include <gradus/losses.h>
+#include <gradus/op.h>
+#include <gradus/ops.h>
+#include <gradus/optim.h>
+#include <gradus/random.h>
+#include <gradus/status.h>
+#include <gradus/tape.h>
+#include <gradus/tensor.h>
+#include <gradus/version.h>
+
+#endif

@@ -1,0 +1,138 @@
+/* op.h: what an op is, for those who add one.
+ *
+ * An op is one const record: its name and formula, a rule for the result's shape, forward kernels, and one VJP
+ * (vector-Jacobian product) per input. The library's own ops are such records (src/autograd), and yours are equal to
+ * them: gr_apply() runs them, the gradient checker checks them. y = x^3 in full:
+ *
+ *     static gr_status cube_f64(gr_node *n)
+ *     {
+ *         const double *x = gr_read_f64(n->in[0]);
+ *         double *y = gr_f64(n->out);
+ *         for (int64_t i = 0; i < gr_size(n->out); i++) y[i] = x[i] * x[i] * x[i];
+ *         return GR_OK;
+ *     }
+ *
+ *     // dx = g * 3 x^2, written with ops, so that it can be differentiated again
+ *     static gr_tensor *cube_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+ *     {
+ *         return gr_mul(t, g, gr_scale(t, gr_square(t, n->in[0]), 3.0));
+ *     }
+ *
+ *     static const gr_op cube = {.name = "cube", .formula = "y = x^3", .n_in = 1, .shape = gr_shape_same,
+ *                                .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}, .vjp = {cube_vjp}};
+ *
+ *     gr_tensor *y = gr_apply(tape, &cube, &x, 1, NULL);
+ */
+#ifndef GRADUS_OP_H
+#define GRADUS_OP_H
+
+#include <gradus/tape.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GR_MAX_VJPS 4
+
+typedef struct gr_op gr_op;
+typedef struct gr_node gr_node;
+
+/* One call of an op, as its shape rule, its kernels and its VJPs see it. */
+struct gr_node {
+    const gr_op *op;
+    gr_tape *tape;
+    gr_tensor *const *in; /* n_in inputs, none of them NULL */
+    int n_in;
+    bool recording;   /* a gradient will be wanted: save what the VJPs need */
+    const void *attr; /* the op's options, op->attr_size bytes, copied from the caller's */
+    gr_tensor *out;   /* the result: its memory is there when the kernel runs, its values are not */
+    gr_tensor *saved; /* what the kernel kept for the VJPs with gr_save(), or NULL */
+};
+
+/* What a shape rule answers. */
+typedef struct gr_type {
+    gr_dtype dtype;
+    int rank;
+    int64_t shape[GR_MAX_RANK];
+    bool view;      /* the result shares in[0]'s data: no kernel, no memory */
+    int64_t offset; /* of a view: its first element in in[0] */
+} gr_type;
+
+/* Checks the inputs' dtypes and shapes and the options, and fills `type` with the result's. On a mistake of the
+ * caller it returns gr_fail(...): name, shapes, what was expected. This is the only place that checks; kernels assume. */
+typedef gr_status (*gr_shape_rule)(const gr_node *n, gr_type *type);
+
+/* Computes n->out from n->in. Fails only for what cannot be seen in the shapes, such as a value out of range. */
+typedef gr_status (*gr_kernel)(gr_node *n);
+
+/* The gradient of one input, given that of the output (g, of n->out's shape): written with ops of the tape. It may have
+ * any shape that broadcasting the input led to; the engine sums it back. NULL only after an error. */
+typedef gr_tensor *(*gr_vjp_rule)(gr_tape *t, const gr_node *n, gr_tensor *g);
+
+/* The same for the i-th input of an op with any number of them. */
+typedef gr_tensor *(*gr_vjp_nth_rule)(gr_tape *t, const gr_node *n, int i, gr_tensor *g);
+
+/* As a VJP: this input moves the output, but its derivative is 0 wherever there is one. */
+GR_EXPORT gr_tensor *gr_vjp_zero(gr_tape *t, const gr_node *n, gr_tensor *g);
+
+/* The processors that kernels are compiled for; GR_ANY_CPU is the one that must be there, the rest are optional. */
+typedef enum gr_cpu { GR_ANY_CPU, GR_AVX2, GR_AVX512, GR_N_CPUS } gr_cpu;
+
+/* One input of a sample: uniform draws from [lo, hi), or `values` in turn; with `integer` an I32 of such draws. */
+typedef struct gr_sample_input {
+    int rank;
+    int64_t shape[GR_MAX_RANK];
+    double lo, hi;
+    const double *values;
+    int n_values;
+    bool integer;
+    bool f64; /* F64 whatever dtype is being tested: for samples of a refused mixture */
+} gr_sample_input;
+
+#define GR_MAX_SAMPLE_INPUTS 4
+
+/* A call that tests make: one that works, and is differentiated by finite differences, or one that is refused. */
+typedef struct gr_sample {
+    const char *what; /* "a row over a matrix" */
+    gr_sample_input in[GR_MAX_SAMPLE_INPUTS];
+    int n_in;            /* 0: as many as the op has */
+    const void *attr;    /* the op's options */
+    const char *refused; /* NULL, or a part of the message with which the call is refused */
+    bool value_only;     /* at a place where finite differences say nothing (a kink, a step): values are looked at only */
+} gr_sample;
+
+struct gr_op {
+    const char *name;    /* "matmul" */
+    const char *formula; /* "C = A B" */
+    int n_in;            /* number of inputs; GR_VARIADIC for one or more */
+    size_t attr_size;
+    gr_shape_rule shape;
+    gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */
+    gr_vjp_rule vjp[GR_MAX_VJPS];              /* NULL: an input that needs a gradient is refused there */
+    gr_vjp_nth_rule vjp_nth;                   /* for GR_VARIADIC */
+    const gr_sample *samples;
+    int n_samples;
+};
+
+#define GR_VARIADIC (-1)
+
+/* Runs an op: checks, computes, records. `attr` may be NULL for an op without options. Returns a result of the tape,
+ * or NULL with the message. */
+GR_EXPORT gr_tensor *gr_apply(gr_tape *tape, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr);
+
+/* For kernels: memory of the tape for what a VJP will need, released with the node. Sets and returns n->saved; NULL
+ * with an error when there is no memory. */
+GR_EXPORT gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[]);
+
+/* Ready-made shape rules: the result is as in[0]; the result is what NumPy broadcasts all inputs to. Both ask for
+ * F32 or F64, the same for all inputs. */
+GR_EXPORT gr_status gr_shape_same(const gr_node *n, gr_type *type);
+GR_EXPORT gr_status gr_shape_broadcast(const gr_node *n, gr_type *type);
+
+/* The library's own ops, by position: for tools, tests and tables. NULL past the end. */
+GR_EXPORT const gr_op *gr_op_at(int position);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

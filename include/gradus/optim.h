@@ -1,0 +1,145 @@
+/* optim.h: parameters, and what changes them.
+ *
+ *     gr_params *params = gr_params_new();
+ *     gr_tensor *w = gr_params_add(params, "w", gr_xavier_uniform(GR_F32, GR_SHAPE(30, 1), &rng));
+ *     gr_tensor *b = gr_params_add(params, "b", gr_zeros(GR_F32, GR_SHAPE(1)));
+ *     gr_optimizer *opt = gr_adam(params, &(gr_adam_options){.lr = 0.01});
+ *
+ *     for (int step = 0; step < 100; step++) {
+ *         gr_tensor *loss = gr_bce(tape, gr_linear(tape, x, w, b), y, &(gr_loss_options){.from_logits = true});
+ *         if (gr_backward(tape, loss, 0) || gr_step(opt)) return fail(gr_last_error());
+ *         gr_tape_reset(tape);
+ *     }
+ *     gr_optimizer_free(opt);
+ *     gr_params_free(params);                            // frees w and b
+ *
+ * gr_step() reads the accumulated gradients, changes the parameters in place, and sets the gradients back to nothing.
+ * An optimizer's state has the dtype and shape of its parameters and is allocated when the optimizer is made, so that
+ * a step allocates nothing. State below the dtype's smallest normal number counts as 0.
+ */
+#ifndef GRADUS_OPTIM_H
+#define GRADUS_OPTIM_H
+
+#include <gradus/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Parameters --------------------------------------------------------------------------------------------- */
+
+typedef struct gr_params gr_params;
+
+/* An empty set. NULL with GR_ERR_MEMORY. Freeing it frees the tensors in it; NULL is nothing to free. */
+GR_EXPORT gr_params *gr_params_new(void);
+GR_EXPORT void gr_params_free(gr_params *params);
+
+/* Hands a tensor of yours over to the set, under a name that is new in it, as a leaf that requires a gradient. Returns
+ * the tensor, borrowed from the set. On failure (a NULL tensor included) returns NULL and the tensor is freed, so that
+ * its creation can be written inside the call. Errors: GR_ERR_NULL, GR_ERR_OPTION (the name is empty or taken),
+ * GR_ERR_DTYPE (i32), GR_ERR_MEMORY; GR_ERR_STATE for a result of a tape, which stays the tape's, and for a tensor that
+ * is in the set already, which stays there. */
+GR_EXPORT gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *tensor);
+
+GR_EXPORT int gr_params_count(const gr_params *params);
+GR_EXPORT int64_t gr_params_elements(const gr_params *params);                 /* in all of them together */
+GR_EXPORT gr_tensor *gr_params_at(const gr_params *params, int position);      /* as they were added; NULL past the end */
+GR_EXPORT gr_tensor *gr_params_get(const gr_params *params, const char *name); /* NULL with GR_ERR_INDEX: no such */
+
+/* One line for each: name, dtype, shape, number of elements; and the total. */
+GR_EXPORT void gr_params_fprint(FILE *file, const gr_params *params);
+
+/* A copy of all of them in another dtype, without gradients: to check in F64 what trains in F32. NULL with GR_ERR_NULL,
+ * GR_ERR_DTYPE (i32), GR_ERR_MEMORY. */
+GR_EXPORT gr_params *gr_params_copy_as(gr_dtype dtype, const gr_params *params);
+
+/* Sets all gradients back to nothing; gr_step() does it too. */
+GR_EXPORT void gr_params_zero_grad(gr_params *params);
+
+/* ---- Clipping, between backward and step -------------------------------------------------------------------- */
+
+/* Scales all gradients by max_norm / norm where their joint Euclidean norm exceeds max_norm (Pascanu et al., 2013).
+ * *norm, when given, receives the norm before. A norm that is not finite is GR_ERR_VALUE, the message names the first
+ * gradient that is to blame, and nothing is scaled; GR_ERR_OPTION unless max_norm > 0. INFINITY only measures. */
+GR_EXPORT GR_NODISCARD gr_status gr_clip_grad_norm(gr_params *params, double max_norm, double *norm);
+
+/* Holds every element of every gradient within [-limit, limit]. NaN stays. GR_ERR_OPTION unless limit > 0. */
+GR_EXPORT GR_NODISCARD gr_status gr_clip_grad_value(gr_params *params, double limit);
+
+/* ---- Optimizers --------------------------------------------------------------------------------------------- */
+
+typedef struct gr_optimizer gr_optimizer;
+
+/* w <- w - lr v, v <- momentum v + g', g' = g + weight_decay w; with nesterov w <- w - lr (g' + momentum v).
+ * v begins as the first g'. (Sutskever et al., 2013, in the form that PyTorch uses.) */
+typedef struct gr_sgd_options {
+    double lr; /* 0: 0.01 */
+    double momentum, weight_decay;
+    bool nesterov; /* needs a momentum */
+} gr_sgd_options;
+
+/* m <- beta1 m + (1-beta1) g', v <- beta2 v + (1-beta2) g'^2,
+ * w <- w - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps), where g' = g + weight_decay w and t counts the
+ * parameter's own steps from 1 (Kingma and Ba, 2015). gr_adamw() has g' = g and takes lr weight_decay w off w as well
+ * (Loshchilov and Hutter, 2019). */
+typedef struct gr_adam_options {
+    double lr;           /* 0: 0.001 */
+    double beta1, beta2; /* 0: 0.9 and 0.999 */
+    double eps;          /* 0: 1e-8 */
+    double weight_decay;
+} gr_adam_options;
+
+/* v <- alpha v + (1-alpha) g'^2, w <- w - lr g' / (sqrt(v) + eps); with momentum the fraction goes through
+ * b <- momentum b + fraction, w <- w - lr b (Tieleman and Hinton, 2012). */
+typedef struct gr_rmsprop_options {
+    double lr;    /* 0: 0.01 */
+    double alpha; /* 0: 0.99 */
+    double eps;   /* 0: 1e-8 */
+    double momentum, weight_decay;
+} gr_rmsprop_options;
+
+/* An optimizer of all parameters that are in the set now; one that is added later is not trained by it. It borrows
+ * them. NULL options are the defaults, and so is a 0 whose comment gives one (a rate of 0 is gr_set_learning_rate()'s).
+ * NULL with GR_ERR_OPTION for a number outside its range (negative, not finite, a beta, alpha or momentum of 1 or
+ * more), GR_ERR_SHAPE for an empty set, GR_ERR_MEMORY. Yours to free, before or after the set. */
+GR_EXPORT gr_optimizer *gr_sgd(gr_params *params, const gr_sgd_options *options);
+GR_EXPORT gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options);
+GR_EXPORT gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options); /* weight_decay as given, 0 is 0 */
+GR_EXPORT gr_optimizer *gr_rmsprop(gr_params *params, const gr_rmsprop_options *options);
+GR_EXPORT void gr_optimizer_free(gr_optimizer *optimizer);
+
+/* One step. A parameter without a gradient stays as it is, with its state. GR_ERR_STATE when no parameter has one. */
+GR_EXPORT GR_NODISCARD gr_status gr_step(gr_optimizer *optimizer);
+
+/* The rate of the steps to come: finite and 0 or more, else GR_ERR_OPTION. */
+GR_EXPORT double gr_learning_rate(const gr_optimizer *optimizer);
+GR_EXPORT GR_NODISCARD gr_status gr_set_learning_rate(gr_optimizer *optimizer, double lr);
+
+/* ---- Learning-rate schedules -------------------------------------------------------------------------------- */
+
+/* The rate at a step, as a function: gr_set_learning_rate(opt, gr_schedule_rate(&schedule, step)). Steps, or epochs:
+ * whatever you count, from 0. */
+typedef enum gr_schedule_kind {
+    GR_CONSTANT,
+    GR_STEP,        /* base * gamma^floor(s / period) */
+    GR_EXPONENTIAL, /* base * gamma^s */
+    GR_COSINE       /* final + (base - final) (1 + cos(pi s / period)) / 2, then final (Loshchilov and Hutter, 2017) */
+} gr_schedule_kind;
+
+typedef struct gr_schedule {
+    gr_schedule_kind kind;
+    double base;    /* the rate after the warm-up; above 0 */
+    double gamma;   /* GR_STEP, GR_EXPONENTIAL; above 0 */
+    double final;   /* GR_COSINE; 0 or more */
+    int64_t period; /* GR_STEP, GR_COSINE; 1 or more */
+    int64_t warmup; /* this many first steps climb in a line: base (step+1) / (warmup+1); s counts from there on */
+} gr_schedule;
+
+/* NaN with GR_ERR_OPTION for a kind that is none, numbers that make no schedule, or a step below 0;
+ * gr_set_learning_rate() of that NaN fails and keeps the message. */
+GR_EXPORT double gr_schedule_rate(const gr_schedule *schedule, int64_t step);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

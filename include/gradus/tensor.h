@@ -1,0 +1,152 @@
+/* tensor.h: n-dimensional arrays.
+ *
+ * A gr_tensor is a dtype, a shape of rank 0 (a scalar) to 8, and contiguous row-major data.
+ *
+ *     gr_rng rng = gr_rng_seed(42);
+ *     gr_tensor *w = gr_normal(GR_F32, GR_SHAPE(784, 10), 0.0, 0.01, &rng);
+ *     gr_tensor *x = gr_from(GR_F64, GR_SHAPE(2, 2), (double[]){1, 2, 3, 4});
+ *     gr_fprint(stdout, x);
+ *     gr_tensor_free(x);
+ *     gr_tensor_free(w);
+ *
+ * Ownership, in one sentence: you free what you create; the tape frees what it computes. Every function of this
+ * header that returns a gr_tensor creates one, and it is yours. Every function that can fail and returns a pointer
+ * returns NULL, with the sentence in gr_last_error(); shapes and axes are int64_t and int.
+ *
+ * Reading and writing: gr_read_f32() and its kin are for looking; gr_f32() and its kin are for changing, and are
+ * counted as a change, so that a parameter changed between forward and backward is an error that names it instead
+ * of a wrong gradient.
+ */
+#ifndef GRADUS_TENSOR_H
+#define GRADUS_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <gradus/random.h>
+#include <gradus/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GR_MAX_RANK 8
+
+/* GR_F32 and GR_F64 compute; GR_I32 holds class indices. */
+typedef enum gr_dtype { GR_F32, GR_F64, GR_I32, GR_N_DTYPES } gr_dtype;
+
+typedef struct gr_tensor gr_tensor;
+
+/* Two arguments at once, a rank and a shape: gr_zeros(GR_F32, GR_SHAPE(64, 10)). A scalar's is GR_SCALAR. */
+#define GR_SHAPE(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), ((int64_t[]){__VA_ARGS__})
+#define GR_SCALAR 0, NULL
+
+/* ---- Simple: make, look, free ------------------------------------------------------------------------------- */
+
+/* A tensor filled with zeros, with ones, with `value`. Any dtype.
+ * Errors: GR_ERR_SHAPE (rank over 8, a negative dimension, too many elements), GR_ERR_DTYPE, GR_ERR_MEMORY. */
+GR_EXPORT gr_tensor *gr_zeros(gr_dtype dtype, int rank, const int64_t shape[]);
+GR_EXPORT gr_tensor *gr_ones(gr_dtype dtype, int rank, const int64_t shape[]);
+GR_EXPORT gr_tensor *gr_full(gr_dtype dtype, int rank, const int64_t shape[], double value);
+
+/* A copy of `data`, which holds the elements in row-major order as float, double or int32_t after `dtype`. */
+GR_EXPORT gr_tensor *gr_from(gr_dtype dtype, int rank, const int64_t shape[], const void *data);
+
+/* A scalar. */
+GR_EXPORT gr_tensor *gr_scalar(gr_dtype dtype, double value);
+
+/* [n] with n = ceil((stop - start) / step): start, start + step, ... up to but not including stop.
+ * Errors: GR_ERR_VALUE for a step of 0, of the wrong sign, or bounds that are not finite. */
+GR_EXPORT gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step);
+
+/* Independent draws from the uniform distribution on [lo, hi) and from the normal distribution. F32 or F64.
+ * The draws are the same bits on every machine for the same state of `rng`. */
+GR_EXPORT gr_tensor *gr_uniform(gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng);
+GR_EXPORT gr_tensor *gr_normal(gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng);
+
+/* Initial weights that keep the variance from layer to layer. For a matrix [in, out] fan_in is `in` and fan_out is
+ * `out`; for a convolution's [out, in, k...] they are in*k.. and out*k...
+ * Xavier: variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010). Kaiming: variance 2 / fan_in, for ReLU
+ * (He et al., 2015). Errors: GR_ERR_SHAPE for a rank below 2 or a fan of 0. */
+GR_EXPORT gr_tensor *gr_xavier_uniform(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
+GR_EXPORT gr_tensor *gr_xavier_normal(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
+GR_EXPORT gr_tensor *gr_kaiming_uniform(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
+GR_EXPORT gr_tensor *gr_kaiming_normal(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
+
+/* Frees a tensor that you created, with its gradient; NULL is nothing to free. A tensor that a tape computed is the
+ * tape's: freeing it here does nothing but note a GR_ERR_STATE. */
+GR_EXPORT void gr_tensor_free(gr_tensor *tensor);
+
+/* What it is. A NULL tensor has rank 0, size 0 and shape NULL. */
+GR_EXPORT gr_dtype gr_dtype_of(const gr_tensor *tensor);
+GR_EXPORT int gr_rank(const gr_tensor *tensor);
+GR_EXPORT const int64_t *gr_shape(const gr_tensor *tensor);
+GR_EXPORT int64_t gr_dim(const gr_tensor *tensor, int axis); /* an axis below 0 counts from the end; -1: no such axis */
+GR_EXPORT int64_t gr_size(const gr_tensor *tensor);          /* number of elements */
+
+/* The elements, row-major, to look at. NULL with an error for another dtype or for a result whose buffer
+ * gr_backward() has already given back (see gr_keep() in tape.h). Borrowed from the tensor; what points into a
+ * gradient is good until the next backward. */
+GR_EXPORT const float *gr_read_f32(const gr_tensor *tensor);
+GR_EXPORT const double *gr_read_f64(const gr_tensor *tensor);
+GR_EXPORT const int32_t *gr_read_i32(const gr_tensor *tensor);
+
+/* The same, to change them: the call itself counts as a change. */
+GR_EXPORT float *gr_f32(gr_tensor *tensor);
+GR_EXPORT double *gr_f64(gr_tensor *tensor);
+GR_EXPORT int32_t *gr_i32(gr_tensor *tensor);
+
+/* One element by its row-major position, any dtype, as a double; NaN with GR_ERR_INDEX where there is none. */
+GR_EXPORT double gr_get(const gr_tensor *tensor, int64_t position);
+GR_EXPORT GR_NODISCARD gr_status gr_set(gr_tensor *tensor, int64_t position, double value);
+
+/* The value of a tensor of one element; NaN with GR_ERR_SHAPE for any other. */
+GR_EXPORT double gr_item(const gr_tensor *tensor);
+
+/* Writes the tensor as NumPy would show it: nested brackets, aligned columns, and for more than 1000 elements the
+ * first and last three of each axis. gr_format() fills `text` as snprintf does and returns the length needed. */
+GR_EXPORT size_t gr_format(char *text, size_t capacity, const gr_tensor *tensor);
+GR_EXPORT void gr_fprint(FILE *file, const gr_tensor *tensor);
+
+/* ---- Advanced ----------------------------------------------------------------------------------------------- */
+
+/* A deep copy of the values; no gradient, no tape. */
+GR_EXPORT gr_tensor *gr_copy(const gr_tensor *tensor);
+
+/* A deep copy in another dtype. A number that int32_t cannot hold is GR_ERR_VALUE. */
+GR_EXPORT gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *tensor);
+
+/* Overwrites the values of `to` with those of `from`: same dtype, same shape. Counts as a change of `to`. */
+GR_EXPORT GR_NODISCARD gr_status gr_assign(gr_tensor *to, const gr_tensor *from);
+
+/* Views share the data of `tensor`, which must outlive them: another shape of the same size; `count` entries of the
+ * leading axis from `start` on. A view is yours to free. Recorded by no tape: see gr_reshape(), gr_slice() for that. */
+GR_EXPORT gr_tensor *gr_view(gr_tensor *tensor, int rank, const int64_t shape[]);
+GR_EXPORT gr_tensor *gr_view_rows(gr_tensor *tensor, int64_t start, int64_t count);
+
+/* A name for messages and drawings; copied. */
+GR_EXPORT GR_NODISCARD gr_status gr_set_name(gr_tensor *tensor, const char *name);
+GR_EXPORT const char *gr_name(const gr_tensor *tensor); /* "" when it has none */
+
+/* "f32", "f64", "i32". */
+GR_EXPORT const char *gr_dtype_name(gr_dtype dtype);
+
+/* Where memory comes from. Both functions may be called from several threads at once; `allocate` returns NULL when
+ * there is no more, and memory aligned for any object otherwise. */
+typedef struct gr_allocator {
+    void *(*allocate)(void *context, size_t bytes);
+    void (*release)(void *context, void *memory);
+    void *context;
+} gr_allocator;
+
+/* Replaces malloc and free for whatever is created from here on; NULL brings them back. What exists goes back to
+ * where it came from. This is the one setting that the whole process shares: call it while no other thread is in
+ * the library. */
+GR_EXPORT void gr_set_allocator(const gr_allocator *allocator);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,187 @@
+/* apply.c: running one op: check, compute, record. Every op of the library and of its users passes here. */
+#include "internal.h"
+
+/* ---- Shape rules that many ops share ------------------------------------------------------------------------ */
+
+gr_status gr_same_float(const gr_node *n)
+{
+    gr_dtype dtype = gr_type_of(n->in[0]);
+    for (int i = 0; i < n->n_in; i++) {
+        gr_dtype other = gr_type_of(n->in[i]);
+        if (!gr_is_float(other))
+            return gr_fail(GR_ERR_DTYPE, "%s: input %d is %s, expected f32 or f64", n->op->name, i, gr_dtype_name(other));
+        if (other != dtype)
+            return gr_fail(GR_ERR_DTYPE, "%s: dtypes differ: %s and %s; see gr_cast()", n->op->name,
+                           gr_dtype_name(dtype), gr_dtype_name(other));
+    }
+    return GR_OK;
+}
+
+gr_status gr_shape_same(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    gr_type_as(type, n->in[0]);
+    for (int i = 1; i < n->n_in; i++)
+        if (!gr_same_shape(n->in[0], n->in[i]))
+            return gr_fail(GR_ERR_SHAPE, "%s: shapes differ: %s and %s", n->op->name, GR_SHAPE_OF(n->in[0]),
+                           GR_SHAPE_OF(n->in[i]));
+    return GR_OK;
+}
+
+gr_status gr_broadcast_shapes(const char *who, gr_type *type, const gr_tensor *x)
+{
+    int rank = type->rank > x->rank ? type->rank : x->rank;
+    int64_t shape[GR_MAX_RANK];
+    for (int i = 1; i <= rank; i++) {
+        int64_t a = i <= type->rank ? type->shape[type->rank - i] : 1, b = i <= x->rank ? x->shape[x->rank - i] : 1;
+        if (a != b && a != 1 && b != 1)
+            return gr_fail(GR_ERR_SHAPE, "%s: shapes do not broadcast: %s and %s", who,
+                           gr_shape_text(&(gr_text){{0}}, type->rank, type->shape), GR_SHAPE_OF(x));
+        shape[rank - i] = a == 1 ? b : a;
+    }
+    type->rank = rank;
+    memcpy(type->shape, shape, (size_t)rank * sizeof *shape);
+    return GR_OK;
+}
+
+gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    gr_type_as(type, n->in[0]);
+    for (int i = 1; i < n->n_in; i++)
+        if (!gr_same_shape(n->in[0], n->in[i]) && gr_broadcast_shapes(n->op->name, type, n->in[i]))
+            return gr_last_status();
+    return GR_OK;
+}
+
+/* ---- Running ------------------------------------------------------------------------------------------------ */
+
+static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in)
+{
+    if (!t || !in) return gr_fail_null(op->name, t ? "the list of inputs" : "tape"), false;
+    if (op->n_in == GR_VARIADIC ? n_in < 1 : n_in != op->n_in) {
+        gr_fail(GR_ERR_SHAPE, "%s: takes %s%d inputs, not %d", op->name, op->n_in == GR_VARIADIC ? "at least " : "",
+                op->n_in == GR_VARIADIC ? 1 : op->n_in, n_in);
+        return false;
+    }
+    for (int i = 0; i < n_in; i++) {
+        const gr_tensor *x = in[i];
+        if (!x) {
+            char what[32];
+            snprintf(what, sizeof what, "input %d", i);
+            return gr_fail_null(op->name, what), false;
+        }
+        if (x->tape && x->tape != t) {
+            gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", op->name, i);
+            return false;
+        }
+        if (x->released || (x->base && x->base->released)) {
+            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was given back by backward: reset the tape, or keep it with gr_keep()",
+                    op->name, i, GR_SHAPE_OF(x));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_vjp(const gr_op *op, int i)
+{
+    return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : i < GR_MAX_VJPS && op->vjp[i] != NULL;
+}
+
+/* Whether the call is to be recorded; -1 with an error when it should be but an input has no VJP. */
+static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in)
+{
+    if (!t->recording) return 0;
+    int record = 0;
+    for (int i = 0; i < n_in; i++) {
+        if (!in[i]->requires_grad) continue;
+        if (!has_vjp(op, i)) {
+            gr_fail(GR_ERR_STATE, "%s: input %d requires a gradient, and %s has none for it; see gr_detach()", op->name, i,
+                    op->name);
+            return -1;
+        }
+        record = 1;
+    }
+    return record;
+}
+
+static gr_record *new_record(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
+{
+    size_t inputs = (size_t)n_in * sizeof *in, versions = ((size_t)n_in + 1) * sizeof(uint32_t);
+    size_t attr_at = (sizeof(gr_record) + inputs + versions + 15) & ~(size_t)15;
+    gr_record *r = gr_tape_memory(t, attr_at + op->attr_size);
+    if (!r) return NULL;
+    gr_tensor **copies = (gr_tensor **)(r + 1);
+    *r = (gr_record){.n = {.op = op, .tape = t, .in = copies, .n_in = n_in, .recording = true},
+                     .versions = (uint32_t *)(copies + n_in), .id = t->nodes};
+    for (int i = 0; i < n_in; i++) {
+        copies[i] = in[i];
+        r->versions[i] = gr_version_of(in[i]);
+    }
+    r->versions[n_in] = 0;
+    if (op->attr_size && attr) r->n.attr = memcpy((char *)r + attr_at, attr, op->attr_size);
+    return r;
+}
+
+static void append(gr_tape *t, gr_record *r)
+{
+    r->prev = t->last;
+    if (t->last) t->last->next = r;
+    else t->first = r;
+    t->last = r;
+    t->nodes++;
+    r->n.out->node = r;
+    r->n.out->requires_grad = true;
+    r->versions[r->n.n_in] = gr_version_of(r->n.out);
+}
+
+static gr_kernel kernel_for(const gr_op *op, gr_dtype dtype)
+{
+    gr_kernel kernel = op->forward[gr_cpu_level()][dtype];
+    return kernel ? kernel : op->forward[GR_ANY_CPU][dtype];
+}
+
+/* The result of the call, computed; NULL with the message. */
+static gr_tensor *compute(gr_tape *t, gr_node *n)
+{
+    gr_type type;
+    type.view = false;
+    if (n->op->shape(n, &type)) return NULL;
+    if (type.view) return n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
+    gr_kernel kernel = kernel_for(n->op, type.dtype);
+    if (!kernel) {
+        gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype));
+        return NULL;
+    }
+    if (gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
+    n->out = gr_result(t, type.dtype, type.rank, type.shape);
+    if (n->out && kernel(n)) {
+        gr_drop(t, n->saved);
+        gr_discard(t, n->out);
+        n->out = NULL;
+    }
+    return n->out;
+}
+
+gr_tensor *gr_apply(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
+{
+    if (!op) return gr_fail_null("apply", "op"), NULL;
+    if (!usable(t, op, in, n_in)) return NULL;
+    int record = to_record(t, op, in, n_in);
+    if (record < 0) return NULL;
+    if (!record) return compute(t, &(gr_node){.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr});
+    gr_record *r = new_record(t, op, in, n_in, attr);
+    if (!r || !compute(t, &r->n)) return NULL;
+    append(t, r);
+    return r->n.out;
+}
+
+gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[])
+{
+    if (gr_checked_size(n->op->name, dtype, rank, shape) < 0) return NULL;
+    gr_tensor *x = gr_result(n->tape, dtype, rank, shape);
+    if (!x) return NULL;
+    x->temporary = true;
+    return n->saved = gr_hold(x);
+}

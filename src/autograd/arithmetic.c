@@ -1,0 +1,278 @@
+/* arithmetic.c: ops of two or three tensors, element by element, with broadcasting. */
+#ifndef K
+#include "autograd/internal.h"
+#include "tensor/broadcast.h"
+
+struct accumulation {
+    void *to;
+    const void *from;
+};
+
+#define GR_KERNEL_FILE "autograd/arithmetic.c"
+#include "tensor/kernel.h"
+
+static const gr_sample samples[] = {
+    {.what = "equal shapes", .in = {GR_IN(0.5, 2, 3, 4), GR_IN(0.4, 1.9, 3, 4)}},
+    {.what = "scalars", .in = {GR_IN_SCALAR(0.5, 2), GR_IN_SCALAR(0.5, 2)}},
+    {.what = "a row over a matrix", .in = {GR_IN(0.5, 2, 3, 4), GR_IN(0.5, 2, 4)}},
+    {.what = "a matrix over a row", .in = {GR_IN(0.5, 2, 4), GR_IN(0.5, 2, 3, 4)}},
+    {.what = "a column over a matrix", .in = {GR_IN(0.5, 2, 3, 4), GR_IN(0.5, 2, 3, 1)}},
+    {.what = "a row and a column", .in = {GR_IN(0.5, 2, 1, 4), GR_IN(0.5, 2, 3, 1)}},
+    {.what = "an axis of 1 in the middle", .in = {GR_IN(0.5, 2, 2, 3, 4), GR_IN(0.5, 2, 2, 1, 4)}},
+    {.what = "channels of images", .in = {GR_IN(0.5, 2, 2, 3, 2, 2), GR_IN(0.5, 2, 3, 1, 1)}},
+    {.what = "a scalar over rank 8", .in = {GR_IN(0.5, 2, 2, 1, 2, 1, 1, 2, 1, 2), GR_IN_SCALAR(0.5, 2)}},
+    {.what = "nothing", .in = {GR_IN(0, 1, 0, 4), GR_IN(0, 1, 4)}},
+    {.what = "shapes that do not broadcast", .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 3)}, .refused = "do not broadcast: [3,4] and [3]"},
+    {.what = "two dtypes", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
+};
+
+#define BINARY(kernel)                                                                                                 \
+    .n_in = 2, .shape = gr_shape_broadcast, .forward = GR_KERNELS(kernel##_map), GR_SAMPLES(samples)
+
+gr_tensor *gr_constant(gr_tape *t, gr_dtype dtype, double value)
+{
+    if (!t) return gr_fail_null("constant", "tape"), NULL;
+    if (!gr_is_float(dtype)) return gr_fail(GR_ERR_DTYPE, "constant: expected f32 or f64"), NULL;
+    gr_tensor *c = gr_result(t, dtype, GR_SCALAR);
+    if (!c) return NULL;
+    if (dtype == GR_F32) *(float *)c->data = (float)value;
+    else *(double *)c->data = value;
+    return c;
+}
+
+static gr_tensor *itself(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
+static gr_tensor *negated(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)n;
+    return gr_neg(t, g);
+}
+
+/* ---- y = a + b:  da = g,  db = g ---------------------------------------------------------------------------- */
+
+const gr_op gr_op_add = {.name = "add", .formula = "y = a + b", BINARY(add), .vjp = {itself, itself}};
+
+gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(add, NULL, a, b);
+}
+
+/* ---- y = a - b:  da = g,  db = -g --------------------------------------------------------------------------- */
+
+const gr_op gr_op_sub = {.name = "sub", .formula = "y = a - b", BINARY(sub), .vjp = {itself, negated}};
+
+gr_tensor *gr_sub(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(sub, NULL, a, b);
+}
+
+/* ---- y = a b:  da = g b,  db = g a -------------------------------------------------------------------------- */
+
+static gr_tensor *mul_a(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, n->in[1]);
+}
+
+static gr_tensor *mul_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, n->in[0]);
+}
+
+const gr_op gr_op_mul = {.name = "mul", .formula = "y = a b", BINARY(mul), .vjp = {mul_a, mul_b}};
+
+gr_tensor *gr_mul(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(mul, NULL, a, b);
+}
+
+/* ---- y = a / b:  da = g / b,  db = -g y / b ----------------------------------------------------------------- */
+
+static gr_tensor *div_a(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_div(t, g, n->in[1]);
+}
+
+static gr_tensor *div_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_neg(t, gr_mul(t, g, gr_div(t, n->out, n->in[1])));
+}
+
+const gr_op gr_op_div = {.name = "div", .formula = "y = a / b", BINARY(div), .vjp = {div_a, div_b}};
+
+gr_tensor *gr_div(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(div, NULL, a, b);
+}
+
+/* ---- y = a^b:  da = g b a^(b-1),  db = g y log a ------------------------------------------------------------ */
+
+/* where b = 0 the function is the constant 1, also at a = 0: no 0 * inf */
+static gr_tensor *pow_a(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *a = n->in[0], *b = n->in[1], *one = gr_constant(t, gr_type_of(a), 1.0);
+    gr_tensor *exponent = gr_where(t, b, gr_shift(t, b, -1.0), one);
+    return gr_mul(t, g, gr_mul(t, b, gr_pow(t, a, exponent)));
+}
+
+/* 0^b is 0 for b > 0, and stays it: no 0 * log 0 */
+static gr_tensor *pow_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *a = n->in[0], *one = gr_constant(t, gr_type_of(a), 1.0);
+    return gr_mul(t, g, gr_mul(t, n->out, gr_log(t, gr_where(t, a, a, one))));
+}
+
+const gr_op gr_op_pow = {.name = "pow", .formula = "y = a^b", BINARY(pow), .vjp = {pow_a, pow_b}};
+
+gr_tensor *gr_pow(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(pow, NULL, a, b);
+}
+
+/* ---- y = min(a, b), max(a, b):  the winner's share of g is 1, and 1/2 in a tie ------------------------------ */
+
+/* g ([a > b] + [a = b]/2) */
+static gr_tensor *to_winner(gr_tape *t, gr_tensor *g, gr_tensor *a, gr_tensor *b)
+{
+    return gr_mul(t, g, gr_add(t, gr_greater(t, a, b), gr_scale(t, gr_equal(t, a, b), 0.5)));
+}
+
+static gr_tensor *larger_a(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return to_winner(t, g, n->in[0], n->in[1]);
+}
+
+static gr_tensor *larger_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return to_winner(t, g, n->in[1], n->in[0]);
+}
+
+const gr_op gr_op_maximum = {.name = "maximum", .formula = "y = max(a, b)", BINARY(maximum), .vjp = {larger_a, larger_b}};
+const gr_op gr_op_minimum = {.name = "minimum", .formula = "y = min(a, b)", BINARY(minimum), .vjp = {larger_b, larger_a}};
+
+gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(maximum, NULL, a, b);
+}
+
+gr_tensor *gr_minimum(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(minimum, NULL, a, b);
+}
+
+/* ---- y = [a > b], [a = b]:  steps --------------------------------------------------------------------------- */
+
+const gr_op gr_op_greater = {.name = "greater", .formula = "y = [a > b]", BINARY(greater), .vjp = {gr_vjp_zero, gr_vjp_zero}};
+const gr_op gr_op_equal = {.name = "equal", .formula = "y = [a = b]", BINARY(equal), .vjp = {gr_vjp_zero, gr_vjp_zero}};
+
+gr_tensor *gr_greater(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(greater, NULL, a, b);
+}
+
+gr_tensor *gr_equal(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(equal, NULL, a, b);
+}
+
+/* ---- y = c ? a : b:  da = c ? g : 0,  db = c ? 0 : g -------------------------------------------------------- */
+
+static gr_tensor *where_a(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_where(t, n->in[0], g, gr_constant(t, gr_type_of(g), 0.0));
+}
+
+static gr_tensor *where_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_where(t, n->in[0], gr_constant(t, gr_type_of(g), 0.0), g);
+}
+
+static const gr_sample where_samples[] = {
+    {.what = "equal shapes", .in = {{.rank = 1, .shape = {4}, .values = (double[]){0, 1, -2, 0}, .n_values = 4}, GR_IN(-1, 1, 4), GR_IN(-1, 1, 4)}},
+    {.what = "three that broadcast", .in = {{.rank = 2, .shape = {3, 1}, .values = (double[]){0, 1, 0}, .n_values = 3}, GR_IN(-1, 1, 4), GR_IN_SCALAR(-1, 1)}},
+    {.what = "a condition over images", .in = {{.rank = 3, .shape = {2, 1, 3}, .values = (double[]){0, 1}, .n_values = 2}, GR_IN(-1, 1, 2, 2, 3), GR_IN(-1, 1, 2, 1, 1)}},
+    {.what = "shapes that do not broadcast", .in = {GR_IN(0, 1, 2), GR_IN(0, 1, 3), GR_IN(0, 1, 3)}, .refused = "do not broadcast"},
+};
+
+const gr_op gr_op_where = {.name = "where", .formula = "y = c ? a : b", .n_in = 3, .shape = gr_shape_broadcast,
+                           .forward = GR_KERNELS(where_map), .vjp = {gr_vjp_zero, where_a, where_b},
+                           GR_SAMPLES(where_samples)};
+
+gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b)
+{
+    return GR_CALL(where, NULL, condition, a, b);
+}
+
+/* ---- Adding up gradients ------------------------------------------------------------------------------------ */
+
+static gr_span_body const accumulate_spans[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(accumulate_span);
+
+void gr_accumulate(gr_tensor *to, const gr_tensor *from)
+{
+    gr_parallel(to->size, GR_GRAIN, accumulate_spans[gr_cpu_level()][to->dtype],
+                &(struct accumulation){to->data, from->data});
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+static inline real K(add)(real a, real b) { return a + b; }
+static inline real K(sub)(real a, real b) { return a - b; }
+static inline real K(mul)(real a, real b) { return a * b; }
+static inline real K(div)(real a, real b) { return a / b; }
+static inline real K(pow)(real a, real b) { return (real)pow((double)a, (double)b); }
+static inline real K(greater)(real a, real b) { return a > b ? 1 : 0; }
+static inline real K(equal)(real a, real b) { return a == b ? 1 : 0; }
+static inline real K(maximum)(real a, real b) { return a > b || a != a ? a : b; }
+static inline real K(minimum)(real a, real b) { return a < b || a != a ? a : b; }
+
+#define F add
+#include "tensor/map2.inc"
+#define F sub
+#include "tensor/map2.inc"
+#define F mul
+#include "tensor/map2.inc"
+#define F div
+#include "tensor/map2.inc"
+#define F pow
+#include "tensor/map2.inc"
+#define F greater
+#include "tensor/map2.inc"
+#define F equal
+#include "tensor/map2.inc"
+#define F maximum
+#include "tensor/map2.inc"
+#define F minimum
+#include "tensor/map2.inc"
+
+static void K(where_span)(void *context, int64_t begin, int64_t end)
+{
+    const gr_broadcast *p = context;
+    const void *place[GR_MAX_BROADCAST];
+    for (int64_t at = begin, n; at < end; at += n) {
+        n = gr_broadcast_row(p, at, end, place);
+        const real *c = place[0], *a = place[1], *b = place[2];
+        real *restrict y = (real *)p->out + at;
+        for (int64_t i = 0; i < n; i++) y[i] = c[p->step[0] * i] != 0 ? a[p->step[1] * i] : b[p->step[2] * i];
+    }
+}
+
+static gr_status K(where_map)(gr_node *n)
+{
+    gr_broadcast p;
+    gr_broadcast_plan(&p, n->out, n->in, 3);
+    gr_parallel(n->out->size, GR_GRAIN, K(where_span), &p);
+    return GR_OK;
+}
+
+static void K(accumulate_span)(void *context, int64_t begin, int64_t end)
+{
+    const struct accumulation *c = context;
+    real *restrict to = c->to;
+    const real *restrict from = c->from;
+    for (int64_t i = begin; i < end; i++) to[i] += from[i];
+}
+#endif

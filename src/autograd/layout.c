@@ -1,0 +1,466 @@
+/* layout.c: the same elements in another shape, order, place or dtype. */
+#include "internal.h"
+
+static const gr_tensor *first(const gr_node *n)
+{
+    return n->in[0];
+}
+
+/* The product of the dimensions behind `axis`. */
+static int64_t inner_of(const gr_tensor *x, int axis)
+{
+    int64_t inner = 1;
+    for (int i = axis + 1; i < x->rank; i++) inner *= x->shape[i];
+    return inner;
+}
+
+/* ---- reshape ------------------------------------------------------------------------------------------------ */
+
+/* Fills in the dimension that is -1, if there is one. */
+static gr_status reshape_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = first(n);
+    *type = *(const gr_type *)n->attr;
+    type->dtype = gr_type_of(x);
+    type->view = true;
+    int unknown = -1, unknowns = 0;
+    int64_t known = 1;
+    for (int i = 0; i < type->rank; i++)
+        if (type->shape[i] == -1) unknown = i, unknowns++;
+        else known *= type->shape[i];
+    if (unknowns == 1 && known > 0 && x->size % known == 0) {
+        type->shape[unknown] = x->size / known;
+        return GR_OK;
+    }
+    if (unknowns == 0 && known == x->size) return GR_OK;
+    const gr_type *asked = n->attr;
+    return gr_fail(GR_ERR_SHAPE, "reshape: %s has not the elements of %s", GR_SHAPE_OF(x),
+                   gr_shape_text(&(gr_text){{0}}, asked->rank, asked->shape));
+}
+
+static gr_tensor *reshape_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_reshape(t, g, first(n)->rank, first(n)->shape);
+}
+
+static const gr_sample reshape_samples[] = {
+    {.what = "a matrix to a vector", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {12}}},
+    {.what = "with a dimension to work out", .in = {GR_IN(-1, 1, 2, 6)}, .attr = &(gr_type){.rank = 3, .shape = {2, -1, 3}}},
+    {.what = "to a scalar", .in = {GR_IN(-1, 1, 1, 1)}, .attr = &(gr_type){.rank = 0}},
+    {.what = "nothing", .in = {GR_IN(-1, 1, 0, 3)}, .attr = &(gr_type){.rank = 1, .shape = {0}}},
+    {.what = "another size", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {13}}, .refused = "[3,4] has not the elements of [13]"},
+    {.what = "two to work out", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 2, .shape = {-1, -1}}, .refused = "[-1,-1]"},
+};
+
+const gr_op gr_op_reshape = {.name = "reshape", .formula = "y = x in another shape", .n_in = 1, .shape = reshape_shape,
+                             .attr_size = sizeof(gr_type), .vjp = {reshape_vjp}, GR_SAMPLES(reshape_samples)};
+
+gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
+{
+    if (!x) return gr_fail_null("reshape", "input 0"), NULL;
+    gr_type to = {.rank = rank};
+    if (rank < 0 || rank > GR_MAX_RANK || (rank && !shape))
+        return gr_fail(GR_ERR_SHAPE, "reshape: rank %d%s", rank, rank && !shape ? " without a shape" : " is outside 0..8"), NULL;
+    bool negative = false;
+    int64_t sure[GR_MAX_RANK];
+    for (int i = 0; i < rank; i++) {
+        to.shape[i] = shape[i];
+        sure[i] = shape[i] == -1 ? 1 : shape[i];
+        negative |= sure[i] < 0;
+    }
+    if (gr_checked_size("reshape", gr_type_of(x), rank, sure) < 0) return NULL;
+    if (x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0) return x;
+    return GR_CALL(reshape, &to, x);
+}
+
+/* ---- detach ------------------------------------------------------------------------------------------------- */
+
+static gr_status detach_shape(const gr_node *n, gr_type *type)
+{
+    gr_type_as(type, first(n));
+    type->view = true;
+    type->offset = 0;
+    return GR_OK;
+}
+
+static const gr_sample detach_samples[] = {
+    {.what = "a matrix", .in = {GR_IN(-1, 1, 3, 4)}},
+};
+
+const gr_op gr_op_detach = {.name = "detach", .formula = "y = x, a constant", .n_in = 1, .shape = detach_shape,
+                            .vjp = {gr_vjp_zero}, GR_SAMPLES(detach_samples)};
+
+gr_tensor *gr_detach(gr_tape *t, gr_tensor *x)
+{
+    bool was = gr_set_recording(t, false);
+    gr_tensor *y = GR_CALL(detach, NULL, x);
+    gr_set_recording(t, was);
+    return y;
+}
+
+/* ---- permute: y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...] ----------------------------------------------- */
+
+typedef struct permutation {
+    int n, axes[GR_MAX_RANK];
+} permutation;
+
+static gr_status permute_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = first(n);
+    const permutation *p = n->attr;
+    unsigned seen = 0;
+    type->dtype = gr_type_of(x);
+    type->rank = x->rank;
+    for (int i = 0; i < p->n && p->n == x->rank; i++) {
+        int axis = gr_axis(x->rank, p->axes[i]);
+        if (axis < 0) break;
+        seen |= 1u << axis;
+        type->shape[i] = x->shape[axis];
+    }
+    if (p->n == x->rank && seen == (1u << x->rank) - 1) return GR_OK;
+    return gr_fail(GR_ERR_INDEX, "permute: not each axis of %s once", GR_SHAPE_OF(x));
+}
+
+/* dx = g with the axes back where they were */
+static gr_tensor *permute_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const permutation *p = n->attr;
+    int back[GR_MAX_RANK];
+    for (int i = 0; i < p->n; i++) back[gr_axis(p->n, p->axes[i])] = i;
+    return gr_permute(t, g, p->n, back);
+}
+
+/* Copies in the result's order; an axis of the result moves by `stride` bytes in x. */
+static void permute_axis(char **y, const char *x, const gr_tensor *out, const size_t stride[], int axis, size_t bytes)
+{
+    if (axis == out->rank) {
+        memcpy(*y, x, bytes);
+        *y += bytes;
+        return;
+    }
+    bool last = axis == out->rank - 1;
+    for (int64_t i = 0; i < out->shape[axis]; i++, x += stride[axis]) {
+        if (last && bytes == 4) memcpy(*y, x, 4), *y += 4;
+        else if (last && bytes == 8) memcpy(*y, x, 8), *y += 8;
+        else permute_axis(y, x, out, stride, axis + 1, bytes);
+    }
+}
+
+static gr_status permute(gr_node *n)
+{
+    const permutation *p = n->attr;
+    size_t bytes = gr_dtype_bytes(gr_type_of(n->out)), stride[GR_MAX_RANK];
+    for (int i = 0; i < p->n; i++) stride[i] = (size_t)inner_of(first(n), gr_axis(p->n, p->axes[i])) * bytes;
+    char *y = n->out->data;
+    if (n->out->size) permute_axis(&y, first(n)->data, n->out, stride, 0, bytes);
+    return GR_OK;
+}
+
+static const gr_sample permute_samples[] = {
+    {.what = "a matrix", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(permutation){2, {1, 0}}},
+    {.what = "three axes in a ring", .in = {GR_IN(-1, 1, 2, 3, 4)}, .attr = &(permutation){3, {2, 0, 1}}},
+    {.what = "channels last", .in = {GR_IN(-1, 1, 2, 3, 2, 2)}, .attr = &(permutation){4, {0, 2, -1, 1}}},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(-1, 1)}, .attr = &(permutation){0, {0}}},
+    {.what = "an axis twice", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(permutation){2, {1, 1}}, .refused = "each axis of [3,4] once"},
+    {.what = "too few axes", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(permutation){1, {0}}, .refused = "each axis of [3,4] once"},
+};
+
+const gr_op gr_op_permute = {.name = "permute", .formula = "y = x with its axes in another order", .n_in = 1, .shape = permute_shape,
+                             .forward[GR_ANY_CPU] = {[GR_F32] = permute, [GR_F64] = permute},
+                             .attr_size = sizeof(permutation), .vjp = {permute_vjp}, GR_SAMPLES(permute_samples)};
+
+gr_tensor *gr_permute(gr_tape *t, gr_tensor *x, int n_axes, const int axes[])
+{
+    permutation p = {.n = n_axes};
+    if (n_axes < 0 || n_axes > GR_MAX_RANK || (n_axes && !axes))
+        return gr_fail(GR_ERR_INDEX, "permute: %d axes%s", n_axes, n_axes && !axes ? " without a list" : ", expected 0 to 8"), NULL;
+    for (int i = 0; i < n_axes; i++) p.axes[i] = axes[i];
+    return GR_CALL(permute, &p, x);
+}
+
+gr_tensor *gr_transpose(gr_tape *t, gr_tensor *x)
+{
+    if (!x) return gr_fail_null("transpose", "input 0"), NULL;
+    if (x->rank < 2) return gr_fail(GR_ERR_SHAPE, "transpose: expected a rank of at least 2: %s", GR_SHAPE_OF(x)), NULL;
+    int axes[GR_MAX_RANK];
+    for (int i = 0; i < x->rank; i++) axes[i] = i;
+    axes[x->rank - 2] = x->rank - 1;
+    axes[x->rank - 1] = x->rank - 2;
+    return gr_permute(t, x, x->rank, axes);
+}
+
+/* ---- concat ------------------------------------------------------------------------------------------------- */
+
+typedef struct axis_attr {
+    int axis;
+} axis_attr;
+
+static gr_status concat_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = first(n);
+    int asked = ((const axis_attr *)n->attr)->axis, axis = gr_axis(x->rank, asked);
+    if (axis < 0) return gr_fail(GR_ERR_INDEX, "concat: axis %d is not in %s", asked, GR_SHAPE_OF(x));
+    gr_type_as(type, x);
+    for (int i = 1; i < n->n_in; i++) {
+        const gr_tensor *other = n->in[i];
+        bool fits = other->rank == x->rank;
+        for (int k = 0; fits && k < x->rank; k++) fits = k == axis || other->shape[k] == x->shape[k];
+        if (!fits)
+            return gr_fail(GR_ERR_SHAPE, "concat: input %d, %s, differs from %s in more than axis %d", i, GR_SHAPE_OF(other),
+                           GR_SHAPE_OF(x), axis);
+        type->shape[axis] += other->shape[axis];
+    }
+    return GR_OK;
+}
+
+static gr_status concat(gr_node *n)
+{
+    int axis = gr_axis(n->out->rank, ((const axis_attr *)n->attr)->axis);
+    size_t inner = (size_t)inner_of(n->out, axis) * gr_dtype_bytes(gr_type_of(n->out));
+    int64_t outer = 1;
+    for (int i = 0; i < axis; i++) outer *= n->out->shape[i];
+    char *y = n->out->data;
+    for (int64_t o = 0; o < outer; o++)
+        for (int i = 0; i < n->n_in; i++) {
+            size_t row = (size_t)n->in[i]->shape[axis] * inner;
+            memcpy(y, (const char *)n->in[i]->data + (size_t)o * row, row);
+            y += row;
+        }
+    return GR_OK;
+}
+
+/* dx_i = the slice of g that x_i became */
+static gr_tensor *concat_vjp(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
+{
+    int axis = gr_axis(n->out->rank, ((const axis_attr *)n->attr)->axis);
+    int64_t start = 0;
+    for (int k = 0; k < i; k++) start += n->in[k]->shape[axis];
+    return gr_slice(t, g, axis, start, start + n->in[i]->shape[axis]);
+}
+
+static const gr_sample concat_samples[] = {
+    {.what = "rows", .n_in = 3, .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 1, 3)}, .attr = &(axis_attr){0}},
+    {.what = "columns", .n_in = 2, .in = {GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 2, 1)}, .attr = &(axis_attr){-1}},
+    {.what = "channels", .n_in = 2, .in = {GR_IN(-1, 1, 2, 1, 2, 2), GR_IN(-1, 1, 2, 3, 2, 2)}, .attr = &(axis_attr){1}},
+    {.what = "one alone", .n_in = 1, .in = {GR_IN(-1, 1, 4)}, .attr = &(axis_attr){0}},
+    {.what = "nothing beside something", .n_in = 2, .in = {GR_IN(-1, 1, 0, 3), GR_IN(-1, 1, 2, 3)}, .attr = &(axis_attr){0}},
+    {.what = "shapes that differ elsewhere", .n_in = 2, .in = {GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 2, 4)}, .attr = &(axis_attr){0}, .refused = "input 1, [2,4]"},
+    {.what = "a scalar", .n_in = 1, .in = {GR_IN_SCALAR(-1, 1)}, .attr = &(axis_attr){0}, .refused = "axis 0 is not in []"},
+};
+
+const gr_op gr_op_concat = {.name = "concat", .formula = "y = x_0, x_1, ... along an axis", .n_in = GR_VARIADIC, .shape = concat_shape,
+                            .forward[GR_ANY_CPU] = {[GR_F32] = concat, [GR_F64] = concat},
+                            .attr_size = sizeof(axis_attr), .vjp_nth = concat_vjp, GR_SAMPLES(concat_samples)};
+
+gr_tensor *gr_concat(gr_tape *t, gr_tensor *const x[], int n, int axis)
+{
+    return gr_apply(t, &gr_op_concat, x, n, &(axis_attr){axis});
+}
+
+gr_tensor *gr_stack(gr_tape *t, gr_tensor *const x[], int n, int axis)
+{
+    if (!t || !x || n < 1) return gr_fail_null("stack", !t ? "tape" : !x ? "the list of inputs" : "every input"), NULL;
+    gr_tensor **with_axis = gr_tape_memory(t, (size_t)n * sizeof *with_axis);
+    if (!with_axis) return NULL;
+    for (int i = 0; i < n; i++) {
+        if (!x[i]) return gr_fail_null("stack", "an input"), NULL;
+        int rank = x[i]->rank + 1, at = gr_axis(rank, axis);
+        if (at < 0 || rank > GR_MAX_RANK)
+            return gr_fail(GR_ERR_INDEX, "stack: no axis %d can be added to %s", axis, GR_SHAPE_OF(x[i])), NULL;
+        if (i && !gr_same_shape(x[i], x[0]))
+            return gr_fail(GR_ERR_SHAPE, "stack: input %d is %s, input 0 is %s", i, GR_SHAPE_OF(x[i]), GR_SHAPE_OF(x[0])), NULL;
+        int64_t shape[GR_MAX_RANK];
+        for (int k = 0; k < rank; k++) shape[k] = k < at ? x[i]->shape[k] : k == at ? 1 : x[i]->shape[k - 1];
+        with_axis[i] = gr_reshape(t, x[i], rank, shape);
+    }
+    return gr_concat(t, with_axis, n, axis);
+}
+
+/* ---- slice and pad: each is the other's derivative ---------------------------------------------------------- */
+
+typedef struct range {
+    int axis;
+    int64_t start, stop; /* of slice */
+    int64_t before, after; /* of pad */
+    double value;
+} range;
+
+/* The slice as 0 <= start <= stop <= extent; false when there is none. */
+static bool resolve(const gr_tensor *x, const range *r, int *axis, int64_t *start, int64_t *stop)
+{
+    *axis = gr_axis(x->rank, r->axis);
+    *start = *stop = 0;
+    if (*axis < 0) return false;
+    int64_t extent = x->shape[*axis];
+    *start = r->start < 0 ? r->start + extent : r->start;
+    *stop = r->stop < 0 ? r->stop + extent : r->stop;
+    return *start >= 0 && *start <= *stop && *stop <= extent;
+}
+
+static gr_status slice_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = first(n);
+    const range *r = n->attr;
+    int axis;
+    int64_t start, stop;
+    if (!resolve(x, r, &axis, &start, &stop))
+        return gr_fail(GR_ERR_INDEX, "slice: %lld..%lld of axis %d is not in %s", (long long)r->start, (long long)r->stop,
+                       r->axis, GR_SHAPE_OF(x));
+    gr_type_as(type, x);
+    type->shape[axis] = stop - start;
+    type->view = axis == 0;
+    type->offset = start * inner_of(x, axis);
+    return GR_OK;
+}
+
+static gr_status slice(gr_node *n)
+{
+    const gr_tensor *x = first(n);
+    int axis;
+    int64_t start, stop, outer = 1;
+    resolve(x, n->attr, &axis, &start, &stop);
+    for (int i = 0; i < axis; i++) outer *= x->shape[i];
+    size_t inner = (size_t)inner_of(x, axis) * gr_dtype_bytes(gr_type_of(x)), row = (size_t)(stop - start) * inner;
+    for (int64_t o = 0; o < outer; o++)
+        memcpy((char *)n->out->data + (size_t)o * row, (const char *)x->data + (size_t)(o * x->shape[axis] + start) * inner, row);
+    return GR_OK;
+}
+
+static gr_tensor *slice_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    int axis;
+    int64_t start, stop;
+    resolve(first(n), n->attr, &axis, &start, &stop);
+    return gr_pad(t, g, axis, start, first(n)->shape[axis] - stop, 0.0);
+}
+
+static const gr_sample slice_samples[] = {
+    {.what = "rows", .in = {GR_IN(-1, 1, 4, 3)}, .attr = &(range){.axis = 0, .start = 1, .stop = 3}},
+    {.what = "columns", .in = {GR_IN(-1, 1, 2, 5)}, .attr = &(range){.axis = 1, .start = -3, .stop = 4}},
+    {.what = "channels", .in = {GR_IN(-1, 1, 2, 3, 2, 2)}, .attr = &(range){.axis = 1, .start = 1, .stop = 3}},
+    {.what = "nothing", .in = {GR_IN(-1, 1, 4, 3)}, .attr = &(range){.axis = 1, .start = 2, .stop = 2}},
+    {.what = "past the end", .in = {GR_IN(-1, 1, 4, 3)}, .attr = &(range){.axis = 0, .start = 1, .stop = 5}, .refused = "1..5 of axis 0 is not in [4,3]"},
+    {.what = "no such axis", .in = {GR_IN(-1, 1, 4)}, .attr = &(range){.axis = 1, .start = 0, .stop = 1}, .refused = "axis 1 is not in [4]"},
+};
+
+const gr_op gr_op_slice = {.name = "slice", .formula = "y = x[start .. stop-1]", .n_in = 1, .shape = slice_shape,
+                           .forward[GR_ANY_CPU] = {[GR_F32] = slice, [GR_F64] = slice},
+                           .attr_size = sizeof(range), .vjp = {slice_vjp}, GR_SAMPLES(slice_samples)};
+
+gr_tensor *gr_slice(gr_tape *t, gr_tensor *x, int axis, int64_t start, int64_t stop)
+{
+    return GR_CALL(slice, (&(range){.axis = axis, .start = start, .stop = stop}), x);
+}
+
+static gr_status pad_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = first(n);
+    const range *r = n->attr;
+    int axis = gr_axis(x->rank, r->axis);
+    if (axis < 0) return gr_fail(GR_ERR_INDEX, "pad: axis %d is not in %s", r->axis, GR_SHAPE_OF(x));
+    if (r->before < 0 || r->after < 0 || r->before > INT32_MAX || r->after > INT32_MAX)
+        return gr_fail(GR_ERR_OPTION, "pad: %lld before and %lld after, expected 0 or more", (long long)r->before, (long long)r->after);
+    gr_type_as(type, x);
+    type->shape[axis] += r->before + r->after;
+    return GR_OK;
+}
+
+static void fill(char *y, size_t bytes, gr_dtype dtype, double value)
+{
+    const float single = (float)value;
+    if (value == 0.0) memset(y, 0, bytes);
+    else if (dtype == GR_F32) for (size_t i = 0; i < bytes; i += sizeof single) memcpy(y + i, &single, sizeof single);
+    else for (size_t i = 0; i < bytes; i += sizeof value) memcpy(y + i, &value, sizeof value);
+}
+
+static gr_status pad(gr_node *n)
+{
+    const gr_tensor *x = first(n);
+    const range *r = n->attr;
+    int axis = gr_axis(x->rank, r->axis);
+    size_t inner = (size_t)inner_of(x, axis) * gr_dtype_bytes(gr_type_of(x));
+    size_t before = (size_t)r->before * inner, row = (size_t)x->shape[axis] * inner, after = (size_t)r->after * inner;
+    int64_t outer = 1;
+    for (int i = 0; i < axis; i++) outer *= x->shape[i];
+    char *y = n->out->data;
+    for (int64_t o = 0; o < outer; o++, y += before + row + after) {
+        fill(y, before, gr_type_of(x), r->value);
+        memcpy(y + before, (const char *)x->data + (size_t)o * row, row);
+        fill(y + before + row, after, gr_type_of(x), r->value);
+    }
+    return GR_OK;
+}
+
+static gr_tensor *pad_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const range *r = n->attr;
+    return gr_slice(t, g, r->axis, r->before, r->before + first(n)->shape[gr_axis(first(n)->rank, r->axis)]);
+}
+
+static const gr_sample pad_samples[] = {
+    {.what = "columns", .in = {GR_IN(-1, 1, 3, 2)}, .attr = &(range){.axis = 1, .before = 1, .after = 2, .value = 0.5}},
+    {.what = "rows, on one side", .in = {GR_IN(-1, 1, 3, 2)}, .attr = &(range){.axis = 0, .after = 2}},
+    {.what = "nothing", .in = {GR_IN(-1, 1, 0, 2)}, .attr = &(range){.axis = 0, .before = 2}},
+    {.what = "a negative width", .in = {GR_IN(-1, 1, 3)}, .attr = &(range){.axis = 0, .before = -1}, .refused = "-1 before"},
+    {.what = "no such axis", .in = {GR_IN(-1, 1, 3)}, .attr = &(range){.axis = 1}, .refused = "axis 1 is not in [3]"},
+};
+
+const gr_op gr_op_pad = {.name = "pad", .formula = "y = x between constants", .n_in = 1, .shape = pad_shape,
+                         .forward[GR_ANY_CPU] = {[GR_F32] = pad, [GR_F64] = pad},
+                         .attr_size = sizeof(range), .vjp = {pad_vjp}, GR_SAMPLES(pad_samples)};
+
+gr_tensor *gr_pad(gr_tape *t, gr_tensor *x, int axis, int64_t before, int64_t after, double value)
+{
+    return GR_CALL(pad, (&(range){.axis = axis, .before = before, .after = after, .value = value}), x);
+}
+
+/* ---- cast --------------------------------------------------------------------------------------------------- */
+
+typedef struct cast_attr {
+    gr_dtype dtype;
+} cast_attr;
+
+static gr_status cast_shape(const gr_node *n, gr_type *type)
+{
+    gr_dtype dtype = ((const cast_attr *)n->attr)->dtype;
+    if (!gr_is_float(dtype)) return gr_fail(GR_ERR_DTYPE, "cast: to %s, expected f32 or f64", gr_dtype_name(dtype));
+    gr_type_as(type, first(n));
+    type->dtype = dtype;
+    return GR_OK;
+}
+
+static gr_status cast(gr_node *n)
+{
+    const gr_tensor *x = first(n), *y = n->out;
+    if (x->dtype == y->dtype) memcpy(y->data, x->data, gr_bytes(x));
+    else if (x->dtype == GR_F64) for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const double *)x->data)[i];
+    else if (x->dtype == GR_F32) for (int64_t i = 0; i < x->size; i++) ((double *)y->data)[i] = (double)((const float *)x->data)[i];
+    else if (y->dtype == GR_F32) for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const int32_t *)x->data)[i];
+    else for (int64_t i = 0; i < x->size; i++) ((double *)y->data)[i] = (double)((const int32_t *)x->data)[i];
+    return GR_OK;
+}
+
+static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_cast(t, g, gr_type_of(first(n)));
+}
+
+static const gr_sample cast_samples[] = {
+    {.what = "to f64", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(cast_attr){GR_F64}},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .lo = 0, .hi = 9, .integer = true}}, .attr = &(cast_attr){GR_F64}},
+    {.what = "to i32", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(cast_attr){GR_I32}, .refused = "to i32"},
+};
+
+const gr_op gr_op_cast = {.name = "cast", .formula = "y = x in another dtype", .n_in = 1, .shape = cast_shape,
+                          .forward[GR_ANY_CPU] = {[GR_F32] = cast, [GR_F64] = cast},
+                          .attr_size = sizeof(cast_attr), .vjp = {cast_vjp}, GR_SAMPLES(cast_samples)};
+
+gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype)
+{
+    return GR_CALL(cast, &(cast_attr){dtype}, x);
+}

@@ -1,0 +1,206 @@
+/* matmul.c: matrix products. */
+#include <limits.h>
+
+#include "internal.h"
+
+typedef struct matmul_attr {
+    int flags;
+} matmul_attr;
+
+/* op(A) is [m, k], op(B) is [k, n]. */
+typedef struct extents {
+    int64_t m, n, k;
+} extents;
+
+static extents extents_of(const gr_node *n)
+{
+    const gr_tensor *a = n->in[0], *b = n->in[1];
+    int flags = ((const matmul_attr *)n->attr)->flags;
+    bool ta = flags & GR_TRANS_A, tb = flags & GR_TRANS_B;
+    return (extents){.m = a->shape[a->rank - 1 - !ta], .k = a->shape[a->rank - 1 - ta], .n = b->shape[b->rank - 1 - tb]};
+}
+
+static gr_status matmul_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *a = n->in[0], *b = n->in[1];
+    int flags = ((const matmul_attr *)n->attr)->flags;
+    if (flags & ~(GR_TRANS_A | GR_TRANS_B)) return gr_fail(GR_ERR_OPTION, "matmul: unknown flags %d", flags);
+    if (a->rank < 2 || b->rank < 2)
+        return gr_fail(GR_ERR_SHAPE, "matmul: expected two ranks of at least 2: %s x %s; see gr_reshape()", GR_SHAPE_OF(a), GR_SHAPE_OF(b));
+    extents e = extents_of(n);
+    if (e.k != b->shape[b->rank - 1 - !(flags & GR_TRANS_B)])
+        return gr_fail(GR_ERR_SHAPE, "matmul: inner dimensions differ: %s%s x %s%s", GR_SHAPE_OF(a),
+                       flags & GR_TRANS_A ? "^T" : "", GR_SHAPE_OF(b), flags & GR_TRANS_B ? "^T" : "");
+    if (e.m > INT_MAX || e.n > INT_MAX || e.k > INT_MAX)
+        return gr_fail(GR_ERR_SHAPE, "matmul: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_OF(a), GR_SHAPE_OF(b));
+    gr_tensor batch = *b;
+    batch.rank = (uint8_t)(b->rank - 2);
+    gr_type_as(type, a);
+    type->rank -= 2;
+    if (gr_broadcast_shapes("matmul", type, &batch)) return gr_last_status();
+    type->shape[type->rank++] = e.m;
+    type->shape[type->rank++] = e.n;
+    return GR_OK;
+}
+
+static void gemm(gr_dtype dtype, int flags, extents e, const void *a, const void *b, double beta, void *c)
+{
+    bool ta = flags & GR_TRANS_A, tb = flags & GR_TRANS_B;
+    if (dtype == GR_F32) gr_gemm_f32(ta, tb, e.m, e.n, e.k, 1.0f, a, b, (float)beta, c);
+    else gr_gemm_f64(ta, tb, e.m, e.n, e.k, 1.0, a, b, beta, c);
+}
+
+/* Where the matrix for a position in the result's leading axes begins, in elements. */
+static int64_t batch_offset(const gr_tensor *x, const gr_tensor *out, int64_t position)
+{
+    int64_t offset = 0, stride = x->shape[x->rank - 1] * x->shape[x->rank - 2];
+    for (int i = 3; i <= out->rank; i++) {
+        int64_t extent = out->shape[out->rank - i], index = position % extent;
+        position /= extent;
+        if (i > x->rank) break;
+        if (x->shape[x->rank - i] != 1) offset += index * stride;
+        stride *= x->shape[x->rank - i];
+    }
+    return offset;
+}
+
+static gr_status matmul(gr_node *n)
+{
+    const gr_tensor *a = n->in[0], *b = n->in[1];
+    int flags = ((const matmul_attr *)n->attr)->flags;
+    extents e = extents_of(n);
+    int64_t each = e.m * e.n, count = each ? n->out->size / each : 0;
+    if (b->rank == 2 && !(flags & GR_TRANS_A)) { /* one product of all the rows */
+        e.m *= count;
+        each *= count;
+        count = e.m <= INT_MAX && each ? 1 : 0;
+    }
+    if (b->rank == 2 && count == 0 && n->out->size) { /* more rows than BLAS can count: product by product */
+        e = extents_of(n);
+        each = e.m * e.n;
+        count = n->out->size / each;
+    }
+    size_t bytes = gr_dtype_bytes(gr_type_of(a));
+    for (int64_t i = 0; i < count; i++)
+        gemm(gr_type_of(a), flags, e, (const char *)a->data + (size_t)batch_offset(a, n->out, i) * bytes,
+             (const char *)b->data + (size_t)batch_offset(b, n->out, i) * bytes, 0.0,
+             (char *)n->out->data + (size_t)(i * each) * bytes);
+    return GR_OK;
+}
+
+/* C = A B:  dA = dC B^T.  With A^T in the product the roles turn: dA = B dC^T. */
+static gr_tensor *matmul_a(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *b = n->in[1];
+    switch (((const matmul_attr *)n->attr)->flags) {
+    case 0: return gr_matmul(t, g, b, GR_TRANS_B);
+    case GR_TRANS_A: return gr_matmul(t, b, g, GR_TRANS_B);
+    case GR_TRANS_B: return gr_matmul(t, g, b, 0);
+    default: return gr_matmul(t, b, g, GR_TRANS_A | GR_TRANS_B);
+    }
+}
+
+/* C = A B:  dB = A^T dC.  With B^T in the product: dB = dC^T A. */
+static gr_tensor *matmul_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *a = n->in[0];
+    switch (((const matmul_attr *)n->attr)->flags) {
+    case 0: return gr_matmul(t, a, g, GR_TRANS_A);
+    case GR_TRANS_A: return gr_matmul(t, a, g, 0);
+    case GR_TRANS_B: return gr_matmul(t, g, a, GR_TRANS_A);
+    default: return gr_matmul(t, g, a, GR_TRANS_A | GR_TRANS_B);
+    }
+}
+
+static const gr_sample matmul_samples[] = {
+    {.what = "A B", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "A^T B", .in = {GR_IN(-1, 1, 4, 3), GR_IN(-1, 1, 4, 2)}, .attr = &(matmul_attr){GR_TRANS_A}},
+    {.what = "A B^T", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 2, 4)}, .attr = &(matmul_attr){GR_TRANS_B}},
+    {.what = "A^T B^T", .in = {GR_IN(-1, 1, 4, 3), GR_IN(-1, 1, 2, 4)}, .attr = &(matmul_attr){GR_TRANS_A | GR_TRANS_B}},
+    {.what = "a column", .in = {GR_IN(-1, 1, 5, 3), GR_IN(-1, 1, 3, 1)}, .attr = &(matmul_attr){0}},
+    {.what = "a transposed matrix and a column", .in = {GR_IN(-1, 1, 6, 3), GR_IN(-1, 1, 6, 1)}, .attr = &(matmul_attr){GR_TRANS_A}},
+    {.what = "a row", .in = {GR_IN(-1, 1, 1, 6), GR_IN(-1, 1, 6, 3)}, .attr = &(matmul_attr){0}},
+    {.what = "a row and a transposed matrix", .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 5, 3)}, .attr = &(matmul_attr){GR_TRANS_B}},
+    {.what = "an outer product", .in = {GR_IN(-1, 1, 3, 1), GR_IN(-1, 1, 1, 4)}, .attr = &(matmul_attr){0}},
+    {.what = "a batch", .in = {GR_IN(-1, 1, 2, 3, 4), GR_IN(-1, 1, 2, 4, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "a batch of transposed", .in = {GR_IN(-1, 1, 2, 4, 3), GR_IN(-1, 1, 2, 2, 4)}, .attr = &(matmul_attr){GR_TRANS_A | GR_TRANS_B}},
+    {.what = "a batch and one matrix", .in = {GR_IN(-1, 1, 2, 3, 4), GR_IN(-1, 1, 4, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "one matrix and a batch", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 2, 4, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "batches that broadcast", .in = {GR_IN(-1, 1, 2, 1, 2, 3), GR_IN(-1, 1, 3, 3, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "a sum of nothing", .in = {GR_IN(0, 1, 3, 0), GR_IN(0, 1, 0, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "no rows", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 3, 2)}, .attr = &(matmul_attr){0}},
+    {.what = "inner dimensions that differ", .in = {GR_IN(0, 1, 64, 784), GR_IN(0, 1, 785, 10)}, .attr = &(matmul_attr){0}, .refused = "inner dimensions differ: [64,784] x [785,10]"},
+    {.what = "a vector", .in = {GR_IN(0, 1, 3), GR_IN(0, 1, 3, 2)}, .attr = &(matmul_attr){0}, .refused = "at least 2"},
+    {.what = "batches that do not broadcast", .in = {GR_IN(0, 1, 2, 3, 4), GR_IN(0, 1, 3, 4, 2)}, .attr = &(matmul_attr){0}, .refused = "do not broadcast"},
+    {.what = "unknown flags", .in = {GR_IN(0, 1, 2, 2), GR_IN(0, 1, 2, 2)}, .attr = &(matmul_attr){8}, .refused = "unknown flags"},
+};
+
+const gr_op gr_op_matmul = {.name = "matmul", .formula = "C = A B", .n_in = 2, .shape = matmul_shape,
+                            .forward[GR_ANY_CPU] = {[GR_F32] = matmul, [GR_F64] = matmul},
+                            .attr_size = sizeof(matmul_attr), .vjp = {matmul_a, matmul_b}, GR_SAMPLES(matmul_samples)};
+
+gr_tensor *gr_matmul(gr_tape *t, gr_tensor *a, gr_tensor *b, int flags)
+{
+    return GR_CALL(matmul, &(matmul_attr){flags}, a, b);
+}
+
+/* ---- Y = X W + b:  dX = g W^T,  dW = X^T g,  db = g, summed over the rows by the engine ---------------------- */
+
+static gr_status linear_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    if (x->rank != 2 || w->rank != 2 || b->rank != 1 || x->shape[1] != w->shape[0] || w->shape[1] != b->shape[0])
+        return gr_fail(GR_ERR_SHAPE, "linear: expected [n,in] x [in,out] + [out]: %s x %s + %s", GR_SHAPE_OF(x),
+                       GR_SHAPE_OF(w), GR_SHAPE_OF(b));
+    if (x->shape[0] > INT_MAX || x->shape[1] > INT_MAX || w->shape[1] > INT_MAX)
+        return gr_fail(GR_ERR_SHAPE, "linear: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_OF(x), GR_SHAPE_OF(w));
+    gr_type_as(type, x);
+    type->shape[1] = w->shape[1];
+    return GR_OK;
+}
+
+static gr_status linear(gr_node *n)
+{
+    const gr_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    size_t row = gr_bytes(b);
+    for (int64_t i = 0; i < x->shape[0]; i++) memcpy((char *)n->out->data + (size_t)i * row, b->data, row);
+    gemm(gr_type_of(x), 0, (extents){x->shape[0], w->shape[1], x->shape[1]}, x->data, w->data, 1.0, n->out->data);
+    return GR_OK;
+}
+
+static gr_tensor *linear_x(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_matmul(t, g, n->in[1], GR_TRANS_B);
+}
+
+static gr_tensor *linear_w(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_matmul(t, n->in[0], g, GR_TRANS_A);
+}
+
+static gr_tensor *linear_b(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
+static const gr_sample linear_samples[] = {
+    {.what = "a layer", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4, 2), GR_IN(-1, 1, 2)}},
+    {.what = "one output", .in = {GR_IN(-1, 1, 5, 3), GR_IN(-1, 1, 3, 1), GR_IN(-1, 1, 1)}},
+    {.what = "one sample", .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4)}},
+    {.what = "no inputs", .in = {GR_IN(-1, 1, 2, 0), GR_IN(-1, 1, 0, 3), GR_IN(-1, 1, 3)}},
+    {.what = "a bias of another length", .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 4, 2), GR_IN(0, 1, 3)}, .refused = "[3,4] x [4,2] + [3]"},
+    {.what = "images", .in = {GR_IN(0, 1, 3, 4, 4), GR_IN(0, 1, 4, 2), GR_IN(0, 1, 2)}, .refused = "expected [n,in]"},
+};
+
+const gr_op gr_op_linear = {.name = "linear", .formula = "Y = X W + b", .n_in = 3, .shape = linear_shape,
+                            .forward[GR_ANY_CPU] = {[GR_F32] = linear, [GR_F64] = linear},
+                            .vjp = {linear_x, linear_w, linear_b}, GR_SAMPLES(linear_samples)};
+
+gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b)
+{
+    return GR_CALL(linear, NULL, x, w, b);
+}

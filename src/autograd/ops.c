@@ -1,0 +1,13 @@
+/* ops.c: the table of ops. */
+#include "internal.h"
+
+#define GR_OP(name) &gr_op_##name,
+static const gr_op *const table[] = {
+#include "autograd/ops.def"
+};
+#undef GR_OP
+
+const gr_op *gr_op_at(int position)
+{
+    return position >= 0 && position < GR_COUNT(table) ? table[position] : NULL;
+}

@@ -1,0 +1,496 @@
+/* reduce.c: sums, means, extremes and log-sum-exp over any axes, and their opposite, broadcast_to. */
+#ifndef K
+#include "autograd/internal.h"
+#include "tensor/broadcast.h"
+
+typedef struct reduction {
+    int n_axes; /* 0: all of them */
+    int axes[GR_MAX_RANK];
+    bool keep;
+} reduction;
+
+/* The input as groups of axes, alternately kept and reduced: rows of the last group, and for each the place of its
+ * result. Most reductions have one group or two. */
+typedef struct rows {
+    int n_groups; /* in front of the last */
+    int64_t size[GR_MAX_RANK];
+    int64_t stride[GR_MAX_RANK]; /* of the result; 0 where reduced */
+    int64_t count, length;       /* of rows; of one row */
+    bool reduced;                /* a row becomes one number */
+    const void *x;
+    void *y;
+} rows;
+
+static inline int64_t row_place(const rows *r, int64_t row)
+{
+    int64_t place = 0;
+    for (int i = r->n_groups - 1; i > 0; i--) {
+        place += row % r->size[i] * r->stride[i];
+        row /= r->size[i];
+    }
+    return r->n_groups ? place + row * r->stride[0] : 0;
+}
+
+/* A whole tensor into one number, in blocks that do not depend on the number of threads. */
+enum { MAX_BLOCKS = 1024 };
+typedef struct blocks {
+    const void *x;
+    int64_t size;
+    double shift; /* of the exponent, for logsumexp */
+    double partial[MAX_BLOCKS];
+} blocks;
+
+static inline int64_t block_size(int64_t n)
+{
+    int64_t size = (n + MAX_BLOCKS - 1) / MAX_BLOCKS;
+    return size < GR_GRAIN ? GR_GRAIN : size;
+}
+
+static rows rows_of(const gr_node *n);
+
+#define GR_KERNEL_FILE "autograd/reduce.c"
+#include "tensor/kernel.h"
+
+/* ---- Axes --------------------------------------------------------------------------------------------------- */
+
+/* Bit i is set when axis i is reduced; 0 with an error for axes that are none. */
+static unsigned axes_mask(const gr_node *n)
+{
+    const reduction *r = n->attr;
+    const gr_tensor *x = n->in[0];
+    unsigned mask = 0;
+    for (int i = 0; i < r->n_axes; i++) {
+        int axis = gr_axis(x->rank, r->axes[i]);
+        if (axis < 0 || mask >> axis & 1) {
+            gr_fail(GR_ERR_INDEX, "%s: axis %d %s in %s", n->op->name, r->axes[i], axis < 0 ? "is not" : "is named twice",
+                    GR_SHAPE_OF(x));
+            return 0;
+        }
+        mask |= 1u << axis;
+    }
+    return r->n_axes ? mask : (1u << x->rank) - 1;
+}
+
+static gr_status reduced_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const reduction *r = n->attr;
+    const gr_tensor *x = n->in[0];
+    unsigned mask = axes_mask(n);
+    if (!mask && r->n_axes) return gr_last_status();
+    type->dtype = gr_type_of(x);
+    type->rank = 0;
+    for (int i = 0; i < x->rank; i++)
+        if (!(mask >> i & 1)) type->shape[type->rank++] = x->shape[i];
+        else if (r->keep) type->shape[type->rank++] = 1;
+    return GR_OK;
+}
+
+/* How many elements become one. */
+static int64_t reduced_count(const gr_node *n)
+{
+    unsigned mask = axes_mask(n);
+    int64_t count = 1;
+    for (int i = 0; i < n->in[0]->rank; i++)
+        if (mask >> i & 1) count *= n->in[0]->shape[i];
+    return count;
+}
+
+static gr_status reduced_shape_of_some(const gr_node *n, gr_type *type)
+{
+    if (reduced_shape(n, type)) return gr_last_status();
+    if (reduced_count(n) == 0) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_OF(n->in[0]));
+    return GR_OK;
+}
+
+static rows rows_of(const gr_node *n)
+{
+    const gr_tensor *x = n->in[0];
+    unsigned mask = axes_mask(n);
+    int64_t size[GR_MAX_RANK + 1] = {1};
+    bool reduced[GR_MAX_RANK + 1] = {true};
+    int groups = 0;
+    for (int i = 0; i < x->rank; i++) {
+        bool is = mask >> i & 1;
+        if (x->shape[i] == 1) continue;
+        if (!groups || reduced[groups - 1] != is) {
+            size[groups] = 1;
+            reduced[groups++] = is;
+        }
+        size[groups - 1] *= x->shape[i];
+    }
+    int last = groups ? groups - 1 : 0;
+    rows r = {.n_groups = last, .count = 1, .length = size[last], .reduced = reduced[last], .x = x->data, .y = n->out->data};
+    int64_t stride = r.reduced ? 1 : r.length;
+    for (int i = last - 1; i >= 0; i--) {
+        r.size[i] = size[i];
+        r.stride[i] = reduced[i] ? 0 : stride;
+        if (!reduced[i]) stride *= size[i];
+        r.count *= size[i];
+    }
+    return r;
+}
+
+static gr_tensor *reduce(gr_tape *t, const gr_op *op, gr_tensor *x, int n_axes, const int axes[], bool keep)
+{
+    if (n_axes < 0 || n_axes > GR_MAX_RANK)
+        return gr_fail(GR_ERR_INDEX, "%s: %d axes, expected 0 to %d", op->name, n_axes, GR_MAX_RANK), NULL;
+    if (n_axes && !axes) return gr_fail_null(op->name, "the list of axes"), NULL;
+    reduction r = {.n_axes = n_axes, .keep = keep};
+    for (int i = 0; i < n_axes; i++) r.axes[i] = axes[i];
+    return gr_apply(t, op, &x, 1, &r);
+}
+
+/* A tensor of the result's shape, with the reduced axes back as 1, so that it broadcasts over the input. */
+static gr_tensor *with_axes(gr_tape *t, const gr_node *n, gr_tensor *y)
+{
+    const gr_tensor *x = n->in[0];
+    unsigned mask = axes_mask(n);
+    int64_t shape[GR_MAX_RANK];
+    for (int i = 0; i < x->rank; i++) shape[i] = mask >> i & 1 ? 1 : x->shape[i];
+    return gr_reshape(t, y, x->rank, shape);
+}
+
+static const gr_sample samples[] = {
+    {.what = "everything", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 0}},
+    {.what = "rows", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
+    {.what = "columns, kept", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {0}, .keep = true}},
+    {.what = "the last of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {-1}}},
+    {.what = "the middle of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
+    {.what = "the outer two of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 2, .axes = {-1, 0}}},
+    {.what = "alternating axes of rank 5", .in = {GR_IN(-2, 2, 2, 3, 1, 2, 3)}, .attr = &(reduction){.n_axes = 2, .axes = {1, 4}, .keep = true}},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(reduction){.n_axes = 0}},
+    {.what = "long rows", .in = {GR_IN(-2, 2, 2, 100)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
+    {.what = "no such axis", .in = {GR_IN(0, 1, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {2}}, .refused = "axis 2 is not in [3,4]"},
+    {.what = "an axis twice", .in = {GR_IN(0, 1, 3, 4)}, .attr = &(reduction){.n_axes = 2, .axes = {1, -1}}, .refused = "named twice"},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(reduction){.n_axes = 0}, .refused = "i32"},
+};
+
+#define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(reduction), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+
+/* ---- y = sum x:  dx = g over the reduced axes --------------------------------------------------------------- */
+
+static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_broadcast_to(t, with_axes(t, n, g), n->in[0]->rank, n->in[0]->shape);
+}
+
+const gr_op gr_op_sum = {.name = "sum", .formula = "y = sum x", REDUCTION(sum), .shape = reduced_shape, .vjp = {sum_vjp}};
+
+gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
+{
+    return reduce(t, &gr_op_sum, x, n_axes, axes, keep);
+}
+
+/* ---- y = (sum x) / n:  dx = g/n over the reduced axes ------------------------------------------------------- */
+
+static gr_tensor *mean_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return sum_vjp(t, n, gr_scale(t, g, 1.0 / (double)reduced_count(n)));
+}
+
+const gr_op gr_op_mean = {.name = "mean", .formula = "y = (sum x) / n", REDUCTION(mean), .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
+
+gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
+{
+    return reduce(t, &gr_op_mean, x, n_axes, axes, keep);
+}
+
+/* ---- y = max x:  dx = g [x = y] / number of winners --------------------------------------------------------- */
+
+static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const reduction *r = n->attr;
+    gr_tensor *won = gr_equal(t, n->in[0], with_axes(t, n, n->out));
+    gr_tensor *winners = gr_sum(t, won, r->n_axes, r->axes, true);
+    return gr_mul(t, with_axes(t, n, g), gr_div(t, won, winners));
+}
+
+const gr_op gr_op_max = {.name = "max", .formula = "y = max x", REDUCTION(max), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+const gr_op gr_op_min = {.name = "min", .formula = "y = min x", REDUCTION(min), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+
+gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
+{
+    return reduce(t, &gr_op_max, x, n_axes, axes, keep);
+}
+
+gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
+{
+    return reduce(t, &gr_op_min, x, n_axes, axes, keep);
+}
+
+/* ---- y = log sum e^x:  dx = g e^(x - y) --------------------------------------------------------------------- */
+
+static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, with_axes(t, n, g), gr_exp(t, gr_sub(t, n->in[0], with_axes(t, n, n->out))));
+}
+
+const gr_op gr_op_logsumexp = {.name = "logsumexp", .formula = "y = log sum e^x", REDUCTION(logsumexp),
+                               .shape = reduced_shape_of_some, .vjp = {logsumexp_vjp}};
+
+gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
+{
+    return reduce(t, &gr_op_logsumexp, x, n_axes, axes, keep);
+}
+
+/* ---- Variance ----------------------------------------------------------------------------------------------- */
+
+gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep, int correction)
+{
+    gr_tensor *mean = gr_mean(t, x, n_axes, axes, true);
+    if (!mean) return NULL;
+    int64_t count = x->size / (mean->size ? mean->size : 1);
+    if (correction < 0 || count <= correction)
+        return gr_fail(GR_ERR_SHAPE, "var: %lld elements with a correction of %d", (long long)count, correction), NULL;
+    gr_tensor *sum = gr_sum(t, gr_square(t, gr_sub(t, x, mean)), n_axes, axes, keep);
+    return gr_scale(t, sum, 1.0 / (double)(count - correction));
+}
+
+/* ---- y = x over new and stretched axes:  dx = g, summed back by the engine ---------------------------------- */
+
+static gr_status broadcast_to_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = n->in[0];
+    const gr_type *to = n->attr;
+    bool fits = to->rank >= x->rank;
+    for (int i = 1; fits && i <= x->rank; i++) {
+        int64_t from = x->shape[x->rank - i];
+        fits = from == 1 || from == to->shape[to->rank - i];
+    }
+    if (!fits)
+        return gr_fail(GR_ERR_SHAPE, "broadcast_to: %s does not broadcast to %s", GR_SHAPE_OF(x),
+                       gr_shape_text(&(gr_text){{0}}, to->rank, to->shape));
+    *type = *to;
+    type->dtype = gr_type_of(x);
+    return GR_OK;
+}
+
+static gr_status broadcast_to(gr_node *n);
+
+static gr_tensor *broadcast_to_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
+static const gr_sample broadcast_samples[] = {
+    {.what = "a row to a matrix", .in = {GR_IN(-2, 2, 4)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
+    {.what = "a column to a matrix", .in = {GR_IN(-2, 2, 3, 1)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(gr_type){.rank = 3, .shape = {2, 1, 3}}},
+    {.what = "to nothing", .in = {GR_IN(-2, 2, 1)}, .attr = &(gr_type){.rank = 1, .shape = {0}}},
+    {.what = "a smaller shape", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
+    {.what = "another length", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
+};
+
+const gr_op gr_op_broadcast_to = {.name = "broadcast_to", .formula = "y = x, repeated", .n_in = 1, .shape = broadcast_to_shape,
+                                  .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},
+                                  .attr_size = sizeof(gr_type), .vjp = {broadcast_to_vjp}, GR_SAMPLES(broadcast_samples)};
+
+gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
+{
+    if (!x) return gr_fail_null("broadcast_to", "input 0"), NULL;
+    if (gr_checked_size("broadcast_to", gr_type_of(x), rank, shape) < 0) return NULL;
+    if (x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0) return x;
+    gr_type to = {.rank = rank};
+    memcpy(to.shape, shape, (size_t)rank * sizeof *shape);
+    return GR_CALL(broadcast_to, &to, x);
+}
+
+static void broadcast_span(void *context, int64_t begin, int64_t end)
+{
+    const gr_broadcast *p = context;
+    const void *place[GR_MAX_BROADCAST];
+    for (int64_t at = begin, n; at < end; at += n) {
+        n = gr_broadcast_row(p, at, end, place);
+        char *y = (char *)p->out + (size_t)at * p->size;
+        if (p->step[0]) memcpy(y, place[0], (size_t)n * p->size);
+        else
+            for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)i * p->size, place[0], p->size);
+    }
+}
+
+static gr_status broadcast_to(gr_node *n)
+{
+    gr_broadcast p;
+    gr_broadcast_plan(&p, n->out, n->in, 1);
+    gr_parallel(n->out->size, GR_GRAIN, broadcast_span, &p);
+    return GR_OK;
+}
+
+gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, int rank, const int64_t shape[])
+{
+    int axes[GR_MAX_RANK], n_axes = 0;
+    bool fits = g->rank >= rank;
+    for (int i = 1; fits && i <= g->rank; i++) {
+        int64_t extent = g->shape[g->rank - i], wanted = i <= rank ? shape[rank - i] : 1;
+        if (i > rank || (wanted == 1 && extent != 1)) axes[n_axes++] = g->rank - i;
+        else fits = extent == wanted;
+    }
+    if (!fits) {
+        gr_fail(GR_ERR_SHAPE, "backward: a gradient of %s for an input of %s", GR_SHAPE_OF(g),
+                gr_shape_text(&(gr_text){{0}}, rank, shape));
+        return NULL;
+    }
+    return gr_reshape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, rank, shape);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+/* One row, or one block of a row, into one number. */
+static inline real K(sum_of)(const real *restrict x, int64_t n)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+
+static inline real K(exp_sum_of)(const real *restrict x, int64_t n, real shift)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += K(exp)(x[i] - shift);
+    return sum;
+}
+
+/* A NaN that has been met stays. */
+static inline real K(larger)(real a, real b) { return b > a || b != b ? b : a; }
+static inline real K(smaller)(real a, real b) { return b < a || b != b ? b : a; }
+
+static inline real K(max_of)(const real *restrict x, int64_t n)
+{
+    real m = x[0];
+    for (int64_t i = 1; i < n; i++) m = K(larger)(m, x[i]);
+    return m;
+}
+
+static inline real K(min_of)(const real *restrict x, int64_t n)
+{
+    real m = x[0];
+    for (int64_t i = 1; i < n; i++) m = K(smaller)(m, x[i]);
+    return m;
+}
+
+static void K(sum_block)(void *context, int64_t begin, int64_t end)
+{
+    blocks *b = context;
+    b->partial[begin / b->size] = (double)K(sum_of)((const real *)b->x + begin, end - begin);
+}
+
+static real K(sum_all)(const void *x, int64_t n)
+{
+    blocks b = {.x = x, .size = block_size(n)};
+    gr_parallel(n, b.size, K(sum_block), &b);
+    double sum = 0;
+    for (int64_t i = 0; i < (n + b.size - 1) / b.size; i++) sum += b.partial[i];
+    return (real)sum;
+}
+
+/* Rows that become one number each, several threads at a time. */
+static void K(sum_rows)(void *context, int64_t begin, int64_t end)
+{
+    const rows *r = context;
+    const real *x = r->x;
+    real *y = r->y;
+    for (int64_t row = begin; row < end; row++) y[row] = K(sum_of)(x + row * r->length, r->length);
+}
+
+/* Columns: every row is added to the result, span by span. */
+static void K(sum_columns)(void *context, int64_t begin, int64_t end)
+{
+    const rows *r = context;
+    for (int64_t row = 0; row < r->count; row++) {
+        const real *restrict x = (const real *)r->x + row * r->length;
+        real *restrict y = (real *)r->y + row_place(r, row);
+        for (int64_t i = begin; i < end; i++) y[i] += x[i];
+    }
+}
+
+static gr_status K(sum)(gr_node *n)
+{
+    rows r = rows_of(n);
+    real *y = n->out->data;
+    int64_t grain = 2 * GR_GRAIN / (r.length > 0 ? r.length : 1) + 1;
+    if (r.reduced && r.count == 1) {
+        *y = K(sum_all)(r.x, r.length);
+    } else if (r.reduced && r.n_groups == 1) {
+        gr_parallel(r.count, grain, K(sum_rows), &r);
+    } else {
+        memset(y, 0, gr_bytes(n->out));
+        if (!r.reduced) gr_parallel(r.length, 2 * GR_GRAIN / (r.count > 0 ? r.count : 1) / 64 * 64 + 64, K(sum_columns), &r);
+        for (int64_t row = 0; r.reduced && row < r.count; row++)
+            y[row_place(&r, row)] += K(sum_of)((const real *)r.x + row * r.length, r.length);
+    }
+    return GR_OK;
+}
+
+static gr_status K(mean)(gr_node *n)
+{
+    K(sum)(n);
+    const real count = (real)(n->in[0]->size / (n->out->size ? n->out->size : 1));
+    real *y = n->out->data;
+    for (int64_t i = 0; i < n->out->size; i++) y[i] /= count;
+    return GR_OK;
+}
+
+/* The extreme of each row, or of each column, into a result that begins as the worst number there is. */
+static void K(extremes)(gr_node *n, bool largest)
+{
+    rows r = rows_of(n);
+    real *y = n->out->data, worst = largest ? -(real)INFINITY : (real)INFINITY;
+    for (int64_t i = 0; i < n->out->size; i++) y[i] = worst;
+    for (int64_t row = 0; row < r.count; row++) {
+        const real *restrict x = (const real *)r.x + row * r.length;
+        real *restrict to = y + row_place(&r, row);
+        if (r.reduced) {
+            *to = largest ? K(larger)(*to, K(max_of)(x, r.length)) : K(smaller)(*to, K(min_of)(x, r.length));
+        } else if (largest) {
+            for (int64_t i = 0; i < r.length; i++) to[i] = K(larger)(to[i], x[i]);
+        } else {
+            for (int64_t i = 0; i < r.length; i++) to[i] = K(smaller)(to[i], x[i]);
+        }
+    }
+}
+
+static gr_status K(max)(gr_node *n)
+{
+    K(extremes)(n, true);
+    return GR_OK;
+}
+
+static gr_status K(min)(gr_node *n)
+{
+    K(extremes)(n, false);
+    return GR_OK;
+}
+
+/* y = m + log sum e^(x - m) with m the largest, or 0 where that is infinite */
+static gr_status K(logsumexp)(gr_node *n)
+{
+    gr_tensor *sums = gr_result(n->tape, gr_type_of(n->out), n->out->rank, n->out->shape);
+    if (!sums) return gr_last_status();
+    K(extremes)(n, true);
+    rows r = rows_of(n);
+    real *restrict y = n->out->data, *restrict s = sums->data;
+    memset(s, 0, gr_bytes(sums));
+    for (int64_t row = 0; row < r.count; row++) {
+        const real *restrict x = (const real *)r.x + row * r.length;
+        int64_t place = row_place(&r, row);
+        if (r.reduced) {
+            real m = y[place] - y[place] == 0 ? y[place] : 0;
+            s[place] += K(exp_sum_of)(x, r.length, m);
+        } else {
+            for (int64_t i = 0; i < r.length; i++) {
+                real m = y[place + i] - y[place + i] == 0 ? y[place + i] : 0;
+                s[place + i] += K(exp)(x[i] - m);
+            }
+        }
+    }
+    for (int64_t i = 0; i < n->out->size; i++) y[i] = (y[i] - y[i] == 0 ? y[i] : 0) + K(log)(s[i]);
+    gr_discard(n->tape, sums);
+    return GR_OK;
+}
+#endif

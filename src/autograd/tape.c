@@ -1,0 +1,172 @@
+/* tape.c: a tape's memory: nodes in chunks, results with their buffers in a pool, all recycled by a reset. */
+#include "internal.h"
+
+enum { CHUNK_BYTES = 1 << 15, TENSORS_AT_ONCE = 32 };
+
+struct gr_chunk {
+    gr_chunk *next;
+    size_t bytes;
+};
+
+gr_tape *gr_tape_new(void)
+{
+    gr_tape *t = gr_allocate(sizeof *t);
+    if (!t) return NULL;
+    memset(t, 0, sizeof *t);
+    t->recording = true;
+    return t;
+}
+
+void gr_tape_free(gr_tape *t)
+{
+    if (!t) return;
+    gr_tape_reset(t);
+    gr_pool_clear(&t->pool);
+    for (gr_block *b = t->records, *next; b; b = next) {
+        next = b->next;
+        gr_block_free(b);
+    }
+    for (gr_chunk *c = t->chunks, *next; c; c = next) {
+        next = c->next;
+        gr_release(c);
+    }
+    gr_release(t);
+}
+
+void gr_tape_reset(gr_tape *t)
+{
+    if (!t) return;
+    while (t->newest) gr_discard(t, t->newest);
+    t->first = t->last = NULL;
+    t->nodes = 0;
+    t->current = t->chunks;
+    t->used = 0;
+}
+
+bool gr_set_recording(gr_tape *t, bool on)
+{
+    if (!t) return false;
+    bool was = t->recording;
+    t->recording = on;
+    return was;
+}
+
+gr_tape_stats gr_tape_statistics(const gr_tape *t)
+{
+    if (!t) return (gr_tape_stats){0};
+    return (gr_tape_stats){.nodes = t->nodes, .tensors = t->tensors, .bytes = t->pool.live,
+                           .peak_bytes = t->pool.peak, .pool_bytes = t->pool.total};
+}
+
+/* Chunks stay in a list; a reset begins again with the first. */
+void *gr_tape_memory(gr_tape *t, size_t bytes)
+{
+    const size_t header = (sizeof(gr_chunk) + 15) & ~(size_t)15;
+    bytes = (bytes + 15) & ~(size_t)15;
+    while (!t->current || t->used + bytes > t->current->bytes) {
+        gr_chunk **link = t->current ? &t->current->next : &t->chunks;
+        if (!*link) {
+            size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+            gr_chunk *c = gr_allocate(header + size);
+            if (!c) return NULL;
+            *c = (gr_chunk){.bytes = size};
+            *link = c;
+        }
+        t->current = *link;
+        t->used = 0;
+    }
+    void *memory = (char *)t->current + header + t->used;
+    t->used += bytes;
+    return memory;
+}
+
+/* ---- Results ------------------------------------------------------------------------------------------------ */
+
+static bool more_tensors(gr_tape *t)
+{
+    gr_block *block = gr_block_new(TENSORS_AT_ONCE * sizeof(gr_tensor));
+    if (!block) return false;
+    block->next = t->records;
+    t->records = block;
+    gr_tensor *x = gr_block_data(block);
+    for (int i = 0; i < TENSORS_AT_ONCE; i++, x++) {
+        x->older = t->unused;
+        t->unused = x;
+    }
+    return true;
+}
+
+static gr_tensor *blank(gr_tape *t, gr_dtype dtype, int rank, const int64_t shape[])
+{
+    int64_t size = 1;
+    for (int i = 0; i < rank; i++) size *= shape[i];
+    if (!t->unused && !more_tensors(t)) return NULL;
+    gr_tensor *x = t->unused;
+    t->unused = x->older;
+    memset(&x->size, 0, offsetof(gr_tensor, small) - offsetof(gr_tensor, size));
+    gr_tensor_set_type(x, dtype, rank, shape, size);
+    x->tape = t;
+    x->temporary = t->backward;
+    x->older = t->newest;
+    if (t->newest) t->newest->newer = x;
+    t->newest = x;
+    t->tensors++;
+    return x;
+}
+
+gr_tensor *gr_result(gr_tape *t, gr_dtype dtype, int rank, const int64_t shape[])
+{
+    gr_tensor *x = blank(t, dtype, rank, shape);
+    if (!x) return NULL;
+    x->data = x->small;
+    if (gr_bytes(x) <= sizeof x->small) return x;
+    x->block = gr_pool_take(&t->pool, gr_bytes(x));
+    if (!x->block) {
+        gr_discard(t, x);
+        return NULL;
+    }
+    x->data = gr_block_data(x->block);
+    return x;
+}
+
+gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t shape[], int64_t offset)
+{
+    gr_tensor *x = blank(t, gr_type_of(of), rank, shape);
+    if (!x) return NULL;
+    x->base = of->base ? of->base : of;
+    x->data = (char *)of->data + (size_t)offset * gr_dtype_bytes(gr_type_of(of));
+    if (x->base->tape == t) gr_hold(x->base);
+    return x;
+}
+
+gr_tensor *gr_hold(gr_tensor *x)
+{
+    if (x->tape) x->refs++;
+    return x;
+}
+
+void gr_drop(gr_tape *t, gr_tensor *x)
+{
+    if (x && x->tape && --x->refs == 0 && x->temporary) gr_discard(t, x);
+}
+
+void gr_discard(gr_tape *t, gr_tensor *x)
+{
+    if (x->block) gr_pool_give(&t->pool, x->block);
+    if (x->newer) x->newer->older = x->older;
+    else t->newest = x->older;
+    if (x->older) x->older->newer = x->newer;
+    gr_release(x->name);
+    gr_tensor *base = x->base;
+    x->older = t->unused;
+    t->unused = x;
+    t->tensors--;
+    if (base && base->tape == t) gr_drop(t, base);
+}
+
+gr_tensor *gr_keep(gr_tensor *x)
+{
+    if (x) x->kept = true;
+    if (x && x->base && x->base->tape) x->base->kept = true;
+    return x;
+}

@@ -1,0 +1,340 @@
+/* unary.c: functions of one tensor, element by element; the activations are in activation.c. */
+#ifndef K
+#include "autograd/internal.h"
+
+#define GR_KERNEL_FILE "autograd/unary.c"
+#include "tensor/kernel.h"
+
+#define UNARY(kernel) .n_in = 1, .shape = gr_shape_same, .forward = GR_KERNELS(kernel##_map)
+
+static const gr_sample anywhere[] = {
+    {.what = "a matrix", .in = {GR_IN(-2, 2, 3, 4)}},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}},
+    {.what = "more than one vector of any length", .in = {GR_IN(-3, 3, 37)}},
+    {.what = "nothing", .in = {GR_IN(0, 1, 0, 3)}},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
+};
+
+static const gr_sample positive[] = {
+    {.what = "a matrix", .in = {GR_IN(0.2, 3, 3, 4)}},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(0.2, 2)}},
+    {.what = "large", .in = {GR_IN(1e3, 1e4, 5)}},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
+};
+
+/* ---- y = -x:  dx = -g --------------------------------------------------------------------------------------- */
+
+static gr_tensor *neg_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)n;
+    return gr_neg(t, g);
+}
+
+const gr_op gr_op_neg = {.name = "neg", .formula = "y = -x", UNARY(neg), .vjp = {neg_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_neg(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(neg, NULL, x);
+}
+
+/* ---- y = a x:  dx = a g ------------------------------------------------------------------------------------- */
+
+static gr_tensor *scale_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_scale(t, g, ((const gr_scalars *)n->attr)->a);
+}
+
+static const gr_sample scale_samples[] = {
+    {.what = "a matrix", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_scalars){.a = -2.5}},
+    {.what = "by nothing", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){.a = 0}},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 2}, .refused = "i32"},
+};
+
+const gr_op gr_op_scale = {.name = "scale", .formula = "y = a x", UNARY(scale), .attr_size = sizeof(gr_scalars),
+                           .vjp = {scale_vjp}, GR_SAMPLES(scale_samples)};
+
+gr_tensor *gr_scale(gr_tape *t, gr_tensor *x, double factor)
+{
+    return GR_CALL(scale, &(gr_scalars){.a = factor}, x);
+}
+
+/* ---- y = x + a:  dx = g ------------------------------------------------------------------------------------- */
+
+static gr_tensor *shift_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
+const gr_op gr_op_shift = {.name = "shift", .formula = "y = x + a", UNARY(shift), .attr_size = sizeof(gr_scalars),
+                           .vjp = {shift_vjp}, GR_SAMPLES(scale_samples)};
+
+gr_tensor *gr_shift(gr_tape *t, gr_tensor *x, double offset)
+{
+    return GR_CALL(shift, &(gr_scalars){.a = offset}, x);
+}
+
+/* ---- y = x^a:  dx = g a x^(a-1), and 0 for a = 0, also at x = 0 --------------------------------------------- */
+
+static gr_tensor *pow_scalar_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    double a = ((const gr_scalars *)n->attr)->a;
+    if (a == 0.0) return gr_scale(t, g, 0.0);
+    return gr_mul(t, g, gr_scale(t, gr_pow_scalar(t, n->in[0], a - 1.0), a));
+}
+
+static const gr_sample pow_samples[] = {
+    {.what = "a fraction", .in = {GR_IN(0.3, 2, 3, 4)}, .attr = &(gr_scalars){.a = 1.7}},
+    {.what = "a negative fraction", .in = {GR_IN(0.3, 2, 5)}, .attr = &(gr_scalars){.a = -0.5}},
+    {.what = "a cube, both signs", .in = {GR_IN(-2, 2, 5)}, .attr = &(gr_scalars){.a = 3}},
+    {.what = "the power 1 at 0", .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}}, .attr = &(gr_scalars){.a = 1}},
+    {.what = "the power 0 at 0", .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}}, .attr = &(gr_scalars){.a = 0}},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 2}, .refused = "i32"},
+};
+
+const gr_op gr_op_pow_scalar = {.name = "pow_scalar", .formula = "y = x^a", UNARY(pow_scalar),
+                                .attr_size = sizeof(gr_scalars), .vjp = {pow_scalar_vjp}, GR_SAMPLES(pow_samples)};
+
+gr_tensor *gr_pow_scalar(gr_tape *t, gr_tensor *x, double exponent)
+{
+    return GR_CALL(pow_scalar, &(gr_scalars){.a = exponent}, x);
+}
+
+/* ---- y = x^2:  dx = 2 g x ----------------------------------------------------------------------------------- */
+
+static gr_tensor *square_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_scale(t, gr_mul(t, g, n->in[0]), 2.0);
+}
+
+const gr_op gr_op_square = {.name = "square", .formula = "y = x^2", UNARY(square), .vjp = {square_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_square(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(square, NULL, x);
+}
+
+/* ---- y = sqrt(x):  dx = g / (2 y) --------------------------------------------------------------------------- */
+
+static gr_tensor *sqrt_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_scale(t, gr_div(t, g, n->out), 0.5);
+}
+
+const gr_op gr_op_sqrt = {.name = "sqrt", .formula = "y = sqrt(x)", UNARY(sqrt), .vjp = {sqrt_vjp}, GR_SAMPLES(positive)};
+
+gr_tensor *gr_sqrt(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(sqrt, NULL, x);
+}
+
+/* ---- y = e^x:  dx = g y ------------------------------------------------------------------------------------- */
+
+static gr_tensor *exp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, n->out);
+}
+
+const gr_op gr_op_exp = {.name = "exp", .formula = "y = e^x", UNARY(exp), .vjp = {exp_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_exp(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(exp, NULL, x);
+}
+
+/* ---- y = e^x - 1:  dx = g e^x ------------------------------------------------------------------------------- */
+
+static gr_tensor *expm1_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_exp(t, n->in[0]));
+}
+
+const gr_op gr_op_expm1 = {.name = "expm1", .formula = "y = e^x - 1", UNARY(expm1), .vjp = {expm1_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_expm1(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(expm1, NULL, x);
+}
+
+/* ---- y = log x:  dx = g / x --------------------------------------------------------------------------------- */
+
+static gr_tensor *log_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_div(t, g, n->in[0]);
+}
+
+const gr_op gr_op_log = {.name = "log", .formula = "y = log x", UNARY(log), .vjp = {log_vjp}, GR_SAMPLES(positive)};
+
+gr_tensor *gr_log(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(log, NULL, x);
+}
+
+/* ---- y = log(1 + x):  dx = g / (1 + x) ---------------------------------------------------------------------- */
+
+static gr_tensor *log1p_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_div(t, g, gr_shift(t, n->in[0], 1.0));
+}
+
+const gr_op gr_op_log1p = {.name = "log1p", .formula = "y = log(1 + x)", UNARY(log1p), .vjp = {log1p_vjp}, GR_SAMPLES(positive)};
+
+gr_tensor *gr_log1p(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(log1p, NULL, x);
+}
+
+/* ---- y = |x|:  dx = g sign(x) ------------------------------------------------------------------------------- */
+
+static gr_tensor *abs_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_sign(t, n->in[0]));
+}
+
+const gr_op gr_op_abs = {.name = "abs", .formula = "y = |x|", UNARY(abs), .vjp = {abs_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(abs, NULL, x);
+}
+
+/* ---- y = sign(x): steps ------------------------------------------------------------------------------------- */
+
+const gr_op gr_op_sign = {.name = "sign", .formula = "y = [x > 0] - [x < 0]", UNARY(sign), .vjp = {gr_vjp_zero}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_sign(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(sign, NULL, x);
+}
+
+/* ---- y = sin x:  dx = g cos x ------------------------------------------------------------------------------- */
+
+static gr_tensor *sin_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_cos(t, n->in[0]));
+}
+
+const gr_op gr_op_sin = {.name = "sin", .formula = "y = sin x", UNARY(sin), .vjp = {sin_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_sin(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(sin, NULL, x);
+}
+
+/* ---- y = cos x:  dx = -g sin x ------------------------------------------------------------------------------ */
+
+static gr_tensor *cos_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_neg(t, gr_mul(t, g, gr_sin(t, n->in[0])));
+}
+
+const gr_op gr_op_cos = {.name = "cos", .formula = "y = cos x", UNARY(cos), .vjp = {cos_vjp}, GR_SAMPLES(anywhere)};
+
+gr_tensor *gr_cos(gr_tape *t, gr_tensor *x)
+{
+    return GR_CALL(cos, NULL, x);
+}
+
+/* ---- y = min(max(x, a), b):  dx = g [a <= x <= b] ----------------------------------------------------------- */
+
+static gr_status clamp_shape(const gr_node *n, gr_type *type)
+{
+    const gr_scalars *s = n->attr;
+    if (!(s->a <= s->b)) return gr_fail(GR_ERR_OPTION, "%s: bounds %g and %g hold nothing", n->op->name, s->a, s->b);
+    return gr_shape_same(n, type);
+}
+
+/* y = [a <= x <= b] */
+static gr_tensor *gr_inside(gr_tape *t, gr_tensor *x, const gr_scalars *bounds)
+{
+    return GR_CALL(inside, bounds, x);
+}
+
+static gr_tensor *clamp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_inside(t, n->in[0], n->attr));
+}
+
+static const gr_sample clamp_samples[] = {
+    {.what = "all three sides", .in = {GR_IN(-2, 2, 20)}, .attr = &(gr_scalars){-0.7, 1.1}},
+    {.what = "one side", .in = {GR_IN(-2, 2, 9)}, .attr = &(gr_scalars){0, (double)INFINITY}},
+    {.what = "at the bounds", .in = {{.rank = 1, .shape = {3}, .values = (double[]){-1, 0, 1}, .n_values = 3}}, .attr = &(gr_scalars){-1, 1}, .value_only = true},
+    {.what = "bounds that cross", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){1, -1}, .refused = "hold nothing"},
+    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){-1, 1}, .refused = "i32"},
+};
+
+const gr_op gr_op_inside = {.name = "inside", .formula = "y = [a <= x <= b]", .n_in = 1, .shape = clamp_shape,
+                            .forward = GR_KERNELS(inside_map), .attr_size = sizeof(gr_scalars), .vjp = {gr_vjp_zero},
+                            GR_SAMPLES(clamp_samples)};
+const gr_op gr_op_clamp = {.name = "clamp", .formula = "y = min(max(x, a), b)", .n_in = 1, .shape = clamp_shape,
+                           .forward = GR_KERNELS(clamp_map), .attr_size = sizeof(gr_scalars), .vjp = {clamp_vjp},
+                           GR_SAMPLES(clamp_samples)};
+
+gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
+{
+    return GR_CALL(clamp, (&(gr_scalars){lo, hi}), x);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+static inline real K(neg)(real x) { return -x; }
+static inline real K(square)(real x) { return x * x; }
+static inline real K(abs)(real x) { return x < 0 ? -x : x == 0 ? 0 : x; }
+static inline real K(sign)(real x) { return x > 0 ? 1 : x < 0 ? -1 : x == x ? 0 : x; }
+#if GR_REAL_IS_F32
+static inline real K(sqrt)(real x) { return sqrtf(x); }
+static inline real K(sin)(real x) { return sinf(x); }
+static inline real K(cos)(real x) { return cosf(x); }
+#else
+static inline real K(sqrt)(real x) { return sqrt(x); }
+static inline real K(sin)(real x) { return sin(x); }
+static inline real K(cos)(real x) { return cos(x); }
+#endif
+
+#define F neg
+#include "tensor/map1.inc"
+#define F square
+#include "tensor/map1.inc"
+#define F abs
+#include "tensor/map1.inc"
+#define F sign
+#include "tensor/map1.inc"
+#define F sqrt
+#include "tensor/map1.inc"
+#define F sin
+#include "tensor/map1.inc"
+#define F cos
+#include "tensor/map1.inc"
+#define F exp
+#include "tensor/map1.inc"
+#define F expm1
+#include "tensor/map1.inc"
+#define F log
+#include "tensor/map1.inc"
+#define F log1p
+#include "tensor/map1.inc"
+
+/* Of the two scalars the first three use one. */
+static inline real K(scale)(real x, real a, real b) { return (void)b, a * x; }
+static inline real K(shift)(real x, real a, real b) { return (void)b, x + a; }
+static inline real K(pow_scalar)(real x, real a, real b) { return (void)b, (real)pow((double)x, (double)a); }
+static inline real K(clamp)(real x, real a, real b) { return x < a ? a : x > b ? b : x; }
+static inline real K(inside)(real x, real a, real b) { return x >= a && x <= b ? 1 : 0; }
+
+#define F scale
+#define SCALARS
+#include "tensor/map1.inc"
+#define F shift
+#define SCALARS
+#include "tensor/map1.inc"
+#define F pow_scalar
+#define SCALARS
+#include "tensor/map1.inc"
+#define F clamp
+#define SCALARS
+#include "tensor/map1.inc"
+#define F inside
+#define SCALARS
+#include "tensor/map1.inc"
+#endif

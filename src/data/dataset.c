@@ -1,0 +1,299 @@
+/* dataset.c: features and targets that belong together: made, split into two, standardised, encoded. */
+#include <math.h>
+
+#include "internal.h"
+
+void *gr_allocate_array(int64_t n, size_t each)
+{
+    if (n >= 0 && (uint64_t)n <= SIZE_MAX / 2 / each) return gr_allocate((size_t)n * each);
+    gr_fail(GR_ERR_MEMORY, "out of memory: %lld times %zu bytes were asked for", (long long)n, each);
+    return NULL;
+}
+
+/* ---- Names -------------------------------------------------------------------------------------------------- */
+
+gr_names *gr_names_new(int count, const char *const texts[])
+{
+    size_t bytes = sizeof(gr_names) + (size_t)count * sizeof(size_t);
+    for (int i = 0; i < count; i++) bytes += strlen(texts[i]) + 1;
+    gr_names *names = gr_allocate(bytes);
+    if (!names) return NULL;
+    names->bytes = bytes;
+    names->count = count;
+    size_t at = sizeof(gr_names) + (size_t)count * sizeof(size_t);
+    for (int i = 0; i < count; i++) {
+        names->at[i] = at;
+        size_t length = strlen(texts[i]) + 1;
+        memcpy((char *)names + at, texts[i], length);
+        at += length;
+    }
+    return names;
+}
+
+const char *gr_names_get(const gr_names *names, int index)
+{
+    return names && index >= 0 && index < names->count ? (const char *)names + names->at[index] : NULL;
+}
+
+/* A copy into *to; true also where there is nothing to copy. */
+static bool copy_names(gr_names **to, const gr_names *names)
+{
+    if (!names) return true;
+    *to = gr_allocate(names->bytes);
+    if (*to) memcpy(*to, names, names->bytes);
+    return *to != NULL;
+}
+
+/* ---- Made and looked at ------------------------------------------------------------------------------------- */
+
+static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
+{
+    if (!x || !y) return gr_fail_null("dataset_new", x ? "y" : "x");
+    if (x->tape || y->tape)
+        return gr_fail(GR_ERR_STATE, "dataset_new: %s is a result of a tape: give a gr_copy() of it", x->tape ? "x" : "y");
+    if (x->rank == 0 || y->rank == 0 || x->shape[0] != y->shape[0] || x->shape[0] == 0)
+        return gr_fail(GR_ERR_SHAPE, "dataset_new: x is %s and y %s: expected as many rows in both, and one at least",
+                       GR_SHAPE_OF(x), GR_SHAPE_OF(y));
+    return GR_OK;
+}
+
+/* 1 + the greatest index. */
+static int count_classes(const gr_tensor *y)
+{
+    int32_t greatest = -1;
+    const int32_t *index = y->dtype == GR_I32 ? y->data : NULL;
+    for (int64_t i = 0; index && i < y->size; i++)
+        if (index[i] > greatest) greatest = index[i];
+    return greatest == INT32_MAX ? greatest : greatest + 1;
+}
+
+gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
+{
+    gr_dataset *set = check_pair(x, y) ? NULL : gr_allocate(sizeof *set);
+    if (set) {
+        *set = (gr_dataset){.x = x, .y = y, .n_classes = count_classes(y)};
+        return set;
+    }
+    if (x && !x->tape) gr_tensor_free(x);
+    if (y && !y->tape && y != x) gr_tensor_free(y);
+    return NULL;
+}
+
+void gr_dataset_free(gr_dataset *set)
+{
+    if (!set) return;
+    gr_tensor_free(set->x);
+    if (set->y != set->x) gr_tensor_free(set->y);
+    gr_release(set->classes);
+    gr_release(set->features);
+    gr_release(set);
+}
+
+int64_t gr_dataset_size(const gr_dataset *set)
+{
+    return set ? set->x->shape[0] : 0;
+}
+
+gr_tensor *gr_dataset_x(const gr_dataset *set)
+{
+    return set ? set->x : NULL;
+}
+
+gr_tensor *gr_dataset_y(const gr_dataset *set)
+{
+    return set ? set->y : NULL;
+}
+
+int gr_dataset_classes(const gr_dataset *set)
+{
+    return set ? set->n_classes : 0;
+}
+
+const char *gr_dataset_class_name(const gr_dataset *set, int index)
+{
+    return set ? gr_names_get(set->classes, index) : NULL;
+}
+
+const char *gr_dataset_feature_name(const gr_dataset *set, int index)
+{
+    return set ? gr_names_get(set->features, index) : NULL;
+}
+
+/* ---- Rows, and sets of some of them ------------------------------------------------------------------------- */
+
+void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, int64_t start)
+{
+    (to->base ? to->base : to)->version++;
+    size_t row = gr_bytes(from) / (size_t)from->shape[0];
+    if (!order) {
+        memcpy(to->data, (const char *)from->data + (size_t)start * row, gr_bytes(to));
+        return;
+    }
+    char *p = to->data;
+    for (int64_t i = 0; i < to->shape[0]; i++, p += row)
+        memcpy(p, (const char *)from->data + (size_t)order[start + i] * row, row);
+}
+
+static gr_tensor *some_rows(const gr_tensor *from, const int64_t *order, int64_t start, int64_t count)
+{
+    int64_t shape[GR_MAX_RANK];
+    memcpy(shape, from->shape, sizeof shape);
+    shape[0] = count;
+    gr_tensor *rows = gr_new("dataset_split", (gr_dtype)from->dtype, from->rank, shape);
+    if (rows) gr_copy_rows(rows, from, order, start);
+    return rows;
+}
+
+static gr_dataset *subset(const gr_dataset *set, const int64_t *order, int64_t start, int64_t count)
+{
+    gr_tensor *x = some_rows(set->x, order, start, count), *y = x ? some_rows(set->y, order, start, count) : NULL;
+    if (!y) return gr_tensor_free(x), NULL;
+    gr_dataset *part = gr_dataset_new(x, y);
+    if (!part) return NULL;
+    part->n_classes = set->n_classes;
+    if (copy_names(&part->classes, set->classes) && copy_names(&part->features, set->features)) return part;
+    gr_dataset_free(part);
+    return NULL;
+}
+
+/* Both halves, in the order that `rng` then draws; on failure neither, and `rng` as it was. */
+static gr_status split_at(const gr_dataset *set, int64_t k, gr_rng *rng, gr_dataset **first, gr_dataset **second)
+{
+    int64_t n = gr_dataset_size(set), *order = rng ? gr_allocate_array(n, sizeof *order) : NULL;
+    if (rng && !order) return gr_last_status();
+    gr_rng drawn = rng ? *rng : (gr_rng){{0}};
+    if (rng) gr_rng_permutation(&drawn, n, order);
+    gr_dataset *a = subset(set, order, 0, k), *b = a ? subset(set, order, k, n - k) : NULL;
+    gr_release(order);
+    if (!b) {
+        gr_dataset_free(a);
+        return gr_last_status();
+    }
+    if (rng) *rng = drawn;
+    *first = a;
+    *second = b;
+    return GR_OK;
+}
+
+gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_dataset **first, gr_dataset **second)
+{
+    if (!first || !second) return gr_fail(GR_ERR_NULL, "dataset_split: no place for the %s set", first ? "second" : "first");
+    *first = *second = NULL;
+    if (!set) return gr_fail_null("dataset_split", "set");
+    if (!(share > 0.0 && share < 1.0))
+        return gr_fail(GR_ERR_OPTION, "dataset_split: a share of %g: expected one between 0 and 1", share);
+    int64_t n = gr_dataset_size(set), k = (int64_t)floor(share * (double)n + 0.5);
+    if (k < 1 || k >= n)
+        return gr_fail(GR_ERR_OPTION, "dataset_split: a share of %g of %lld rows leaves a set without any", share,
+                       (long long)n);
+    return split_at(set, k, rng, first, second);
+}
+
+/* ---- Standardised ------------------------------------------------------------------------------------------- */
+
+typedef struct moments {
+    double mean, deviation;
+} moments;
+
+static double element(const gr_tensor *x, int64_t i)
+{
+    return x->dtype == GR_F32 ? (double)((const float *)x->data)[i] : ((const double *)x->data)[i];
+}
+
+/* mean_j = x_0j + sum_i (x_ij - x_0j) / n and deviation_j = sqrt(sum_i (x_ij - mean_j)^2 / n). Taken from the first row,
+ * the differences of a constant feature are 0 exactly, and not what rounding leaves of them. */
+static void measure(const gr_tensor *x, int64_t n, int64_t features, moments *m)
+{
+    for (int64_t j = 0; j < features; j++) m[j] = (moments){0.0, 0.0};
+    for (int64_t i = 0, k = 0; i < n; i++)
+        for (int64_t j = 0; j < features; j++, k++) m[j].mean += element(x, k) - element(x, j);
+    for (int64_t j = 0; j < features; j++) m[j].mean = element(x, j) + m[j].mean / (double)n;
+    for (int64_t i = 0, k = 0; i < n; i++)
+        for (int64_t j = 0; j < features; j++, k++) {
+            double d = element(x, k) - m[j].mean;
+            m[j].deviation += d * d;
+        }
+    for (int64_t j = 0; j < features; j++) m[j].deviation = sqrt(m[j].deviation / (double)n);
+}
+
+/* z = (x - mean) / deviation */
+static void rescale(gr_tensor *x, int64_t n, int64_t features, const moments *m)
+{
+    x->version++;
+    for (int64_t i = 0, k = 0; i < n; i++)
+        for (int64_t j = 0; j < features; j++, k++) {
+            double z = (element(x, k) - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);
+            if (x->dtype == GR_F32) ((float *)x->data)[k] = (float)z;
+            else ((double *)x->data)[k] = z;
+        }
+}
+
+static int64_t features_of(const gr_dataset *set)
+{
+    return set->x->size / set->x->shape[0];
+}
+
+static gr_status check_others(const gr_dataset *set, gr_dataset *const others[], int n_others)
+{
+    if (!set) return gr_fail_null("dataset_standardize", "set");
+    if (n_others < 0 || (n_others > 0 && !others))
+        return gr_fail(n_others < 0 ? GR_ERR_OPTION : GR_ERR_NULL, "dataset_standardize: %d others%s", n_others,
+                       others ? "" : " at NULL");
+    for (int i = -1; i < n_others; i++) {
+        const gr_dataset *other = i < 0 ? set : others[i];
+        if (!other) return gr_fail_null("dataset_standardize", "another set");
+        if (!gr_is_float((gr_dtype)other->x->dtype))
+            return gr_fail(GR_ERR_DTYPE, "dataset_standardize: x is %s: expected f32 or f64",
+                           gr_dtype_name((gr_dtype)other->x->dtype));
+        if (features_of(other) != features_of(set))
+            return gr_fail(GR_ERR_SHAPE, "dataset_standardize: others[%d] has %lld features (%s), set %lld (%s)", i,
+                           (long long)features_of(other), GR_SHAPE_OF(other->x), (long long)features_of(set),
+                           GR_SHAPE_OF(set->x));
+        for (int j = -1; j < i; j++)
+            if (other == (j < 0 ? set : others[j]))
+                return gr_fail(GR_ERR_OPTION, "dataset_standardize: others[%d] is there twice", i);
+    }
+    return GR_OK;
+}
+
+gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], int n_others)
+{
+    gr_status status = check_others(set, others, n_others);
+    if (status) return status;
+    int64_t features = features_of(set);
+    moments *m = gr_allocate_array(features, sizeof *m);
+    if (!m) return gr_last_status();
+    measure(set->x, gr_dataset_size(set), features, m);
+    for (int64_t j = 0; j < features && !status; j++)
+        if (!isfinite(m[j].mean) || !isfinite(m[j].deviation))
+            status = gr_fail(GR_ERR_VALUE, "dataset_standardize: feature %lld has the mean %g and the deviation %g: is a "
+                             "value of it not finite?", (long long)j, m[j].mean, m[j].deviation);
+    if (!status) rescale(set->x, gr_dataset_size(set), features, m);
+    for (int i = 0; i < n_others && !status; i++) rescale(others[i]->x, gr_dataset_size(others[i]), features, m);
+    gr_release(m);
+    return status;
+}
+
+/* ---- Encoded ------------------------------------------------------------------------------------------------ */
+
+gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t classes)
+{
+    if (!index) return gr_fail_null("one_hot", "index"), NULL;
+    if (index->dtype != GR_I32)
+        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32", gr_dtype_name((gr_dtype)index->dtype)), NULL;
+    if (index->rank == GR_MAX_RANK)
+        return gr_fail(GR_ERR_SHAPE, "one_hot: %s has no room for another axis", GR_SHAPE_OF(index)), NULL;
+    int64_t shape[GR_MAX_RANK];
+    memcpy(shape, index->shape, sizeof shape);
+    shape[index->rank] = classes;
+    gr_tensor *hot = gr_zeros(dtype, index->rank + 1, shape);
+    for (int64_t i = 0; hot && i < index->size; i++) {
+        int32_t c = ((const int32_t *)index->data)[i];
+        if (c >= 0 && c < classes && !gr_set(hot, i * classes + c, 1.0)) continue;
+        gr_fail(GR_ERR_INDEX, "one_hot: class %d at %s is outside 0..%lld", (int)c,
+                gr_position_text(&(gr_text){{0}}, index, i), (long long)classes - 1);
+        gr_tensor_free(hot);
+        return NULL;
+    }
+    return hot;
+}

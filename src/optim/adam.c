@@ -1,0 +1,70 @@
+/* adam.c: Adam, and AdamW with its decay decoupled from the gradient.
+ *
+ *     g' = g + weight_decay w                        (Adam only)
+ *     m <- beta1 m + (1-beta1) g'
+ *     v <- beta2 v + (1-beta2) g'^2
+ *     w <- w - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)   (AdamW: - lr weight_decay w more)
+ */
+#ifndef K
+#include "internal.h"
+
+/* STEP = lr / (1-beta1^t) and SHRINK = 1 / sqrt(1-beta2^t) leave one root and one division to an element. */
+enum { BETA1 = 1, BETA2, EPS, WEIGHT_DECAY, DECOUPLED, STEP, SHRINK };
+
+#define GR_KERNEL_FILE "optim/adam.c"
+#include "tensor/kernel.h"
+
+static void prepare(double c[], int64_t t)
+{
+    c[STEP] = c[GR_LR] / (1.0 - pow(c[BETA1], (double)t));
+    c[SHRINK] = 1.0 / sqrt(1.0 - pow(c[BETA2], (double)t));
+}
+
+static const gr_rule rule_adam = {.name = "adam", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(adam)};
+static const gr_rule rule_adamw = {.name = "adamw", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(adam)};
+
+static gr_optimizer *make(gr_params *params, const gr_rule *rule, const gr_adam_options *options)
+{
+    const gr_adam_options o = options ? *options : (gr_adam_options){0};
+    gr_option numbers[GR_MAX_NUMBERS] = {
+        [GR_LR] = {"lr", o.lr, 0.001, GR_ANY_SIZE},
+        [BETA1] = {"beta1", o.beta1, 0.9, 1.0},
+        [BETA2] = {"beta2", o.beta2, 0.999, 1.0},
+        [EPS] = {"eps", o.eps, 1e-8, GR_ANY_SIZE},
+    };
+    numbers[rule == &rule_adamw ? DECOUPLED : WEIGHT_DECAY] =
+        (gr_option){"weight_decay", o.weight_decay, 0.0, GR_ANY_SIZE};
+    return gr_optimizer_new(params, rule, numbers);
+}
+
+gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options)
+{
+    return make(params, &rule_adam, options);
+}
+
+gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options)
+{
+    return make(params, &rule_adamw, options);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+#include "optim/state.inc"
+
+static void K(adam)(void *context, int64_t begin, int64_t end)
+{
+    const gr_update *u = context;
+    const double *c = u->numbers;
+    const real beta1 = (real)c[BETA1], rest1 = (real)(1.0 - c[BETA1]), beta2 = (real)c[BETA2];
+    const real rest2 = (real)(1.0 - c[BETA2]), eps = (real)c[EPS], step = (real)c[STEP], shrink = (real)c[SHRINK];
+    const real decay = (real)c[WEIGHT_DECAY], decoupled = (real)(c[GR_LR] * c[DECOUPLED]);
+    const real *restrict g = u->g;
+    real *restrict w = u->w, *restrict m = u->state[0], *restrict v = u->state[1];
+    for (int64_t i = begin; i < end; i++) {
+        real d = g[i] + decay * w[i];
+        m[i] = K(settle)(beta1 * m[i] + rest1 * d);
+        v[i] = K(settle)(beta2 * v[i] + rest2 * (d * d));
+        w[i] -= decoupled * w[i] + step * m[i] / (K(root)(v[i]) * shrink + eps);
+    }
+}
+#endif

@@ -1,0 +1,125 @@
+/* clip.c: gradients held within bounds: all of them by their joint norm, each element by its size. */
+#ifndef K
+#include <float.h>
+
+#include "internal.h"
+
+/* What a pass over one gradient needs. Squares are summed in double and by spans, each into its own place of `sums`, so
+ * that the order of the sum does not depend on threads. */
+typedef struct clip_call {
+    void *g;
+    double factor; /* in front of an element, or the largest element */
+    double *sums;
+} clip_call;
+
+#define GR_KERNEL_FILE "optim/clip.c"
+#include "tensor/kernel.h"
+
+static gr_span_body const square_spans[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(square_span);
+static gr_span_body const scale_spans[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(scale_span);
+static gr_span_body const clamp_spans[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(clamp_span);
+
+/* ---- The norm ----------------------------------------------------------------------------------------------- */
+
+/* The sum of (factor g)^2 over all gradients. */
+static double sum_of_squares(const gr_params *params, double factor)
+{
+    enum { SPANS = 256 };
+    double sum = 0.0, sums[SPANS];
+    for (int i = 0; i < params->n; i++) {
+        const gr_tensor *g = gr_gradient(params->tensors[i]);
+        for (int64_t at = 0, n; g && at < g->size; at += n) {
+            n = g->size - at < SPANS * GR_GRAIN ? g->size - at : SPANS * GR_GRAIN;
+            clip_call c = {(char *)g->data + (size_t)at * gr_dtype_bytes((gr_dtype)g->dtype), factor, sums};
+            gr_parallel(n, GR_GRAIN, square_spans[gr_cpu_level()][g->dtype], &c);
+            for (int64_t span = 0; span * GR_GRAIN < n; span++) sum += sums[span];
+        }
+    }
+    return sum;
+}
+
+/* Squares of F64 overflow above 1e154 and vanish below 1e-162; a power of two brings them back, and rounds nothing. */
+static double joint_norm(const gr_params *params)
+{
+    double sum = sum_of_squares(params, 1.0);
+    if ((sum > 0x1p-900 && sum <= DBL_MAX) || isnan(sum)) return sqrt(sum);
+    double factor = sum < 1.0 ? 0x1p600 : 0x1p-600;
+    return sqrt(sum_of_squares(params, factor)) / factor;
+}
+
+static gr_status fail_norm(const gr_params *params, double norm)
+{
+    for (int i = 0; i < params->n; i++) {
+        const gr_tensor *w = params->tensors[i], *g = gr_gradient(w);
+        for (int64_t at = 0; g && at < g->size; at++)
+            if (!isfinite(gr_get(g, at)))
+                return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the gradient of %s is %g at %s", gr_name(w),
+                               gr_get(g, at), gr_position_text(&(gr_text){{0}}, g, at));
+    }
+    return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the norm is %g", norm);
+}
+
+/* ---- Clipping ----------------------------------------------------------------------------------------------- */
+
+static void change_gradients(gr_params *params, gr_span_body const spans[GR_N_DTYPES], double factor)
+{
+    for (int i = 0; i < params->n; i++) {
+        gr_tensor *g = gr_gradient(params->tensors[i]);
+        if (!g) continue;
+        gr_parallel(g->size, GR_GRAIN, spans[g->dtype], &(clip_call){.g = g->data, .factor = factor});
+        g->version++;
+    }
+}
+
+gr_status gr_clip_grad_norm(gr_params *params, double max_norm, double *norm)
+{
+    if (!params) return gr_fail_null("clip_grad_norm", "the set of parameters");
+    if (!(max_norm > 0.0))
+        return gr_fail(GR_ERR_OPTION, "clip_grad_norm: max_norm is %g, expected a number above 0", max_norm);
+    double before = joint_norm(params);
+    if (norm) *norm = before;
+    if (!isfinite(before)) return fail_norm(params, before);
+    if (before > max_norm) change_gradients(params, scale_spans[gr_cpu_level()], max_norm / before);
+    return GR_OK;
+}
+
+gr_status gr_clip_grad_value(gr_params *params, double limit)
+{
+    if (!params) return gr_fail_null("clip_grad_value", "the set of parameters");
+    if (!(limit > 0.0)) return gr_fail(GR_ERR_OPTION, "clip_grad_value: limit is %g, expected a number above 0", limit);
+    change_gradients(params, clamp_spans[gr_cpu_level()], limit);
+    return GR_OK;
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+static void K(square_span)(void *context, int64_t begin, int64_t end)
+{
+    const clip_call *c = context;
+    const real *restrict g = c->g;
+    const double factor = c->factor;
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = begin; i < end; i++) sum += (factor * (double)g[i]) * (factor * (double)g[i]);
+    c->sums[begin / GR_GRAIN] = sum;
+}
+
+/* In double: the factor may be smaller than any float. */
+static void K(scale_span)(void *context, int64_t begin, int64_t end)
+{
+    const clip_call *c = context;
+    real *restrict g = c->g;
+    const double factor = c->factor;
+    for (int64_t i = begin; i < end; i++) g[i] = (real)(factor * (double)g[i]);
+}
+
+/* NaN compares false and stays. A limit between two floats is the lower of them. */
+static void K(clamp_span)(void *context, int64_t begin, int64_t end)
+{
+    const clip_call *c = context;
+    real *restrict g = c->g;
+    real limit = (real)c->factor;
+    if ((double)limit > c->factor) limit = (real)nextafterf((float)limit, 0.0f);
+    for (int64_t i = begin; i < end; i++) g[i] = g[i] > limit ? limit : g[i] < -limit ? -limit : g[i];
+}
+#endif

@@ -1,0 +1,66 @@
+/* rmsprop.c: the gradient over the root of its own running mean square.
+ *
+ *     g' = g + weight_decay w
+ *     v <- alpha v + (1-alpha) g'^2,  f = g' / (sqrt(v) + eps)
+ *     w <- w - lr f,  or with momentum  b <- momentum b + f,  w <- w - lr b
+ */
+#ifndef K
+#include "internal.h"
+
+enum { ALPHA = 1, EPS, MOMENTUM, WEIGHT_DECAY };
+
+#define GR_KERNEL_FILE "optim/rmsprop.c"
+#include "tensor/kernel.h"
+
+static const gr_rule rmsprop_plain = {.name = "rmsprop", .n_states = 1, .kernel = GR_KERNELS(plain)};
+static const gr_rule rmsprop_momentum = {.name = "rmsprop", .n_states = 2, .kernel = GR_KERNELS(heavy_ball)};
+
+gr_optimizer *gr_rmsprop(gr_params *params, const gr_rmsprop_options *options)
+{
+    const gr_rmsprop_options o = options ? *options : (gr_rmsprop_options){0};
+    const gr_rule *rule = o.momentum != 0.0 ? &rmsprop_momentum : &rmsprop_plain;
+    const gr_option numbers[GR_MAX_NUMBERS] = {
+        [GR_LR] = {"lr", o.lr, 0.01, GR_ANY_SIZE},
+        [ALPHA] = {"alpha", o.alpha, 0.99, 1.0},
+        [EPS] = {"eps", o.eps, 1e-8, GR_ANY_SIZE},
+        [MOMENTUM] = {"momentum", o.momentum, 0.0, 1.0},
+        [WEIGHT_DECAY] = {"weight_decay", o.weight_decay, 0.0, GR_ANY_SIZE},
+    };
+    return gr_optimizer_new(params, rule, numbers);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+#include "optim/state.inc"
+
+static void K(plain)(void *context, int64_t begin, int64_t end)
+{
+    const gr_update *u = context;
+    const double *c = u->numbers;
+    const real lr = (real)c[GR_LR], decay = (real)c[WEIGHT_DECAY], eps = (real)c[EPS];
+    const real alpha = (real)c[ALPHA], rest = (real)(1.0 - c[ALPHA]);
+    const real *restrict g = u->g;
+    real *restrict w = u->w, *restrict v = u->state[0];
+    for (int64_t i = begin; i < end; i++) {
+        real d = g[i] + decay * w[i];
+        v[i] = K(settle)(alpha * v[i] + rest * (d * d));
+        w[i] -= lr * d / (K(root)(v[i]) + eps);
+    }
+}
+
+static void K(heavy_ball)(void *context, int64_t begin, int64_t end)
+{
+    const gr_update *u = context;
+    const double *c = u->numbers;
+    const real lr = (real)c[GR_LR], momentum = (real)c[MOMENTUM], decay = (real)c[WEIGHT_DECAY], eps = (real)c[EPS];
+    const real alpha = (real)c[ALPHA], rest = (real)(1.0 - c[ALPHA]);
+    const real *restrict g = u->g;
+    real *restrict w = u->w, *restrict v = u->state[0], *restrict b = u->state[1];
+    for (int64_t i = begin; i < end; i++) {
+        real d = g[i] + decay * w[i];
+        v[i] = K(settle)(alpha * v[i] + rest * (d * d));
+        b[i] = K(settle)(momentum * b[i] + d / (K(root)(v[i]) + eps));
+        w[i] -= lr * b[i];
+    }
+}
+#endif

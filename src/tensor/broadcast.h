@@ -1,0 +1,42 @@
+/* broadcast.h: walking up to three tensors in step with a result that they broadcast to. */
+#ifndef GR_BROADCAST_H
+#define GR_BROADCAST_H
+
+#include "tensor/internal.h"
+
+enum { GR_MAX_BROADCAST = 3 };
+
+/* The result as rows of `inner` elements. Within a row an input moves by its `step`, 0 or 1; from row to row by the
+ * strides of the outer dimensions, of which there are as few as the shapes allow. */
+typedef struct gr_broadcast {
+    int n_in, n_outer;
+    int64_t inner;
+    int64_t outer[GR_MAX_RANK];
+    int64_t stride[GR_MAX_BROADCAST][GR_MAX_RANK];
+    int step[GR_MAX_BROADCAST];
+    const void *in[GR_MAX_BROADCAST];
+    void *out;
+    size_t size; /* bytes of an element */
+} gr_broadcast;
+
+void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], int n_in);
+
+/* From element `at` of the result on: how many elements lie in its row before `end`, and the inputs' places there. */
+static inline int64_t gr_broadcast_row(const gr_broadcast *p, int64_t at, int64_t end, const void *place[])
+{
+    int64_t row = at / p->inner, column = at - row * p->inner, left = p->inner - column;
+    for (int i = 0; i < p->n_in; i++) {
+        int64_t offset = p->step[i] * column;
+        int64_t rest = row;
+        for (int d = p->n_outer - 1; d > 0; d--) {
+            int64_t next = rest / p->outer[d];
+            offset += (rest - next * p->outer[d]) * p->stride[i][d];
+            rest = next;
+        }
+        if (p->n_outer) offset += rest * p->stride[i][0];
+        place[i] = (const char *)p->in[i] + (size_t)offset * p->size;
+    }
+    return left < end - at ? left : end - at;
+}
+
+#endif

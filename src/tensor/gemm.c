@@ -1,0 +1,90 @@
+/* gemm.c: matrix products. OpenBLAS does them, but for a matrix times a single column or row, where its call costs
+ * more than the arithmetic and its split over threads would change the last bits. */
+#ifndef K
+#include <cblas.h>
+
+#include "tensor/internal.h"
+
+/* y = alpha A x + beta y for A [m,k], or with `transposed` y = alpha A^T x + beta y for A [k,m]. */
+typedef struct gemv_call {
+    bool transposed;
+    int64_t m, k;
+    double alpha, beta;
+    const void *a, *x;
+    void *y;
+} gemv_call;
+
+#define GR_KERNEL_FILE "tensor/gemm.c"
+#include "tensor/kernel.h"
+
+static gr_span_body const gemv_spans[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(gemv_span);
+
+static void gemv(gr_dtype dtype, gemv_call c)
+{
+    int64_t per_row = c.k > 0 ? c.k : 1, grain = 4 * GR_GRAIN / per_row;
+    grain = grain < 64 ? 64 : grain / 64 * 64;
+    gr_parallel(c.m, grain, gemv_spans[gr_cpu_level()][dtype], &c);
+}
+
+void gr_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, const float *b,
+                 float beta, float *c)
+{
+    if (m == 0 || n == 0) return;
+    if (n == 1) gemv(GR_F32, (gemv_call){ta, m, k, (double)alpha, (double)beta, a, b, c});
+    else if (m == 1) gemv(GR_F32, (gemv_call){!tb, n, k, (double)alpha, (double)beta, b, a, c});
+    else
+        cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k,
+                    alpha, a, (int)(ta ? m : k ? k : 1), b, (int)(tb ? k ? k : 1 : n), beta, c, (int)n);
+}
+
+void gr_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a, const double *b,
+                 double beta, double *c)
+{
+    if (m == 0 || n == 0) return;
+    if (n == 1) gemv(GR_F64, (gemv_call){ta, m, k, alpha, beta, a, b, c});
+    else if (m == 1) gemv(GR_F64, (gemv_call){!tb, n, k, alpha, beta, b, a, c});
+    else
+        cblas_dgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k,
+                    alpha, a, (int)(ta ? m : k ? k : 1), b, (int)(tb ? k ? k : 1 : n), beta, c, (int)n);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+/* Rows: each y_i is a dot product, four at a time so that their sums overlap. */
+static void K(gemv_rows)(const gemv_call *c, int64_t begin, int64_t end)
+{
+    const real *restrict a = c->a, *restrict x = c->x;
+    real *restrict y = c->y;
+    const real alpha = (real)c->alpha, beta = (real)c->beta;
+    for (int64_t i = begin; i < end; i++) {
+        const real *restrict row = a + i * c->k;
+        real sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t j = 0; j < c->k; j++) sum += row[j] * x[j];
+        y[i] = alpha * sum + (beta != 0 ? beta * y[i] : 0);
+    }
+}
+
+/* Columns: y gathers the rows of A, each times its x_j; a span of y stays in registers or in the first cache. */
+static void K(gemv_columns)(const gemv_call *c, int64_t begin, int64_t end)
+{
+    const real *restrict a = c->a, *restrict x = c->x;
+    real *restrict y = c->y;
+    const real alpha = (real)c->alpha, beta = (real)c->beta;
+    for (int64_t i = begin; i < end; i++) y[i] = beta != 0 ? beta * y[i] : 0;
+    int64_t j = 0;
+    for (; j + 4 <= c->k; j += 4) {
+        const real *restrict r0 = a + j * c->m, *restrict r1 = r0 + c->m, *restrict r2 = r1 + c->m, *restrict r3 = r2 + c->m;
+        const real x0 = alpha * x[j], x1 = alpha * x[j + 1], x2 = alpha * x[j + 2], x3 = alpha * x[j + 3];
+        for (int64_t i = begin; i < end; i++) y[i] += (x0 * r0[i] + x1 * r1[i]) + (x2 * r2[i] + x3 * r3[i]);
+    }
+    for (; j < c->k; j++)
+        for (int64_t i = begin; i < end; i++) y[i] += alpha * x[j] * a[j * c->m + i];
+}
+
+static void K(gemv_span)(void *context, int64_t begin, int64_t end)
+{
+    const gemv_call *c = context;
+    (c->transposed ? K(gemv_columns) : K(gemv_rows))(c, begin, end);
+}
+#endif

@@ -1,0 +1,161 @@
+/* internal.h: the tensor's inside, for the library's own sources: data, memory, errors, threads. */
+#ifndef GR_TENSOR_INTERNAL_H
+#define GR_TENSOR_INTERNAL_H
+
+#include <stdalign.h>
+#include <string.h>
+
+#include <gradus/op.h>
+#include <gradus/tensor.h>
+
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+enum { GR_ALIGNMENT = 64, GR_SMALL_BYTES = 64 };
+
+/* A buffer from an allocator. It remembers which, so that it goes back there whatever is set by then. */
+typedef struct gr_block {
+    gr_allocator from;
+    void *raw;
+    size_t capacity;
+    struct gr_block *next;
+    int size_class;
+} gr_block;
+
+/* Memory for small records; NULL with GR_ERR_MEMORY. */
+void *gr_allocate(size_t bytes);
+void gr_release(void *memory);
+
+gr_block *gr_block_new(size_t bytes);
+void gr_block_free(gr_block *block);
+static inline void *gr_block_data(gr_block *block)
+{
+    return (char *)block + GR_ALIGNMENT;
+}
+
+/* Free blocks by size class, eight classes to an octave. One to a tape, so no lock. */
+enum { GR_N_SIZE_CLASSES = 8 * 48 };
+typedef struct gr_pool {
+    gr_block *free[GR_N_SIZE_CLASSES];
+    int64_t live, peak, total;
+} gr_pool;
+
+/* A block for no pool yet, of the capacity that a pool would give it. */
+gr_block *gr_pool_block(size_t bytes);
+gr_block *gr_pool_take(gr_pool *pool, size_t bytes);
+void gr_pool_give(gr_pool *pool, gr_block *block);
+void gr_pool_clear(gr_pool *pool);
+
+/* ---- The tensor --------------------------------------------------------------------------------------------- */
+
+typedef struct gr_record gr_record; /* a node as its tape keeps it */
+
+struct gr_tensor {
+    int64_t shape[GR_MAX_RANK];
+    int64_t size;
+    void *data;      /* in `small`, in `block`, or in `base`'s */
+    gr_block *block; /* owned */
+    gr_tensor *base; /* whose data a view shares; never itself a view */
+    gr_tensor *grad; /* accumulated by backward */
+    gr_tensor *slot; /* being gathered by a backward under way */
+    gr_tape *tape;   /* that owns it; NULL: the caller does */
+    gr_record *node; /* that computed it; NULL: a leaf or a constant */
+    gr_tensor *older, *newer;
+    char *name;
+    int32_t refs;     /* of the tape's own: gradients in flight, and views of it */
+    uint32_t version; /* counts the changes */
+    uint8_t dtype, rank;
+    bool requires_grad;
+    bool has_grad; /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
+    bool temporary;     /* made by a backward pass: goes when nothing of the tape refers to it */
+    bool kept, released; /* gr_keep(); its buffer is gone */
+    bool is_one;         /* the derivative of an output by itself */
+    bool wanted;         /* its gradient was asked for by name */
+    alignas(16) char small[GR_SMALL_BYTES];
+};
+
+static inline size_t gr_dtype_bytes(gr_dtype dtype)
+{
+    return dtype == GR_F64 ? 8 : 4;
+}
+
+static inline size_t gr_bytes(const gr_tensor *t)
+{
+    return (size_t)t->size * gr_dtype_bytes((gr_dtype)t->dtype);
+}
+
+static inline bool gr_same_shape(const gr_tensor *a, const gr_tensor *b)
+{
+    if (a->rank != b->rank || a->size != b->size) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+static inline uint32_t gr_version_of(const gr_tensor *t)
+{
+    return t->base ? t->base->version : t->version;
+}
+
+static inline bool gr_is_float(gr_dtype dtype)
+{
+    return dtype == GR_F32 || dtype == GR_F64;
+}
+
+/* The number of elements of a shape, checked: rank, signs, and that its bytes fit into a ptrdiff_t. -1 with an
+ * error that begins with `who`. */
+int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
+
+/* Fills in a tensor that has no data yet. */
+static inline void gr_tensor_set_type(gr_tensor *t, gr_dtype dtype, int rank, const int64_t shape[], int64_t size)
+{
+    t->dtype = (uint8_t)dtype;
+    t->rank = (uint8_t)rank;
+    t->size = size;
+    for (int i = 0; i < rank; i++) t->shape[i] = shape[i];
+}
+
+/* An uninitialised tensor of the caller's. */
+gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
+
+/* The axis counted from 0, or -1 for none. */
+int gr_axis(int rank, int axis);
+
+/* ---- Messages ----------------------------------------------------------------------------------------------- */
+
+/* "[64,784]", in `text`, which is returned. */
+enum { GR_SHAPE_TEXT = 8 * 22 };
+typedef struct gr_text {
+    char s[GR_SHAPE_TEXT];
+} gr_text;
+const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[]);
+const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position);
+#define GR_SHAPE_OF(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
+
+/* For an argument that is NULL: keeps the sentence of the failure that led to it, or says which one it is.
+ * Returns the status of the first failure. */
+gr_status gr_fail_null(const char *who, const char *what);
+
+/* ---- Threads ------------------------------------------------------------------------------------------------ */
+
+/* Runs body(context, begin, end) over 0 .. n-1 in spans of `grain`, the last one shorter, on OpenMP's threads. The
+ * spans do not depend on the number of threads, so neither does any result. */
+typedef void (*gr_span_body)(void *context, int64_t begin, int64_t end);
+void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context);
+
+/* Elements of a span of cheap arithmetic: below it a second thread costs more than it brings. */
+enum { GR_GRAIN = 16384 };
+
+/* The best processor in gr_cpu that this machine is. The environment's GRADUS_CPU (any, avx2, avx512) may lower it. */
+gr_cpu gr_cpu_level(void);
+
+/* Copies past the caches: for results too large to be found there again. */
+void gr_stream(void *restrict to, const void *restrict from, size_t bytes);
+enum { GR_STREAM_BYTES = 8 << 20 };
+
+/* C = alpha op(A) op(B) + beta C, row-major, [m,k] x [k,n]: OpenBLAS, or our loops for a single row or column. */
+void gr_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, const float *b,
+                 float beta, float *c);
+void gr_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a, const double *b,
+                 double beta, double *c);
+
+#endif

@@ -1,0 +1,68 @@
+/* parallel.c: spans of a loop on OpenMP's threads, and the processor we run on. */
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "internal.h"
+#if GR_WITH_OPENMP
+#include <omp.h>
+#endif
+#if defined __SSE2__
+#include <emmintrin.h>
+#endif
+
+void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context)
+{
+#if GR_WITH_OPENMP
+    if (n > grain && omp_get_max_threads() > 1 && !omp_in_parallel()) {
+#pragma omp parallel for schedule(static)
+        for (int64_t begin = 0; begin < n; begin += grain)
+            body(context, begin, n - begin < grain ? n : begin + grain);
+        return;
+    }
+#endif
+    for (int64_t begin = 0; begin < n; begin += grain) body(context, begin, n - begin < grain ? n : begin + grain);
+}
+
+static gr_cpu detect(void)
+{
+    gr_cpu best = GR_ANY_CPU;
+#if defined __x86_64__ && defined __GNUC__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        best = GR_AVX2;
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+            best = GR_AVX512;
+    }
+#endif
+    static const char *const names[GR_N_CPUS] = {"any", "avx2", "avx512"};
+    const char *asked = getenv("GRADUS_CPU");
+    for (int cpu = 0; asked && cpu < (int)best; cpu++)
+        if (strcmp(asked, names[cpu]) == 0) return (gr_cpu)cpu;
+    return best;
+}
+
+gr_cpu gr_cpu_level(void)
+{
+    static atomic_int known; /* 0: not asked yet; every thread would find the same */
+    int level = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!level) {
+        level = (int)detect() + 1;
+        atomic_store_explicit(&known, level, memory_order_relaxed);
+    }
+    return (gr_cpu)(level - 1);
+}
+
+void gr_stream(void *restrict to, const void *restrict from, size_t bytes)
+{
+#if defined __SSE2__
+    size_t i = 0;
+    if (((uintptr_t)to & 15) == 0)
+        for (; i + 64 <= bytes; i += 64)
+            for (size_t j = i; j < i + 64; j += 16)
+                _mm_stream_si128((__m128i *)((char *)to + j), _mm_loadu_si128((const __m128i *)((const char *)from + j)));
+    _mm_sfence();
+    memcpy((char *)to + i, (const char *)from + i, bytes - i);
+#else
+    memcpy(to, from, bytes);
+#endif
+}
