@@ -83,13 +83,6 @@ static gr_tensor *run_op(gr_tape *t, gr_tensor *const x[], int n, void *context)
     return gr_apply(t, c->op, x, n, c->s->attr);
 }
 
-static bool all_zero_vjps(const gr_op *op)
-{
-    bool zero = op->n_in != GR_VARIADIC;
-    for (int i = 0; zero && i < op->n_in; i++) zero = !op->vjp[i] || op->vjp[i] == gr_vjp_zero;
-    return zero;
-}
-
 static void first_derivatives(void **state)
 {
     (void)state;
@@ -105,7 +98,7 @@ static void first_derivatives(void **state)
             for (int j = 0; j < n; j++) {
                 if (!differentiable(op, j, x[j])) continue;
                 gr_tensor *alone[MAX_INPUTS];
-                for (int m = 0; m < n; m++) alone[m] = gr_dtype_of(x[m]) == GR_I32 ? gr_copy(x[m]) : gr_copy(x[m]);
+                for (int m = 0; m < n; m++) alone[m] = gr_copy(x[m]);
                 assert_int_equal(gr_require_grad(alone[j]), GR_OK);
                 gr_check_report r;
                 if (gr_check_gradients(run_op, &c, alone, n, NULL, &r))
@@ -118,8 +111,8 @@ static void first_derivatives(void **state)
             }
             free_inputs(x, n);
         }
-        for (int j = 0; j < op->n_in; j++)
-            if (op->vjp[j] && !compared[j] && op != gr_op_at(-1)) fail_msg("%s: no sample differentiates input %d", op->name, j);
+        for (int j = 0; j < op->n_in && j < GR_MAX_VJPS; j++)
+            if (op->vjp[j] && op->vjp[j] != gr_vjp_zero && !compared[j]) fail_msg("%s: no sample differentiates input %d", op->name, j);
         if (op->n_in == GR_VARIADIC && !compared[0]) fail_msg("%s: no sample differentiates it", op->name);
     }
 }

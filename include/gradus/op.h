@@ -105,6 +105,7 @@ struct gr_op {
     const char *name;    /* "matmul" */
     const char *formula; /* "C = A B" */
     int n_in;            /* number of inputs; GR_VARIADIC for one or more */
+    int n_optional;      /* how many more there may be */
     size_t attr_size;
     gr_shape_rule shape;
     gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */

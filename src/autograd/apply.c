@@ -59,9 +59,10 @@ gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
 static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in)
 {
     if (!t || !in) return gr_fail_null(op->name, t ? "the list of inputs" : "tape"), false;
-    if (op->n_in == GR_VARIADIC ? n_in < 1 : n_in != op->n_in) {
-        gr_fail(GR_ERR_SHAPE, "%s: takes %s%d inputs, not %d", op->name, op->n_in == GR_VARIADIC ? "at least " : "",
-                op->n_in == GR_VARIADIC ? 1 : op->n_in, n_in);
+    bool variadic = op->n_in == GR_VARIADIC;
+    if (variadic ? n_in < 1 : n_in < op->n_in || n_in > op->n_in + op->n_optional) {
+        gr_fail(GR_ERR_SHAPE, "%s: takes %s%d inputs, not %d", op->name, variadic || op->n_optional ? "at least " : "",
+                variadic ? 1 : op->n_in, n_in);
         return false;
     }
     for (int i = 0; i < n_in; i++) {

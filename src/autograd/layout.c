@@ -85,7 +85,7 @@ static gr_status detach_shape(const gr_node *n, gr_type *type)
 }
 
 static const gr_sample detach_samples[] = {
-    {.what = "a matrix", .in = {GR_IN(-1, 1, 3, 4)}},
+    {.what = "a matrix", .in = {GR_IN(-1, 1, 3, 4)}, .value_only = true},
 };
 
 const gr_op gr_op_detach = {.name = "detach", .formula = "y = x, a constant", .n_in = 1, .shape = detach_shape,

@@ -91,6 +91,16 @@ static inline bool gr_same_shape(const gr_tensor *a, const gr_tensor *b)
     return true;
 }
 
+/* One element, of any dtype, that is known to be there. */
+static inline double gr_element(const gr_tensor *t, int64_t i)
+{
+    switch ((gr_dtype)t->dtype) {
+    case GR_F32: return (double)((const float *)t->data)[i];
+    case GR_F64: return ((const double *)t->data)[i];
+    default: return ((const int32_t *)t->data)[i];
+    }
+}
+
 static inline uint32_t gr_version_of(const gr_tensor *t)
 {
     return t->base ? t->base->version : t->version;

@@ -94,15 +94,6 @@ static bool store(gr_tensor *t, int64_t i, double value)
     }
 }
 
-static double load(const gr_tensor *t, int64_t i)
-{
-    switch ((gr_dtype)t->dtype) {
-    case GR_F32: return (double)((const float *)t->data)[i];
-    case GR_F64: return ((const double *)t->data)[i];
-    default: return ((const int32_t *)t->data)[i];
-    }
-}
-
 static gr_tensor *filled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double value)
 {
     gr_tensor *t = gr_new(who, dtype, rank, shape);
@@ -346,7 +337,7 @@ int32_t *gr_i32(gr_tensor *t)
 double gr_get(const gr_tensor *t, int64_t position)
 {
     if (!readable("get", t)) return (double)NAN;
-    if (position >= 0 && position < t->size) return load(t, position);
+    if (position >= 0 && position < t->size) return gr_element(t, position);
     gr_fail(GR_ERR_INDEX, "get: position %lld is outside the %lld elements of %s", (long long)position,
             (long long)t->size, GR_SHAPE_OF(t));
     return (double)NAN;
@@ -366,7 +357,7 @@ gr_status gr_set(gr_tensor *t, int64_t position, double value)
 double gr_item(const gr_tensor *t)
 {
     if (!readable("item", t)) return (double)NAN;
-    if (t->size == 1) return load(t, 0);
+    if (t->size == 1) return gr_element(t, 0);
     gr_fail(GR_ERR_SHAPE, "item: %s has %lld elements, not one", GR_SHAPE_OF(t), (long long)t->size);
     return (double)NAN;
 }
@@ -383,8 +374,8 @@ gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *t)
     if (!readable("copy_as", t)) return NULL;
     gr_tensor *copy = gr_new("copy_as", dtype, t->rank, t->shape);
     for (int64_t i = 0; copy && i < t->size; i++)
-        if (!store(copy, i, load(t, i))) {
-            gr_fail(GR_ERR_VALUE, "copy_as: %g at %s is no value of i32", load(t, i),
+        if (!store(copy, i, gr_element(t, i))) {
+            gr_fail(GR_ERR_VALUE, "copy_as: %g at %s is no value of i32", gr_element(t, i),
                     gr_position_text(&(gr_text){{0}}, t, i));
             gr_tensor_free(copy);
             return NULL;

@@ -1,9 +1,10 @@
-/* ops.c: the table of ops. */
-#include "internal.h"
+/* ops.c: the table of all ops: those of src/autograd and the losses, which stand on them. */
+#include "losses/internal.h"
 
 #define GR_OP(name) &gr_op_##name,
 static const gr_op *const table[] = {
 #include "autograd/ops.def"
+#include "losses/losses.def"
 };
 #undef GR_OP
 

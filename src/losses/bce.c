@@ -1,0 +1,138 @@
+/* bce.c: binary cross entropy, Eq. 5:  l = -(y log p + (1-y) log(1-p)), and from logits, with p = s(x),
+ * l = (1-y) softplus(x) + y softplus(-x), softplus(x) = log(1 + e^x). */
+#ifndef K
+#include "losses/samples.h"
+
+static bool no_probability(double y)
+{
+    return !(y >= 0.0 && y <= 1.0);
+}
+
+static gr_status bce_complain(const gr_node *n)
+{
+    const gr_tensor *p = n->in[0];
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    for (int64_t i = 0; i < p->size && !attr->from_logits; i++) {
+        bool skip = attr->ignore && gr_element(n->in[1], i) == attr->ignore_index;
+        if (!skip && (gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0))
+            return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
+                           gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
+    }
+    return gr_complain(n, no_probability, "a number in [0,1]");
+}
+
+#define GR_KERNEL_FILE "losses/bce.c"
+#include "tensor/kernel.h"
+
+/* dl/dp = (1-y)/(1-p) - y/p,  dl/dx = (1-y) s(x) - y s(-x) */
+static gr_tensor *bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_pointwise_vjp(t, n, g, &gr_op_bce_slope);
+}
+
+/* dl/dy = log(1-p) - log p = -x, times what smoothing leaves of y */
+static gr_tensor *bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    gr_tensor *p = n->in[0], *d;
+    const double tiny = p->dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
+    if (attr->from_logits) d = gr_neg(t, p);
+    else d = gr_sub(t, gr_log(t, gr_clamp(t, gr_shift(t, gr_neg(t, p), 1.0), tiny, 1.0)), gr_log(t, gr_clamp(t, p, tiny, 1.0)));
+    return gr_loss_scaled(t, n, g, gr_scale(t, d, 1.0 - attr->label_smoothing));
+}
+
+/* The smoothed target, (1-s) y + s/2. */
+static gr_tensor *smoothed(gr_tape *t, const gr_node *n)
+{
+    double s = gr_loss_attr_of(n)->label_smoothing;
+    return s == 0.0 ? n->in[1] : gr_shift(t, gr_scale(t, n->in[1], 1.0 - s), s / 2.0);
+}
+
+/* d2l/dp2 = (1-y)/(1-p)^2 + y/p^2,  d2l/dx2 = s(x) s(-x) */
+static gr_tensor *bce_slope_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *p = n->in[0], *y = smoothed(t, n);
+    if (gr_loss_attr_of(n)->from_logits) return gr_mul(t, g, gr_mul(t, gr_sigmoid(t, p), gr_sigmoid(t, gr_neg(t, p))));
+    gr_tensor *not_p = gr_shift(t, gr_neg(t, p), 1.0), *not_y = gr_shift(t, gr_neg(t, y), 1.0);
+    return gr_mul(t, g, gr_add(t, gr_div(t, not_y, gr_square(t, not_p)), gr_div(t, y, gr_square(t, p))));
+}
+
+/* d2l/dp dy = -1/(1-p) - 1/p = -1/(p (1-p)),  d2l/dx dy = -1 */
+static gr_tensor *bce_slope_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *p = n->in[0];
+    g = gr_scale(t, g, gr_loss_attr_of(n)->label_smoothing - 1.0);
+    return gr_loss_attr_of(n)->from_logits ? g : gr_div(t, g, gr_mul(t, p, gr_shift(t, gr_neg(t, p), 1.0)));
+}
+
+static const gr_sample samples[] = {
+    {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
+    {.what = "sum of probabilities, soft targets", .in = {GR_IN(0.05, 0.95, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(.reduction = GR_SUM)},
+    {.what = "none", .in = {GR_IN(0.05, 0.95, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.reduction = GR_NONE)},
+    {.what = "mean of logits", .in = {GR_IN(-3, 3, 3, 4), GR_BITS(3, 4)}, GR_LOSS(.from_logits = true)},
+    {.what = "logits, soft targets, smoothed", .in = {GR_IN(-3, 3, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.2, .reduction = GR_NONE)},
+    {.what = "probabilities, smoothed", .in = {GR_IN(0.1, 0.9, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.label_smoothing = 0.2)},
+    {.what = "a weight for each", .n_in = 3, .in = {GR_IN(-3, 3, 6), GR_BITS(6), GR_WEIGHTS(6)}, GR_LOSS(.from_logits = true, .weighted = true)},
+    {.what = "extreme logits", .in = {{.rank = 1, .shape = {5}, GR_VALUES(-1000, 1000, 40, -40, 100)}, GR_IN(0.3, 0.6, 5)}, GR_LOSS(.from_logits = true, .reduction = GR_SUM)},
+    {.what = "certain and right", .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, 0, 0)}, GR_BITS(3)}, GR_LOSS(0), .value_only = true},
+    {.what = "certain and wrong", .in = {{.rank = 1, .shape = {3}, GR_VALUES(0, 1, 1)}, GR_BITS(3)}, GR_LOSS(0), .value_only = true},
+    {.what = "logits for probabilities", .in = {{.rank = 2, .shape = {2, 2}, GR_VALUES(0, 3.25, 0.5, 1)}, GR_BITS(2, 2)}, GR_LOSS(0), .refused = "prediction 3.25 at [0,1] is outside [0,1]; are these logits?"},
+    {.what = "a target outside", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, -1)}}, GR_LOSS(0), .refused = "target -1 at [2]"},
+    {.what = "a column against a vector", .in = {GR_IN(0, 1, 3), GR_BITS(3, 1)}, GR_LOSS(0), .refused = "the prediction is [3], the target [3,1]"},
+};
+
+static const gr_sample slope_samples[] = {
+    {.what = "probabilities", .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(0)},
+    {.what = "logits", .in = {GR_IN(-3, 3, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(.from_logits = true)},
+    {.what = "probabilities, smoothed", .in = {GR_IN(0.1, 0.9, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.label_smoothing = 0.2)},
+    {.what = "logits, smoothed", .in = {GR_IN(-3, 3, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.2)},
+    {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
+};
+
+const gr_op gr_op_bce = {.name = "bce", .formula = "l = -(y log p + (1-y) log(1-p))", GR_POINTWISE(bce), .vjp = {bce_p, bce_y},
+                         GR_SAMPLES(samples)};
+const gr_op gr_op_bce_slope = {.name = "bce_slope", .formula = "d = (1-y)/(1-p) - y/p", GR_POINTWISE_SLOPE(bce),
+                               .vjp = {bce_slope_p, bce_slope_y}, GR_SAMPLES(slope_samples)};
+
+gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
+{
+    return gr_loss_apply(t, &gr_op_bce, GR_HAS_LOGITS | GR_HAS_SMOOTHING, p, y, options, 0.0, 0.0);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+/* From logits both softplus and both sigmoids come of one exponential: with e = e^-|x| they are max(+-x, 0) + log(1+e),
+ * 1/(1+e) and e/(1+e). */
+static inline real K(bce_logits_at)(real x, real y, real *slope)
+{
+    const real e = K(exp)(x > 0 ? -x : x), u = 1 + e, r = 1 / u;
+    const real l = K(log_normal)(u, 0) + (e - (u - 1)) * r; /* log(1+e), with what rounding 1+e lost */
+    const real larger = r, smaller = e * r;
+    *slope = (1 - y) * (x >= 0 ? larger : smaller) - y * (x >= 0 ? smaller : larger);
+    return (1 - y) * ((x > 0 ? x : 0) + l) + y * ((x > 0 ? 0 : -x) + l);
+}
+
+/* A logarithm's argument is never below the smallest normal number. */
+static inline real K(bce_probability_at)(real p, real y, real *slope)
+{
+    const real q = 1 - p, p1 = p < TINY ? TINY : p, q1 = q < TINY ? TINY : q;
+    *slope = (1 - y) / q1 - y / p1;
+    return -(y * K(log_normal)(p1, 0) + (1 - y) * K(log_normal)(q1, 0)) + (p - p); /* NaN in is NaN out */
+}
+
+static inline real K(bce_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+{
+    const real s = (real)attr->label_smoothing;
+    y = (1 - s) * y + s / 2;
+    return attr->from_logits ? K(bce_logits_at)(p, y, slope) : K(bce_probability_at)(p, y, slope);
+}
+
+static inline bool K(bce_bad)(const gr_loss_attr *attr, real p, real y)
+{
+    const bool target = (y >= 0) & (y <= 1), prediction = attr->from_logits | !((p < 0) | (p > 1));
+    return !(target & prediction);
+}
+
+#define LOSS bce
+#include "losses/pointwise.inc"
+#endif

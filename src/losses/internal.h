@@ -1,0 +1,93 @@
+/* internal.h: what the losses share: options, reductions, and the walk over positions in blocks. */
+#ifndef GR_LOSSES_INTERNAL_H
+#define GR_LOSSES_INTERNAL_H
+
+#include <gradus/losses.h>
+
+#include "autograd/internal.h"
+
+#define GR_OP(name) extern const gr_op gr_op_##name;
+#include "losses/losses.def"
+#undef GR_OP
+
+/* The options as an op's attributes. Weights are inputs of the op, behind prediction and target. */
+typedef struct gr_loss_attr {
+    gr_reduction reduction;
+    bool from_logits, ignore, weighted, class_weighted;
+    double ignore_index, label_smoothing;
+    double a, b; /* the loss's own numbers: beta, gamma, ... */
+} gr_loss_attr;
+
+/* Which options a loss has; the others are refused. */
+enum { GR_HAS_LOGITS = 1, GR_HAS_SMOOTHING = 2, GR_HAS_CLASSES = 4 };
+
+/* Runs the op of a loss with the user's options. */
+gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
+                         double a, double b);
+
+static inline const gr_loss_attr *gr_loss_attr_of(const gr_node *n)
+{
+    return n->attr;
+}
+
+/* The weight of each position, or of each class; NULL without. */
+static inline const gr_tensor *gr_loss_weight(const gr_node *n)
+{
+    return gr_loss_attr_of(n)->weighted ? n->in[2] : NULL;
+}
+
+static inline const gr_tensor *gr_loss_class_weight(const gr_node *n)
+{
+    return gr_loss_attr_of(n)->class_weighted ? n->in[2 + gr_loss_attr_of(n)->weighted] : NULL;
+}
+
+/* Refuses a weight that is not of the given shape and dtype, or has an element that is negative or NaN. */
+gr_status gr_check_weight(const gr_node *n, const gr_tensor *weight, const char *what, int rank, const int64_t shape[]);
+
+/* The first target that is bad and not ignored, in a message. */
+gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expected);
+
+/* ---- Pointwise losses: one number for each pair of numbers --------------------------------------------------- */
+
+/* p and y of one shape, a result after the reduction. */
+gr_status gr_pointwise_shape(const gr_node *n, gr_type *type);
+
+/* The slope's: p and y of one shape, and so the result. */
+#define gr_slope_shape gr_shape_same
+
+#define GR_POINTWISE(loss)                                                                                             \
+    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr),                        \
+    .forward = GR_KERNELS(loss##_loss)
+#define GR_POINTWISE_SLOPE(loss)                                                                                       \
+    .n_in = 2, .shape = gr_slope_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(loss##_slope)
+
+/* The gradient of the prediction. The forward pass has saved it for a g of 1; where the backward pass is itself being
+ * recorded, it is made of the op `slope` instead. */
+gr_tensor *gr_pointwise_vjp(gr_tape *t, const gr_node *n, gr_tensor *g, const gr_op *slope);
+
+/* g d, with d = dl/dp or dl/dy of the unreduced loss: times weight and 1/count, and 0 where ignored. */
+gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d);
+
+/* ---- Blocks: what is summed does not depend on the number of threads ------------------------------------------ */
+
+enum { GR_LOSS_BLOCKS = 1024 };
+
+/* One pass over the positions. */
+typedef struct gr_loss_pass {
+    const gr_node *n;
+    int64_t grain;    /* positions of a block */
+    double scale;     /* of the slope: 1/count for a mean */
+    bool keep_values; /* GR_NONE */
+    double sum[GR_LOSS_BLOCKS];
+    bool bad[GR_LOSS_BLOCKS]; /* a target or prediction out of range was met */
+} gr_loss_pass;
+
+/* Counts what is not ignored, runs `span` over `positions` with at least `least` of them in a block, and writes the reduced
+ * value. On a bad value calls `complain`, which finds it and says so. */
+typedef gr_status (*gr_loss_complaint)(const gr_node *n);
+gr_status gr_loss_run(gr_node *n, int64_t positions, int64_t least, gr_span_body span, gr_loss_complaint complain);
+
+/* The number of positions that are not ignored. */
+int64_t gr_loss_count(const gr_node *n, int64_t positions);
+
+#endif

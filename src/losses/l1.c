@@ -1,0 +1,57 @@
+/* l1.c: the mean absolute error, Eq. 1:  l = |p - y|. */
+#ifndef K
+#include "losses/samples.h"
+
+static bool no_number(double y)
+{
+    return y != y;
+}
+
+static gr_status l1_complain(const gr_node *n)
+{
+    return gr_complain(n, no_number, "a number");
+}
+
+#define GR_KERNEL_FILE "losses/l1.c"
+#include "tensor/kernel.h"
+
+/* dl/dp = sign(p - y), 0 at p = y */
+static gr_tensor *l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_pointwise_vjp(t, n, g, &gr_op_l1_slope);
+}
+
+/* dl/dy = sign(y - p) */
+static gr_tensor *l1_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_loss_scaled(t, n, g, gr_sign(t, gr_sub(t, n->in[1], n->in[0])));
+}
+
+const gr_op gr_op_l1 = {.name = "l1", .formula = "l = |p - y|", GR_POINTWISE(l1), .vjp = {l1_p, l1_y},
+                        GR_SAMPLES(gr_regression_samples)};
+const gr_op gr_op_l1_slope = {.name = "l1_slope", .formula = "d = sign(p - y)", GR_POINTWISE_SLOPE(l1),
+                              .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(gr_regression_slope_samples)};
+
+gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
+{
+    return gr_loss_apply(t, &gr_op_l1, 0, p, y, options, 0.0, 0.0);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+static inline real K(l1_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+{
+    (void)attr;
+    real d = p - y;
+    *slope = d > 0 ? 1 : d < 0 ? -1 : d; /* 0, or a NaN to propagate */
+    return d < 0 ? -d : d;
+}
+
+static inline bool K(l1_bad)(const gr_loss_attr *attr, real p, real y)
+{
+    return (void)attr, (void)p, y != y;
+}
+
+#define LOSS l1
+#include "losses/pointwise.inc"
+#endif

@@ -1,0 +1,144 @@
+/* loss.c: what all losses do alike: read the options, reduce, scale a gradient. */
+#include "internal.h"
+
+/* ---- Options ------------------------------------------------------------------------------------------------ */
+
+static gr_status check_options(const char *name, int has, const gr_loss_options *o)
+{
+    if ((int)o->reduction < 0 || o->reduction >= GR_N_REDUCTIONS)
+        return gr_fail(GR_ERR_OPTION, "%s: no such reduction: %d", name, (int)o->reduction);
+    if (o->from_logits && !(has & GR_HAS_LOGITS)) return gr_fail(GR_ERR_OPTION, "%s: has no from_logits", name);
+    if (o->class_weight && !(has & GR_HAS_CLASSES)) return gr_fail(GR_ERR_OPTION, "%s: has no class_weight", name);
+    if (o->label_smoothing != 0.0 && !(has & GR_HAS_SMOOTHING)) return gr_fail(GR_ERR_OPTION, "%s: has no label_smoothing", name);
+    if (!(o->label_smoothing >= 0.0 && o->label_smoothing <= 1.0))
+        return gr_fail(GR_ERR_OPTION, "%s: label_smoothing %g is outside [0,1]", name, o->label_smoothing);
+    return GR_OK;
+}
+
+gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
+                         double a, double b)
+{
+    const gr_loss_options o = options ? *options : (gr_loss_options){0};
+    if (check_options(op->name, has, &o)) return NULL;
+    gr_tensor *in[4] = {p, y};
+    int n_in = 2;
+    if (o.weight) in[n_in++] = o.weight;
+    if (o.class_weight) in[n_in++] = o.class_weight;
+    gr_loss_attr attr = {.reduction = o.reduction, .from_logits = o.from_logits, .ignore = o.ignore,
+                         .weighted = o.weight != NULL, .class_weighted = o.class_weight != NULL,
+                         .ignore_index = o.ignore_index, .label_smoothing = o.label_smoothing, .a = a, .b = b};
+    return gr_apply(t, op, in, n_in, &attr);
+}
+
+gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what, int rank, const int64_t shape[])
+{
+    if (!w) return GR_OK;
+    if (w->dtype != n->in[0]->dtype)
+        return gr_fail(GR_ERR_DTYPE, "%s: the %s is %s, the prediction %s", n->op->name, what, gr_dtype_name(gr_type_of(w)),
+                       gr_dtype_name(gr_type_of(n->in[0])));
+    bool fits = w->rank == rank;
+    for (int i = 0; fits && i < rank; i++) fits = w->shape[i] == shape[i];
+    if (!fits)
+        return gr_fail(GR_ERR_SHAPE, "%s: the %s is %s, expected %s", n->op->name, what, GR_SHAPE_OF(w),
+                       gr_shape_text(&(gr_text){{0}}, rank, shape));
+    for (int64_t i = 0; i < w->size; i++)
+        if (!(gr_element(w, i) >= 0.0))
+            return gr_fail(GR_ERR_VALUE, "%s: the %s is %g at %s, expected 0 or more", n->op->name, what, gr_element(w, i),
+                           gr_position_text(&(gr_text){{0}}, w, i));
+    return GR_OK;
+}
+
+gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expected)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    const gr_tensor *y = n->in[1];
+    int64_t i = 0;
+    while (i < y->size - 1 && (!bad(gr_element(y, i)) || (attr->ignore && gr_element(y, i) == attr->ignore_index))) i++;
+    return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected %s", n->op->name, gr_element(y, i),
+                   gr_position_text(&(gr_text){{0}}, y, i), expected);
+}
+
+/* ---- Reduction ---------------------------------------------------------------------------------------------- */
+
+int64_t gr_loss_count(const gr_node *n, int64_t positions)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    const gr_tensor *y = n->in[1];
+    if (!attr->ignore) return positions;
+    int64_t count = 0;
+    for (int64_t i = 0; i < y->size; i++) count += gr_element(y, i) != attr->ignore_index;
+    return count;
+}
+
+/* 1/count for a mean, 0 when every position is ignored. */
+static double scale_of(const gr_node *n, int64_t positions)
+{
+    if (gr_loss_attr_of(n)->reduction != GR_MEAN) return 1.0;
+    int64_t count = gr_loss_count(n, positions);
+    return count ? 1.0 / (double)count : 0.0;
+}
+
+static void write_value(gr_tensor *out, double value)
+{
+    if (out->dtype == GR_F32) *(float *)out->data = (float)value;
+    else *(double *)out->data = value;
+}
+
+gr_status gr_loss_run(gr_node *n, int64_t positions, int64_t least, gr_span_body span, gr_loss_complaint complain)
+{
+    gr_loss_pass p;
+    p.n = n;
+    p.grain = (positions + GR_LOSS_BLOCKS - 1) / GR_LOSS_BLOCKS;
+    p.grain = p.grain < least ? least : p.grain;
+    p.scale = scale_of(n, positions);
+    p.keep_values = gr_loss_attr_of(n)->reduction == GR_NONE;
+    if (n->recording && !gr_save(n, gr_type_of(n->in[0]), n->in[0]->rank, n->in[0]->shape)) return gr_last_status();
+    gr_parallel(positions, p.grain, span, &p);
+    double sum = 0.0;
+    bool bad = false;
+    for (int64_t i = 0; i * p.grain < positions; i++) {
+        sum += p.sum[i];
+        bad |= p.bad[i];
+    }
+    if (bad) return complain(n);
+    if (!p.keep_values) write_value(n->out, sum * p.scale);
+    return GR_OK;
+}
+
+/* ---- Pointwise ---------------------------------------------------------------------------------------------- */
+
+gr_status gr_pointwise_shape(const gr_node *n, gr_type *type)
+{
+    const gr_tensor *p = n->in[0], *y = n->in[1];
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    if (!gr_is_float(gr_type_of(p)) || p->dtype != y->dtype)
+        return gr_fail(GR_ERR_DTYPE, "%s: expected prediction and target both f32 or both f64: %s and %s", n->op->name,
+                       gr_dtype_name(gr_type_of(p)), gr_dtype_name(gr_type_of(y)));
+    if (!gr_same_shape(p, y))
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, the target %s; losses do not broadcast", n->op->name,
+                       GR_SHAPE_OF(p), GR_SHAPE_OF(y));
+    if (attr->reduction == GR_MEAN && p->size == 0)
+        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", n->op->name, GR_SHAPE_OF(p));
+    if (gr_check_weight(n, gr_loss_weight(n), "weight", p->rank, p->shape)) return gr_last_status();
+    gr_type_as(type, p);
+    if (attr->reduction != GR_NONE) type->rank = 0;
+    return GR_OK;
+}
+
+gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    gr_tensor *y = n->in[1];
+    if (attr->weighted) d = gr_mul(t, d, n->in[2]);
+    if (attr->ignore) {
+        gr_tensor *zero = gr_constant(t, gr_type_of(n->in[0]), 0.0);
+        d = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), attr->ignore_index)), zero, d);
+    }
+    return gr_mul(t, d, gr_scale(t, g, scale_of(n, n->in[0]->size)));
+}
+
+gr_tensor *gr_pointwise_vjp(gr_tape *t, const gr_node *n, gr_tensor *g, const gr_op *slope)
+{
+    if (t->recording) return gr_loss_scaled(t, n, g, gr_apply(t, slope, n->in, 2, n->attr));
+    return g->is_one ? n->saved : gr_mul(t, n->saved, g);
+}

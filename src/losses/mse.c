@@ -1,0 +1,68 @@
+/* mse.c: the mean squared error, Eq. 2:  l = (p - y)^2. */
+#ifndef K
+#include "losses/samples.h"
+
+static bool no_number(double y)
+{
+    return y != y;
+}
+
+static gr_status mse_complain(const gr_node *n)
+{
+    return gr_complain(n, no_number, "a number");
+}
+
+#define GR_KERNEL_FILE "losses/mse.c"
+#include "tensor/kernel.h"
+
+/* dl/dp = 2 (p - y) */
+static gr_tensor *mse_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_pointwise_vjp(t, n, g, &gr_op_mse_slope);
+}
+
+/* dl/dy = -2 (p - y) */
+static gr_tensor *mse_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_loss_scaled(t, n, g, gr_scale(t, gr_sub(t, n->in[0], n->in[1]), -2.0));
+}
+
+static gr_tensor *mse_slope_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)n;
+    return gr_scale(t, g, 2.0);
+}
+
+static gr_tensor *mse_slope_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)n;
+    return gr_scale(t, g, -2.0);
+}
+
+const gr_op gr_op_mse = {.name = "mse", .formula = "l = (p - y)^2", GR_POINTWISE(mse), .vjp = {mse_p, mse_y},
+                         GR_SAMPLES(gr_regression_samples)};
+const gr_op gr_op_mse_slope = {.name = "mse_slope", .formula = "d = 2 (p - y)", GR_POINTWISE_SLOPE(mse),
+                               .vjp = {mse_slope_p, mse_slope_y}, GR_SAMPLES(gr_regression_slope_samples)};
+
+gr_tensor *gr_mse(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
+{
+    return gr_loss_apply(t, &gr_op_mse, 0, p, y, options, 0.0, 0.0);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+static inline real K(mse_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+{
+    (void)attr;
+    *slope = 2 * (p - y);
+    return (p - y) * (p - y);
+}
+
+static inline bool K(mse_bad)(const gr_loss_attr *attr, real p, real y)
+{
+    return (void)attr, (void)p, y != y;
+}
+
+#define LOSS mse
+#include "losses/pointwise.inc"
+#endif

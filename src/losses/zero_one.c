@@ -1,0 +1,66 @@
+/* zero_one.c: the error rate, Eq. 3:  l = [label(p) != y], label(p) = [p > 1/2], or [x > 0] from logits.
+ *
+ * A staircase: its derivative is 0 on every step and there is none at the edges, so a gradient of exactly 0 is all that
+ * a training step ever sees, and no weight moves. It is for measuring. */
+#ifndef K
+#include "losses/samples.h"
+
+static bool no_label(double y)
+{
+    return y != 0.0 && y != 1.0;
+}
+
+static gr_status zero_one_complain(const gr_node *n)
+{
+    return gr_complain(n, no_label, "0 or 1");
+}
+
+#define GR_KERNEL_FILE "losses/zero_one.c"
+#include "tensor/kernel.h"
+
+/* dl/dp = 0 */
+static gr_tensor *zero_one_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_pointwise_vjp(t, n, g, &gr_op_zero_one_slope);
+}
+
+static const gr_sample samples[] = {
+    {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
+    {.what = "sum of logits", .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)}, GR_LOSS(.reduction = GR_SUM, .from_logits = true)},
+    {.what = "none, one class ignored", .in = {GR_IN(0.05, 0.95, 5), GR_BITS(5)}, GR_LOSS(.reduction = GR_NONE, .ignore = true)},
+    {.what = "a weight for each", .n_in = 3, .in = {GR_IN(0, 1, 5), GR_BITS(5), GR_WEIGHTS(5)}, GR_LOSS(.weighted = true)},
+    {.what = "a soft target", .in = {GR_IN(0, 1, 3), GR_IN(0.2, 0.8, 3)}, GR_LOSS(0), .refused = "expected 0 or 1"},
+};
+
+static const gr_sample slope_samples[] = {
+    {.what = "a matrix", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
+    {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
+};
+
+const gr_op gr_op_zero_one = {.name = "zero_one", .formula = "l = [label(p) != y]", GR_POINTWISE(zero_one),
+                              .vjp = {zero_one_p}, GR_SAMPLES(samples)};
+const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope", .formula = "d = 0", GR_POINTWISE_SLOPE(zero_one),
+                                    .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(slope_samples)};
+
+gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
+{
+    return gr_loss_apply(t, &gr_op_zero_one, GR_HAS_LOGITS, p, y, options, 0.0, 0.0);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+static inline real K(zero_one_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+{
+    const real threshold = attr->from_logits ? 0 : (real)0.5;
+    *slope = 0;
+    return p != p ? p : (p > threshold) != (y > (real)0.5) ? 1 : 0;
+}
+
+static inline bool K(zero_one_bad)(const gr_loss_attr *attr, real p, real y)
+{
+    return (void)attr, (void)p, (y != 0) & (y != 1);
+}
+
+#define LOSS zero_one
+#include "losses/pointwise.inc"
+#endif
