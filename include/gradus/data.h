@@ -1,8 +1,8 @@
 /* data.h: tables and images in, mini-batches out.
  *
  *     gr_csv_report report;
- *     gr_dataset *set = gr_csv_read("penguins.csv", &(gr_csv_options){.target = "species", .drop = "island,sex,year"},
- *                                   &report);
+ *     gr_csv_options options = {.target = "species", .drop = "island,sex,year"};
+ *     gr_dataset *set = gr_csv_read("penguins.csv", &options, &report);
  *     gr_dataset *train, *test;
  *     if (!set || gr_dataset_split(set, 0.8, &rng, &train, &test)) return fail(gr_last_error());
  *     printf("%lld rows, %lld dropped, %d classes\n", (long long)report.rows, (long long)report.dropped,
@@ -33,8 +33,8 @@ extern "C" {
 
 typedef struct gr_dataset gr_dataset;
 
-/* A data set of tensors of yours, which become its own: any dtypes and shapes with n rows, n at least 1; x and y may be
- * one tensor. On failure NULL, and they are freed, so that their creation can be written inside the call. Errors:
+/* A data set of tensors of yours, which become its own: any dtypes and shapes with n rows, n at least 1; x and y may
+ * be one tensor. On failure NULL, and they are freed, so that their creation can be written inside the call. Errors:
  * GR_ERR_NULL, GR_ERR_SHAPE (the numbers of rows differ, or there are none), GR_ERR_STATE (a result of a tape, which
  * stays the tape's), GR_ERR_MEMORY. Freeing a set frees its tensors; NULL is nothing to free. */
 GR_EXPORT gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y);
@@ -44,8 +44,8 @@ GR_EXPORT int64_t gr_dataset_size(const gr_dataset *set);
 GR_EXPORT gr_tensor *gr_dataset_x(const gr_dataset *set); /* borrowed */
 GR_EXPORT gr_tensor *gr_dataset_y(const gr_dataset *set); /* borrowed */
 
-/* The number of classes: of I32 targets, 1 + the greatest index when the set was made; 0 for other targets. A set that
- * was split off has as many as the whole. */
+/* The number of classes: of I32 targets, 1 + the greatest index when the set was made; 0 for other targets. A set
+ * that was split off has as many as the whole. */
 GR_EXPORT int gr_dataset_classes(const gr_dataset *set);
 
 /* The name of a class or a feature in the file it was read from; NULL where it has none. Classes are numbered in the
@@ -53,15 +53,15 @@ GR_EXPORT int gr_dataset_classes(const gr_dataset *set);
 GR_EXPORT const char *gr_dataset_class_name(const gr_dataset *set, int index);
 GR_EXPORT const char *gr_dataset_feature_name(const gr_dataset *set, int index);
 
-/* Two new sets, yours: a share of the rows, rounded, and the others, in an order drawn from rng (NULL: the first rows,
- * the others). Both must get a row: GR_ERR_OPTION. On failure both are NULL and rng is where it was. */
+/* Two new sets, yours: a share of the rows, rounded, and the others, in an order drawn from rng (NULL: the first
+ * rows, the others). Both must get a row: GR_ERR_OPTION. On failure both are NULL and rng is where it was. */
 GR_EXPORT GR_NODISCARD gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_dataset **first,
                                                   gr_dataset **second);
 
 /* Shifts and scales each feature (each column of x seen as [n, features]) to mean 0 and standard deviation 1 over
- * `set`, and each of `others` by the same numbers. A constant feature is only shifted. Errors: GR_ERR_DTYPE (x is I32),
- * GR_ERR_SHAPE (other features), GR_ERR_VALUE (a feature of `set` that is not finite), GR_ERR_OPTION (a set is there
- * twice); nothing is changed then. */
+ * `set`, and each of `others` by the same numbers. A constant feature is only shifted. Errors: GR_ERR_DTYPE (x is
+ * I32), GR_ERR_SHAPE (other features), GR_ERR_VALUE (a feature of `set` that is not finite), GR_ERR_OPTION (a set is
+ * there twice); nothing is changed then. */
 GR_EXPORT GR_NODISCARD gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], int n_others);
 
 /* Class indices, I32 of any shape s, as s + [classes]: 1 at the index, 0 elsewhere. For losses that compare numbers:
@@ -74,12 +74,12 @@ GR_EXPORT gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t 
 typedef struct gr_batches gr_batches;
 
 /* An iterator over `set`, which it borrows. Each epoch draws a new order from a state split off `rng`; with NULL the
- * order is that of the set. The last batch of an epoch may be smaller; a size beyond that of the set is the whole set.
- * Errors: GR_ERR_OPTION for a size below 1. */
+ * order is that of the set. The last batch of an epoch may be smaller; a size beyond that of the set is the whole
+ * set. Errors: GR_ERR_OPTION for a size below 1. */
 GR_EXPORT gr_batches *gr_batches_new(const gr_dataset *set, int64_t batch_size, gr_rng *rng);
 GR_EXPORT void gr_batches_free(gr_batches *batches);
 
-/* Moves to the next batch; false at the end of an epoch, after which the next call begins another. Allocates nothing. */
+/* Moves to the next batch; false at the end of an epoch, after which the next call begins another. No allocations. */
 GR_EXPORT bool gr_batches_next(gr_batches *batches);
 
 /* The batch: [size, ...], of the dtypes of the set. Borrowed; the next call rewrites it, which counts as a change, so
@@ -102,7 +102,7 @@ typedef struct gr_csv_options {
     const char *target;    /* the column to predict; NULL: the last */
     const char *features;  /* columns to use, in this order, separated by commas; NULL: all the others */
     const char *drop;      /* columns to leave out, separated by commas */
-    const char *missing;   /* texts that stand for nothing, separated by commas; NULL: "NA,NaN,nan,?,", the last one "" */
+    const char *missing;   /* texts that stand for nothing, separated by commas; NULL: "NA,NaN,nan,?,", "" too */
     bool numeric_target;   /* y is F32 [n,1] instead of class indices */
     bool error_on_missing; /* default: a row with a missing field that is used is dropped and counted */
     int64_t max_bytes;     /* refuse a larger file, unpacked; 0: 1 GiB */
@@ -113,19 +113,19 @@ typedef struct gr_csv_report {
     int64_t dropped; /* for a missing field */
 } gr_csv_report;
 
-/* Reads features as F32 [n, features] and the target, I32 [n] with up to 10,000 classes or F32 [n,1]. NULL options are
- * the defaults; `report` may be NULL, and is all 0 after a failure. Errors carry the file, the line (counted through
- * quoted line ends) and the column, both from 1: GR_ERR_IO, GR_ERR_FORMAT (a row of another width, an open quote, a
- * field that is no number or none that F32 holds, too many classes, no rows), GR_ERR_OPTION (no such column, or used
- * twice), GR_ERR_MEMORY, GR_ERR_UNSUPPORTED (gzip'd, and the build has no zlib). */
+/* Reads features as F32 [n, features] and the target, I32 [n] with up to 10,000 classes or F32 [n,1]. NULL options
+ * are the defaults; `report` may be NULL, and is all 0 after a failure. Errors carry the file, the line (counted
+ * through quoted line ends) and the column, both from 1: GR_ERR_IO, GR_ERR_FORMAT (a row of another width, an open
+ * quote, a field that is no number or none that F32 holds, too many classes, no rows), GR_ERR_OPTION (no such column,
+ * or used twice), GR_ERR_MEMORY, GR_ERR_UNSUPPORTED (gzip'd, and the build has no zlib). */
 GR_EXPORT gr_dataset *gr_csv_read(const char *path, const gr_csv_options *options, gr_csv_report *report);
 
 /* ---- IDX (the format of MNIST), plain or gzip'd ------------------------------------------------------------- */
 
-/* A tensor of the file's shape, rank 1 to 8: bytes, signed bytes and 16-bit integers as F32 (I32 when `integer`), 32-bit
- * integers as I32, floats as F32, doubles as F64. gzip'd files need a build with zlib, GR_ERR_UNSUPPORTED otherwise, and
- * may unpack to 1 GiB. Errors: GR_ERR_IO, GR_ERR_FORMAT (magic, rank, a size that the file does not have or exceeds,
- * damaged gzip), GR_ERR_DTYPE (`integer`, and the file holds floats), GR_ERR_MEMORY. */
+/* A tensor of the file's shape, rank 1 to 8: bytes, signed bytes and 16-bit integers as F32 (I32 when `integer`),
+ * 32-bit integers as I32, floats as F32, doubles as F64. gzip'd files need a build with zlib, GR_ERR_UNSUPPORTED
+ * otherwise, and may unpack to 1 GiB. Errors: GR_ERR_IO, GR_ERR_FORMAT (magic, rank, a size that the file does not
+ * have or exceeds, damaged gzip), GR_ERR_DTYPE (`integer`, and the file holds floats), GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_idx_read(const char *path, bool integer);
 
 /* Images [n, rows, columns] of bytes as x [n, rows*columns], F32 in 0..1, and labels [n] in 0..9999 as classes. */

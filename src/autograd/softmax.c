@@ -99,7 +99,8 @@ static void K(softmax_rows)(void *context, int64_t begin, int64_t end)
         int64_t n = end - row < ROWS_AT_ONCE ? end - row : ROWS_AT_ONCE;
         const real *restrict x = (const real *)p->n->in[0]->data + row * c;
         real *restrict y = (real *)p->n->out->data + row * c;
-        K(exp_rows)(x, y, m, sum, n, c);
+        K(exp_rows)(x, y, m, n, c);
+        K(sum_rows)(y, sum, n, c);
         for (int64_t i = 0; i < n; i++) {
             const real shift = m[i] + K(log)(sum[i]), factor = 1 / sum[i];
             if (p->logarithm)

@@ -1,5 +1,5 @@
-/* batches.c: mini-batches: rows of a data set, in an order drawn anew for each epoch, copied into tensors that are made
- * once. */
+/* batches.c: mini-batches: rows of a data set, in an order drawn anew for each epoch, copied into tensors that are
+ * made once. */
 #include "internal.h"
 
 /* A batch of the full size, and the view of its beginning that the last, smaller batch of an epoch is. */
@@ -30,7 +30,8 @@ gr_batches *gr_batches_new(const gr_dataset *set, int64_t batch_size, gr_rng *rn
 {
     if (!set) return gr_fail_null("batches_new", "set"), NULL;
     if (batch_size < 1)
-        return gr_fail(GR_ERR_OPTION, "batches_new: a batch of %lld rows: expected 1 or more", (long long)batch_size), NULL;
+        return gr_fail(GR_ERR_OPTION, "batches_new: a batch of %lld rows: expected 1 or more",
+                       (long long)batch_size), NULL;
     gr_batches *b = gr_allocate(sizeof *b);
     if (!b) return NULL;
     int64_t n = gr_dataset_size(set), size = batch_size < n ? batch_size : n;
@@ -75,7 +76,7 @@ bool gr_batches_next(gr_batches *b)
 static gr_tensor *current(const char *who, const gr_batches *b, gr_tensor *tensor)
 {
     if (!b) gr_fail_null(who, "batches");
-    else if (!tensor) gr_fail(GR_ERR_STATE, "%s: there is no batch before gr_batches_next() and after its false", who);
+    else if (!tensor) gr_fail(GR_ERR_STATE, "%s: no batch before gr_batches_next() and after its false", who);
     return tensor;
 }
 

@@ -94,7 +94,8 @@ static int no_column(const table *t, const char *option, item name)
     size_t used = 0;
     known[0] = '\0';
     for (int c = 0; t->csv.header && c < t->csv.columns && used < 120; c++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : ": ", GR_QUOTE(t->csv.header[c]));
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : ": ",
+                                 GR_QUOTE(t->csv.header[c]));
     gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: no column \"%s\" among the %d%s", GR_QUOTE_PATH(t->csv.path), option,
             GR_QUOTE(wanted), t->csv.columns, known);
     return -1;
@@ -107,7 +108,7 @@ static int find_column(const table *t, const char *option, item name)
     for (int c = 0; t->csv.header && c < t->csv.columns; c++) {
         if (!same(name, without_blanks((item){t->csv.header[c], strlen(t->csv.header[c])}))) continue;
         if (found >= 0)
-            return gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: \"%s\" is the name of two columns: write the position, %d or %d",
+            return gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: two columns are \"%s\": write the position, %d or %d",
                            GR_QUOTE_PATH(t->csv.path), option, GR_QUOTE(t->csv.header[c]), found, c), -1;
         found = c;
     }
@@ -119,10 +120,11 @@ static gr_status take_column(table *t, const char *option, int column, role as)
 {
     static const char *const texts[] = {[TARGET] = "the target", [DROPPED] = "dropped", [FEATURE] = "a feature"};
     if (column < 0) return gr_last_status();
+    const char *name = t->csv.header ? t->csv.header[column] : NULL;
     if (t->roles[column] != UNUSED)
-        return gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: the column at position %d%s%s is already %s",
-                       GR_QUOTE_PATH(t->csv.path), option, column, t->csv.header ? ", " : "",
-                       t->csv.header ? GR_QUOTE(t->csv.header[column]) : "", texts[(int)t->roles[column]]);
+        return gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: the column at position %d%s%s%s is already %s",
+                       GR_QUOTE_PATH(t->csv.path), option, column, name ? " (" : "", name ? GR_QUOTE(name) : "",
+                       name ? ")" : "", texts[(int)t->roles[column]]);
     t->roles[column] = (char)as;
     if (as == FEATURE) t->feature[t->n_features++] = column;
     return GR_OK;
@@ -151,7 +153,7 @@ static gr_status choose_columns(table *t)
     for (int c = 0; c < columns && !given(o->features); c++)
         if (t->roles[c] == UNUSED) t->feature[t->n_features++] = c;
     if (t->n_features) return GR_OK;
-    return gr_fail(GR_ERR_OPTION, "csv_read: %s: no column is left for features: line %lld has %d; is '%c' its separator?",
+    return gr_fail(GR_ERR_OPTION, "csv_read: %s: no column is left for features: line %lld has %d, separated by '%c'",
                    GR_QUOTE_PATH(t->csv.path), (long long)t->csv.row_line, columns, t->csv.separator);
 }
 
@@ -238,8 +240,8 @@ static gr_status read_row(table *t)
 {
     const gr_csv *csv = &t->csv;
     if (csv->width != csv->columns)
-        return gr_csv_fail(csv, GR_ERR_FORMAT, csv->row_line, 0, "%d field%s: expected %d, as in the first row", csv->width,
-                           csv->width == 1 ? "" : "s", csv->columns);
+        return gr_csv_fail(csv, GR_ERR_FORMAT, csv->row_line, 0, "%d field%s: expected %d, as in the first row",
+                           csv->width, csv->width == 1 ? "" : "s", csv->columns);
     float *x = room_for(&t->x, (size_t)t->n_features), *y = x ? room_for(&t->y, 1) : NULL;
     if (!y) return GR_ERR_MEMORY;
     bool missing = false;
@@ -264,9 +266,8 @@ static gr_status read_table(table *t)
     for (; got > 0 && !status; got = status ? 0 : gr_csv_next(&t->csv)) status = read_row(t);
     if (status || got < 0) return gr_last_status();
     if (t->report.rows) return GR_OK;
-    return gr_fail(GR_ERR_FORMAT, "csv_read: %s: no rows%s: the file ends at line %lld; %lld dropped for a missing value",
-                   GR_QUOTE_PATH(t->csv.path), t->csv.header ? " below the header" : "", (long long)t->csv.line,
-                   (long long)t->report.dropped);
+    return gr_csv_fail(&t->csv, GR_ERR_FORMAT, t->csv.line, 0, "no rows%s; %lld were dropped for a missing value",
+                       t->csv.header ? " below the header" : "", (long long)t->report.dropped);
 }
 
 /* ---- The data set ------------------------------------------------------------------------------------------- */
@@ -320,7 +321,8 @@ static gr_status check_options(const char *path, const gr_csv_options *o)
     if (!path) return gr_fail(GR_ERR_NULL, "csv_read: path is NULL");
     if (o->separator == '"' || o->separator == '\n' || o->separator == '\r')
         return gr_fail(GR_ERR_OPTION, "csv_read: a quote or a line's end is no separator");
-    if (o->skip_lines < 0) return gr_fail(GR_ERR_OPTION, "csv_read: skip_lines is %d: expected 0 or more", o->skip_lines);
+    if (o->skip_lines < 0)
+        return gr_fail(GR_ERR_OPTION, "csv_read: skip_lines is %d: expected 0 or more", o->skip_lines);
     if (o->max_bytes < 0)
         return gr_fail(GR_ERR_OPTION, "csv_read: max_bytes is %lld: expected 0 or more", (long long)o->max_bytes);
     return GR_OK;

@@ -11,10 +11,9 @@ gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int col
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (column && csv->header && column <= csv->columns)
-        snprintf(where, sizeof where, ", column %d (%s)", column, GR_QUOTE(csv->header[column - 1]));
-    else if (column)
-        snprintf(where, sizeof where, ", column %d", column);
+    bool named = column && csv->header && column <= csv->columns;
+    if (named) snprintf(where, sizeof where, ", column %d (%s)", column, GR_QUOTE(csv->header[column - 1]));
+    else if (column) snprintf(where, sizeof where, ", column %d", column);
     return gr_fail(status, "csv_read: %s: line %lld%s: %s", GR_QUOTE_PATH(csv->path), (long long)line, where, text);
 }
 
@@ -144,8 +143,8 @@ int gr_csv_next(gr_csv *csv)
         gr_csv_field *field = new_field(csv);
         if (!field) return -1;
         field->line = csv->line;
-        gr_status status = *csv->at == '"' ? quoted_field(csv, field, csv->width) : plain_field(csv, field, csv->width);
-        if (status) return -1;
+        bool quoted = *csv->at == '"';
+        if (quoted ? quoted_field(csv, field, csv->width) : plain_field(csv, field, csv->width)) return -1;
         char *stop = csv->at; /* a separator, a line's end or the end of the bytes */
         more = *stop && *stop == csv->separator;
         if (*stop == '\r') csv->at++;

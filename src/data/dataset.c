@@ -50,7 +50,8 @@ static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
 {
     if (!x || !y) return gr_fail_null("dataset_new", x ? "y" : "x");
     if (x->tape || y->tape)
-        return gr_fail(GR_ERR_STATE, "dataset_new: %s is a result of a tape: give a gr_copy() of it", x->tape ? "x" : "y");
+        return gr_fail(GR_ERR_STATE, "dataset_new: %s is a result of a tape: give a gr_copy() of it",
+                       x->tape ? "x" : "y");
     if (x->rank == 0 || y->rank == 0 || x->shape[0] != y->shape[0] || x->shape[0] == 0)
         return gr_fail(GR_ERR_SHAPE, "dataset_new: x is %s and y %s: expected as many rows in both, and one at least",
                        GR_SHAPE_OF(x), GR_SHAPE_OF(y));
@@ -74,8 +75,8 @@ gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
         *set = (gr_dataset){.x = x, .y = y, .n_classes = count_classes(y)};
         return set;
     }
+    if (y && y != x && !y->tape) gr_tensor_free(y);
     if (x && !x->tape) gr_tensor_free(x);
-    if (y && !y->tape && y != x) gr_tensor_free(y);
     return NULL;
 }
 
@@ -177,7 +178,8 @@ static gr_status split_at(const gr_dataset *set, int64_t k, gr_rng *rng, gr_data
 
 gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_dataset **first, gr_dataset **second)
 {
-    if (!first || !second) return gr_fail(GR_ERR_NULL, "dataset_split: no place for the %s set", first ? "second" : "first");
+    if (!first || !second)
+        return gr_fail(GR_ERR_NULL, "dataset_split: no place for the %s set", first ? "second" : "first");
     *first = *second = NULL;
     if (!set) return gr_fail_null("dataset_split", "set");
     if (!(share > 0.0 && share < 1.0))
@@ -200,8 +202,8 @@ static double element(const gr_tensor *x, int64_t i)
     return x->dtype == GR_F32 ? (double)((const float *)x->data)[i] : ((const double *)x->data)[i];
 }
 
-/* mean_j = x_0j + sum_i (x_ij - x_0j) / n and deviation_j = sqrt(sum_i (x_ij - mean_j)^2 / n). Taken from the first row,
- * the differences of a constant feature are 0 exactly, and not what rounding leaves of them. */
+/* mean_j = x_0j + sum_i (x_ij - x_0j) / n and deviation_j = sqrt(sum_i (x_ij - mean_j)^2 / n). Taken from the first
+ * row, the differences of a constant feature are 0 exactly, and not what rounding leaves of them. */
 static void measure(const gr_tensor *x, int64_t n, int64_t features, moments *m)
 {
     for (int64_t j = 0; j < features; j++) m[j] = (moments){0.0, 0.0};
@@ -266,8 +268,8 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
     measure(set->x, gr_dataset_size(set), features, m);
     for (int64_t j = 0; j < features && !status; j++)
         if (!isfinite(m[j].mean) || !isfinite(m[j].deviation))
-            status = gr_fail(GR_ERR_VALUE, "dataset_standardize: feature %lld has the mean %g and the deviation %g: is a "
-                             "value of it not finite?", (long long)j, m[j].mean, m[j].deviation);
+            status = gr_fail(GR_ERR_VALUE, "dataset_standardize: feature %lld has the mean %g and the deviation %g: "
+                             "is a value of it not finite?", (long long)j, m[j].mean, m[j].deviation);
     if (!status) rescale(set->x, gr_dataset_size(set), features, m);
     for (int i = 0; i < n_others && !status; i++) rescale(others[i]->x, gr_dataset_size(others[i]), features, m);
     gr_release(m);
@@ -280,7 +282,8 @@ gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t classes)
 {
     if (!index) return gr_fail_null("one_hot", "index"), NULL;
     if (index->dtype != GR_I32)
-        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32", gr_dtype_name((gr_dtype)index->dtype)), NULL;
+        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32",
+                       gr_dtype_name((gr_dtype)index->dtype)), NULL;
     if (index->rank == GR_MAX_RANK)
         return gr_fail(GR_ERR_SHAPE, "one_hot: %s has no room for another axis", GR_SHAPE_OF(index)), NULL;
     int64_t shape[GR_MAX_RANK];

@@ -1,4 +1,4 @@
-/* idx.c: IDX, the format of MNIST: two bytes 0, a type, a rank, the dimensions and then the elements, all big-endian. */
+/* idx.c: IDX, the format of MNIST: two bytes 0, a type, a rank, the dimensions and the elements, all big-endian. */
 #include "internal.h"
 
 /* ---- Elements ----------------------------------------------------------------------------------------------- */
@@ -55,8 +55,8 @@ typedef struct idx_type {
 } idx_type;
 
 static const idx_type types[] = {
-    {0x08, 1, GR_F32, true, u8_value, "u8"},   {0x09, 1, GR_F32, true, i8_value, "i8"},
-    {0x0B, 2, GR_F32, true, i16_value, "i16"}, {0x0C, 4, GR_I32, true, i32_value, "i32"},
+    {0x08, 1, GR_F32, true, u8_value, "u8"},    {0x09, 1, GR_F32, true, i8_value, "i8"},
+    {0x0B, 2, GR_F32, true, i16_value, "i16"},  {0x0C, 4, GR_I32, true, i32_value, "i32"},
     {0x0D, 4, GR_F32, false, f32_value, "f32"}, {0x0E, 8, GR_F64, false, f64_value, "f64"},
 };
 
@@ -82,7 +82,7 @@ static gr_status read_magic(gr_source *s, const char *path, idx_header *h)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].code == m[2]) h->type = &types[i];
     if (!h->type)
-        return gr_fail(GR_ERR_FORMAT, "idx_read: %s: elements of the unknown type %02X: expected 08, 09, 0B, 0C, 0D or 0E",
+        return gr_fail(GR_ERR_FORMAT, "idx_read: %s: the unknown type %02X: expected 08, 09, 0B, 0C, 0D or 0E",
                        GR_QUOTE_PATH(path), (unsigned)m[2]);
     if (m[3] < 1 || m[3] > GR_MAX_RANK)
         return gr_fail(GR_ERR_FORMAT, "idx_read: %s: rank %d: expected 1 to %d", GR_QUOTE_PATH(path), (int)m[3],
@@ -100,14 +100,15 @@ static gr_status read_header(gr_source *s, const char *path, idx_header *h)
     int64_t got = gr_source_read(s, dims, 4 * (size_t)h->rank);
     if (got < 0) return gr_last_status();
     if (got < 4 * h->rank)
-        return gr_fail(GR_ERR_FORMAT, "idx_read: %s: the file ends within its %d dimensions", GR_QUOTE_PATH(path), h->rank);
+        return gr_fail(GR_ERR_FORMAT, "idx_read: %s: the file ends within its %d dimensions", GR_QUOTE_PATH(path),
+                       h->rank);
     for (int i = 0; i < h->rank; i++) h->shape[i] = u32(dims + 4 * i);
     h->size = gr_checked_size("idx_read", GR_F64, h->rank, h->shape);
     const char *shape = gr_shape_text(&(gr_text){{0}}, h->rank, h->shape);
     if (h->size < 0)
         return gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s has too many elements", GR_QUOTE_PATH(path), shape);
     if (gr_source_is_packed(s) && h->size > most_unpacked / (int64_t)h->type->bytes)
-        return gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s of %s unpacks to more than 1 GiB: gunzip it first if you trust it",
+        return gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s of %s unpacks to more than 1 GiB: gunzip it first",
                        GR_QUOTE_PATH(path), shape, h->type->name);
     return GR_OK;
 }
@@ -144,7 +145,8 @@ static gr_tensor *read_tensor(gr_source *s, const char *path, bool integer, idx_
 {
     if (read_header(s, path, h)) return NULL;
     if (integer && !h->type->integer)
-        return gr_fail(GR_ERR_DTYPE, "idx_read: %s: holds %s: expected integers", GR_QUOTE_PATH(path), h->type->name), NULL;
+        return gr_fail(GR_ERR_DTYPE, "idx_read: %s: holds %s: expected integers", GR_QUOTE_PATH(path),
+                       h->type->name), NULL;
     unsigned char *bytes = read_elements(s, path, h);
     gr_tensor *t = bytes ? gr_new("idx_read", integer ? GR_I32 : h->type->dtype, h->rank, h->shape) : NULL;
     if (t) convert(t, bytes, h->type);
@@ -191,14 +193,13 @@ static gr_tensor *read_labels(const char *path)
     gr_tensor *y = read_file(path, true, &h);
     if (!y) return NULL;
     bool fits = h.rank == 1;
-    if (!fits)
-        gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s: expected labels [n]", GR_QUOTE_PATH(path), GR_SHAPE_OF(y));
+    if (!fits) gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s: expected labels [n]", GR_QUOTE_PATH(path), GR_SHAPE_OF(y));
     for (int64_t i = 0; fits && i < y->size; i++) {
         int32_t label = ((const int32_t *)y->data)[i];
         fits = label >= 0 && label < GR_MAX_CLASSES;
         if (!fits)
-            gr_fail(GR_ERR_FORMAT, "idx_read: %s: label %d at [%lld] is outside 0..%d", GR_QUOTE_PATH(path), (int)label,
-                    (long long)i, GR_MAX_CLASSES - 1);
+            gr_fail(GR_ERR_FORMAT, "idx_read: %s: label %d at [%lld] is outside 0..%d", GR_QUOTE_PATH(path),
+                    (int)label, (long long)i, GR_MAX_CLASSES - 1);
     }
     if (fits) return y;
     gr_tensor_free(y);

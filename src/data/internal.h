@@ -65,7 +65,7 @@ typedef struct gr_csv_field {
     int64_t line; /* on which it begins, from 1 */
 } gr_csv_field;
 
-/* A table being read: the file's bytes, which become the fields' texts where they stand, and the row that was read. */
+/* A table being read: the file's bytes, which become the fields' texts where they stand, and the newest row. */
 typedef struct gr_csv {
     const char *path;
     char separator;

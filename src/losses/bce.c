@@ -66,16 +66,16 @@ static gr_tensor *bce_slope_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 static const gr_sample samples[] = {
-    {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
+    {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(0)},
     {.what = "sum of probabilities, soft targets", .in = {GR_IN(0.05, 0.95, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(.reduction = GR_SUM)},
     {.what = "none", .in = {GR_IN(0.05, 0.95, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.reduction = GR_NONE)},
-    {.what = "mean of logits", .in = {GR_IN(-3, 3, 3, 4), GR_BITS(3, 4)}, GR_LOSS(.from_logits = true)},
+    {.what = "mean of logits", .in = {GR_IN(-3, 3, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(.from_logits = true)},
     {.what = "logits, soft targets, smoothed", .in = {GR_IN(-3, 3, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.2, .reduction = GR_NONE)},
     {.what = "probabilities, smoothed", .in = {GR_IN(0.1, 0.9, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.label_smoothing = 0.2)},
-    {.what = "a weight for each", .n_in = 3, .in = {GR_IN(-3, 3, 6), GR_BITS(6), GR_WEIGHTS(6)}, GR_LOSS(.from_logits = true, .weighted = true)},
+    {.what = "a weight for each", .n_in = 3, .in = {GR_IN(-3, 3, 6), GR_IN(0.05, 0.95, 6), GR_WEIGHTS(6)}, GR_LOSS(.from_logits = true, .weighted = true)},
     {.what = "extreme logits", .in = {{.rank = 1, .shape = {5}, GR_VALUES(-1000, 1000, 40, -40, 100)}, GR_IN(0.3, 0.6, 5)}, GR_LOSS(.from_logits = true, .reduction = GR_SUM)},
+    {.what = "logits, the negatives ignored", .in = {GR_IN(-3, 3, 5), GR_BITS(5)}, GR_LOSS(.from_logits = true, .ignore = true), .value_only = true},
     {.what = "certain and right", .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, 0, 0)}, GR_BITS(3)}, GR_LOSS(0), .value_only = true},
-    {.what = "certain and wrong", .in = {{.rank = 1, .shape = {3}, GR_VALUES(0, 1, 1)}, GR_BITS(3)}, GR_LOSS(0), .value_only = true},
     {.what = "logits for probabilities", .in = {{.rank = 2, .shape = {2, 2}, GR_VALUES(0, 3.25, 0.5, 1)}, GR_BITS(2, 2)}, GR_LOSS(0), .refused = "prediction 3.25 at [0,1] is outside [0,1]; are these logits?"},
     {.what = "a target outside", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, -1)}}, GR_LOSS(0), .refused = "target -1 at [2]"},
     {.what = "a column against a vector", .in = {GR_IN(0, 1, 3), GR_BITS(3, 1)}, GR_LOSS(0), .refused = "the prediction is [3], the target [3,1]"},

@@ -83,9 +83,10 @@ typedef struct gr_loss_pass {
 } gr_loss_pass;
 
 /* Counts what is not ignored, runs `span` over `positions` with at least `least` of them in a block, and writes the reduced
- * value. On a bad value calls `complain`, which finds it and says so. */
+ * value. The pass is the span's context. On a bad value calls `complain`, which finds it and says so. */
 typedef gr_status (*gr_loss_complaint)(const gr_node *n);
-gr_status gr_loss_run(gr_node *n, int64_t positions, int64_t least, gr_span_body span, gr_loss_complaint complain);
+gr_status gr_loss_run(gr_node *n, gr_loss_pass *pass, int64_t positions, int64_t least, gr_span_body span,
+                      gr_loss_complaint complain);
 
 /* The number of positions that are not ignored. */
 int64_t gr_loss_count(const gr_node *n, int64_t positions);

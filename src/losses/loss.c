@@ -84,24 +84,23 @@ static void write_value(gr_tensor *out, double value)
     else *(double *)out->data = value;
 }
 
-gr_status gr_loss_run(gr_node *n, int64_t positions, int64_t least, gr_span_body span, gr_loss_complaint complain)
+gr_status gr_loss_run(gr_node *n, gr_loss_pass *p, int64_t positions, int64_t least, gr_span_body span,
+                      gr_loss_complaint complain)
 {
-    gr_loss_pass p;
-    p.n = n;
-    p.grain = (positions + GR_LOSS_BLOCKS - 1) / GR_LOSS_BLOCKS;
-    p.grain = p.grain < least ? least : p.grain;
-    p.scale = scale_of(n, positions);
-    p.keep_values = gr_loss_attr_of(n)->reduction == GR_NONE;
-    if (n->recording && !gr_save(n, gr_type_of(n->in[0]), n->in[0]->rank, n->in[0]->shape)) return gr_last_status();
-    gr_parallel(positions, p.grain, span, &p);
+    p->n = n;
+    p->grain = (positions + GR_LOSS_BLOCKS - 1) / GR_LOSS_BLOCKS;
+    p->grain = p->grain < least ? least : p->grain;
+    p->scale = scale_of(n, positions);
+    p->keep_values = gr_loss_attr_of(n)->reduction == GR_NONE;
+    gr_parallel(positions, p->grain, span, p);
     double sum = 0.0;
     bool bad = false;
-    for (int64_t i = 0; i * p.grain < positions; i++) {
-        sum += p.sum[i];
-        bad |= p.bad[i];
+    for (int64_t i = 0; i * p->grain < positions; i++) {
+        sum += p->sum[i];
+        bad |= p->bad[i];
     }
     if (bad) return complain(n);
-    if (!p.keep_values) write_value(n->out, sum * p.scale);
+    if (!p->keep_values) write_value(n->out, sum * p->scale);
     return GR_OK;
 }
 

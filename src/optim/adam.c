@@ -55,15 +55,15 @@ static void K(adam)(void *context, int64_t begin, int64_t end)
 {
     const gr_update *u = context;
     const double *c = u->numbers;
-    const real beta1 = (real)c[BETA1], rest1 = (real)(1.0 - c[BETA1]), beta2 = (real)c[BETA2];
-    const real rest2 = (real)(1.0 - c[BETA2]), eps = (real)c[EPS], step = (real)c[STEP], shrink = (real)c[SHRINK];
+    const real rest1 = (real)(1.0 - c[BETA1]), rest2 = (real)(1.0 - c[BETA2]), eps = (real)c[EPS];
     const real decay = (real)c[WEIGHT_DECAY], decoupled = (real)(c[GR_LR] * c[DECOUPLED]);
+    const real step = (real)c[STEP], shrink = (real)c[SHRINK];
     const real *restrict g = u->g;
     real *restrict w = u->w, *restrict m = u->state[0], *restrict v = u->state[1];
     for (int64_t i = begin; i < end; i++) {
         real d = g[i] + decay * w[i];
-        m[i] = K(settle)(beta1 * m[i] + rest1 * d);
-        v[i] = K(settle)(beta2 * v[i] + rest2 * (d * d));
+        m[i] = K(settle)(K(mix)(m[i], d, rest1));
+        v[i] = K(settle)(K(mix)(v[i], d * d, rest2));
         w[i] -= decoupled * w[i] + step * m[i] / (K(root)(v[i]) * shrink + eps);
     }
 }

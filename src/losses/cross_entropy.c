@@ -1,0 +1,467 @@
+/* cross_entropy.c: cross entropy, Eq. 6, and Kullback-Leibler divergence, Eq. 9, over classes along axis 1:
+ *
+ *     CE = -sum_c T_c log p_c,   KL = sum_c T_c (log t_c - log p_c),   T_c = w_c t_c,
+ *
+ * with t the target (smoothed: (1-s) y + s/C) and w the class weights. From logits p = softmax(x) and
+ * -log p_c = (m - x_c) + log(1 + R), m the largest logit and R the sum of e^(x_k - m) over all others: no term of that
+ * is negative, so nothing cancels. Nor does it in the gradient, dl/dx_c = p_c sum_k T_k - T_c, written as
+ * p_c (sum of T over the others) - T_c (sum of p over the others). */
+#ifndef K
+#include "losses/samples.h"
+
+/* A call as [positions, C] rows. */
+typedef struct class_rows {
+    gr_loss_pass pass; /* first: the blocks' context */
+    const void *x;     /* [positions, C] */
+    const void *soft;  /* likewise, or NULL */
+    const int32_t *index;
+    const void *class_weight, *weight;
+    void *work; /* [positions, C]: exponentials, then slopes */
+    int64_t c;
+    bool kl;
+} class_rows;
+
+enum { ROWS_AT_ONCE = 64 };
+
+/* p [N,C,...] as N, C and the product of the rest. */
+typedef struct class_layout {
+    int64_t n, c, inner;
+} class_layout;
+
+static class_layout layout_of(const gr_tensor *p)
+{
+    class_layout l = {p->shape[0], p->shape[1], 1};
+    for (int i = 2; i < p->rank; i++) l.inner *= p->shape[i];
+    return l;
+}
+
+static gr_status class_complain(const gr_node *n);
+
+#define GR_KERNEL_FILE "losses/cross_entropy.c"
+#include "tensor/kernel.h"
+
+/* ---- Checks ------------------------------------------------------------------------------------------------- */
+
+static gr_status check_target(const gr_node *n, const gr_tensor *p, const gr_tensor *y)
+{
+    if (!gr_is_float(gr_type_of(p)))
+        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, expected f32 or f64", n->op->name, gr_dtype_name(gr_type_of(p)));
+    if (p->rank < 2 || p->shape[1] == 0)
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name, GR_SHAPE_OF(p));
+    bool fits = y->dtype == GR_I32 ? y->rank == p->rank - 1 : gr_same_shape(p, y);
+    for (int i = 0; fits && y->dtype == GR_I32 && i < y->rank; i++) fits = y->shape[i] == p->shape[i ? i + 1 : 0];
+    if (!fits)
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1",
+                       n->op->name, GR_SHAPE_OF(p), GR_SHAPE_OF(y));
+    if (y->dtype != GR_I32 && y->dtype != p->dtype)
+        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, the target %s", n->op->name, gr_dtype_name(gr_type_of(p)),
+                       gr_dtype_name(gr_type_of(y)));
+    if (gr_loss_attr_of(n)->ignore && y->dtype != GR_I32)
+        return gr_fail(GR_ERR_OPTION, "%s: ignore_index goes with class indices, not with a target of f32 or f64", n->op->name);
+    return gr_check_weight(n, gr_loss_class_weight(n), "class_weight", 1, &p->shape[1]);
+}
+
+static gr_status class_shape(const gr_node *n, gr_type *type)
+{
+    const gr_tensor *p = n->in[0];
+    if (check_target(n, p, n->in[1])) return gr_last_status();
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    if (attr->reduction == GR_MEAN && p->size == 0)
+        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", n->op->name, GR_SHAPE_OF(p));
+    type->dtype = gr_type_of(p);
+    type->rank = p->rank - 1;
+    for (int i = 0; i < type->rank; i++) type->shape[i] = p->shape[i ? i + 1 : 0];
+    if (gr_check_weight(n, gr_loss_weight(n), "weight", type->rank, type->shape)) return gr_last_status();
+    if (attr->reduction != GR_NONE) type->rank = 0;
+    return GR_OK;
+}
+
+static bool no_share(double y)
+{
+    return !(y >= 0.0 && y < (double)INFINITY);
+}
+
+static gr_status class_complain(const gr_node *n)
+{
+    const gr_tensor *p = n->in[0], *y = n->in[1];
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    for (int64_t i = 0; y->dtype == GR_I32 && i < y->size; i++) {
+        int32_t index = ((const int32_t *)y->data)[i];
+        if ((index < 0 || index >= p->shape[1]) && !(attr->ignore && (double)index == attr->ignore_index))
+            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes", n->op->name, index,
+                           gr_position_text(&(gr_text){{0}}, y, i), (long long)p->shape[1]);
+    }
+    for (int64_t i = 0; !attr->from_logits && i < p->size; i++)
+        if (gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0)
+            return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
+                           gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
+    return gr_complain(n, no_share, "0 or more");
+}
+
+/* ---- Derivatives -------------------------------------------------------------------------------------------- */
+
+/* T = w ((1-s) y + s/C), of p's shape, y being shares or class indices. */
+static gr_tensor *class_target(gr_tape *t, const gr_node *n)
+{
+    gr_tensor *in[3] = {n->in[0], n->in[1], (gr_tensor *)gr_loss_class_weight(n)};
+    gr_loss_attr attr = *gr_loss_attr_of(n);
+    attr.weighted = false;
+    return gr_apply(t, &gr_op_class_target, in, 2 + attr.class_weighted, &attr);
+}
+
+/* A tensor of one number for each position, with axis 1 put back. */
+static gr_tensor *over_classes(gr_tape *t, const gr_node *n, gr_tensor *x)
+{
+    const gr_tensor *p = n->in[0];
+    int64_t shape[GR_MAX_RANK];
+    for (int i = 0; i < p->rank; i++) shape[i] = i == 1 ? 1 : p->shape[i];
+    return gr_reshape(t, x, p->rank, shape);
+}
+
+/* g d, d = dl/dp or dl/dy of the unreduced loss, with the weights of positions, 1/count, and 0 where ignored. */
+static gr_tensor *scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    const gr_dtype dtype = gr_type_of(n->in[0]);
+    const class_layout l = layout_of(n->in[0]);
+    if (attr->weighted) d = gr_mul(t, d, over_classes(t, n, n->in[2]));
+    if (attr->ignore) {
+        gr_tensor *ignored = gr_equal(t, gr_cast(t, n->in[1], dtype), gr_constant(t, dtype, attr->ignore_index));
+        d = gr_where(t, over_classes(t, n, ignored), gr_constant(t, dtype, 0.0), d);
+    }
+    if (attr->reduction == GR_MEAN) {
+        int64_t count = gr_loss_count(n, l.n * l.inner);
+        g = gr_scale(t, g, count ? 1.0 / (double)count : 0.0);
+    }
+    return gr_mul(t, d, attr->reduction == GR_NONE ? over_classes(t, n, g) : g);
+}
+
+static gr_tensor *clamped(gr_tape *t, gr_tensor *p)
+{
+    return gr_clamp(t, p, p->dtype == GR_F32 ? 0x1p-126 : 0x1p-1022, (double)INFINITY);
+}
+
+/* dl/dx = p sum T - T,  dl/dp = -T / p */
+static gr_tensor *class_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    if (!t->recording) {
+        if (g->is_one) return n->saved;
+        return gr_mul(t, n->saved, gr_loss_attr_of(n)->reduction == GR_NONE ? over_classes(t, n, g) : g);
+    }
+    gr_tensor *p = n->in[0], *target = class_target(t, n);
+    if (!gr_loss_attr_of(n)->from_logits) return scaled(t, n, g, gr_neg(t, gr_div(t, target, clamped(t, p))));
+    gr_tensor *total = gr_sum(t, target, GR_AXES(1), true);
+    return scaled(t, n, g, gr_sub(t, gr_mul(t, gr_softmax(t, p, 1), total), target));
+}
+
+static gr_tensor *log_prediction(gr_tape *t, const gr_node *n)
+{
+    gr_tensor *p = n->in[0];
+    return gr_loss_attr_of(n)->from_logits ? gr_log_softmax(t, p, 1) : gr_log(t, clamped(t, p));
+}
+
+/* dT/dy d */
+static gr_tensor *through_target(gr_tape *t, const gr_node *n, gr_tensor *d)
+{
+    const gr_tensor *w = gr_loss_class_weight(n), *p = n->in[0];
+    int64_t shape[GR_MAX_RANK];
+    for (int i = 0; i < p->rank; i++) shape[i] = i == 1 ? p->shape[1] : 1;
+    d = gr_scale(t, d, 1.0 - gr_loss_attr_of(n)->label_smoothing);
+    return w ? gr_mul(t, d, gr_reshape(t, (gr_tensor *)w, p->rank, shape)) : d;
+}
+
+/* dCE/dy = -log p, through the target */
+static gr_tensor *cross_entropy_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return scaled(t, n, g, through_target(t, n, gr_neg(t, log_prediction(t, n))));
+}
+
+/* dKL/dy = log t + 1 - log p, through the target */
+static gr_tensor *kl_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    double s = gr_loss_attr_of(n)->label_smoothing;
+    gr_tensor *y = gr_shift(t, gr_scale(t, n->in[1], 1.0 - s), s / (double)n->in[0]->shape[1]);
+    gr_tensor *d = gr_shift(t, gr_sub(t, gr_log(t, clamped(t, y)), log_prediction(t, n)), 1.0);
+    return scaled(t, n, g, through_target(t, n, d));
+}
+
+static gr_status class_target_shape(const gr_node *n, gr_type *type)
+{
+    if (check_target(n, n->in[0], n->in[1])) return gr_last_status();
+    gr_type_as(type, n->in[0]);
+    return GR_OK;
+}
+
+static gr_tensor *class_target_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return through_target(t, n, g);
+}
+
+/* ---- Samples ------------------------------------------------------------------------------------------------ */
+
+#define INDICES(...) {.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, GR_VALUES(2, 0, 1, 2)}
+#define FOUR_CLASSES {.rank = 1, .shape = {4}, GR_VALUES(0.5, 2, 0, 1.25)}
+
+static const gr_sample samples[] = {
+    {.what = "logits by index", .in = {GR_IN(-2, 2, 3, 4), INDICES(3)}, GR_LOSS(.from_logits = true)},
+    {.what = "logits by share", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(.from_logits = true)},
+    {.what = "probabilities by index, summed", .in = {GR_IN(0.1, 0.9, 3, 4), INDICES(3)}, GR_LOSS(.reduction = GR_SUM)},
+    {.what = "probabilities by share", .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(0)},
+    {.what = "images, none reduced", .in = {GR_IN(-2, 2, 2, 3, 2, 2), INDICES(2, 2, 2)}, GR_LOSS(.from_logits = true, .reduction = GR_NONE)},
+    {.what = "images by share", .in = {GR_IN(-2, 2, 2, 3, 2), GR_IN(0.1, 0.4, 2, 3, 2)}, GR_LOSS(.from_logits = true)},
+    {.what = "smoothed index", .in = {GR_IN(-2, 2, 3, 4), INDICES(3)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.1)},
+    {.what = "smoothed shares, none reduced", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.1, .reduction = GR_NONE)},
+    {.what = "an ignored class", .in = {GR_IN(-2, 2, 4, 4), INDICES(4)}, GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
+    {.what = "weights of classes", .n_in = 3, .in = {GR_IN(-2, 2, 3, 4), INDICES(3), FOUR_CLASSES}, GR_LOSS(.from_logits = true, .class_weighted = true)},
+    {.what = "weights of classes, shares", .n_in = 3, .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4), FOUR_CLASSES}, GR_LOSS(.class_weighted = true)},
+    {.what = "all weights", .n_in = 4, .in = {GR_IN(-2, 2, 2, 4, 2), INDICES(2, 2), GR_WEIGHTS(2, 2), FOUR_CLASSES}, GR_LOSS(.from_logits = true, .weighted = true, .class_weighted = true)},
+    {.what = "extreme logits", .in = {{.rank = 2, .shape = {3, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39, -100, 100, 1)}, INDICES(3)}, GR_LOSS(.from_logits = true)},
+    {.what = "many classes", .in = {GR_IN(-2, 2, 3, 70), INDICES(3)}, GR_LOSS(.from_logits = true)},
+    {.what = "one class", .in = {GR_IN(-2, 2, 3, 1), GR_IN(0.1, 1, 3, 1)}, GR_LOSS(.from_logits = true)},
+    {.what = "all ignored", .in = {GR_IN(-2, 2, 1, 4), INDICES(1)}, GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
+    {.what = "a class that is none", .in = {GR_IN(-2, 2, 3, 2), INDICES(3)}, GR_LOSS(.from_logits = true), .refused = "class 2 at [0] is outside the 2 classes"},
+    {.what = "logits for probabilities", .in = {GR_IN(2, 3, 3, 4), INDICES(3)}, GR_LOSS(0), .refused = "are these logits?"},
+    {.what = "a negative share", .in = {GR_IN(-2, 2, 1, 3), {.rank = 2, .shape = {1, 3}, GR_VALUES(1, -0.5, 0.5)}}, GR_LOSS(.from_logits = true), .refused = "target -0.5 at [0,1]"},
+    {.what = "a vector", .in = {GR_IN(-2, 2, 3), INDICES(3)}, GR_LOSS(.from_logits = true), .refused = "expected classes along axis 1"},
+    {.what = "indices of another shape", .in = {GR_IN(-2, 2, 3, 4), INDICES(3, 1)}, GR_LOSS(.from_logits = true), .refused = "the target [3,1]"},
+    {.what = "a mean over nothing", .in = {GR_IN(0, 1, 0, 3), INDICES(0)}, GR_LOSS(.from_logits = true), .refused = "a mean over nothing"},
+    {.what = "too few class weights", .n_in = 3, .in = {GR_IN(-2, 2, 3, 3), INDICES(3), FOUR_CLASSES}, GR_LOSS(.from_logits = true, .class_weighted = true), .refused = "the class_weight is [4], expected [3]"},
+    {.what = "ignored shares", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0, 1, 3, 4)}, GR_LOSS(.from_logits = true, .ignore = true), .refused = "ignore_index goes with class indices"},
+};
+
+static const gr_sample target_samples[] = {
+    {.what = "shares", .in = {GR_IN(0, 1, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(0)},
+    {.what = "indices, smoothed", .in = {GR_IN(0, 1, 3, 4), INDICES(3)}, GR_LOSS(.label_smoothing = 0.1)},
+    {.what = "images, weighted", .n_in = 3, .in = {GR_IN(0, 1, 2, 4, 2), GR_IN(0.1, 0.4, 2, 4, 2), FOUR_CLASSES}, GR_LOSS(.class_weighted = true)},
+    {.what = "indices of another shape", .in = {GR_IN(0, 1, 3, 4), INDICES(3, 1)}, GR_LOSS(0), .refused = "the target [3,1]"},
+};
+
+#define CLASSES(kernel)                                                                                                \
+    .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+
+const gr_op gr_op_cross_entropy = {.name = "cross_entropy", .formula = "l = -sum y log p", CLASSES(cross_entropy), .vjp = {class_p, cross_entropy_y}};
+const gr_op gr_op_kl = {.name = "kl", .formula = "l = sum y (log y - log p)", CLASSES(kl), .vjp = {class_p, kl_y}};
+const gr_op gr_op_class_target = {.name = "class_target", .formula = "T = w ((1-s) y + s/C)", .n_in = 2, .n_optional = 1,
+                                  .shape = class_target_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(class_target),
+                                  .vjp = {gr_vjp_zero, class_target_y}, GR_SAMPLES(target_samples)};
+
+enum { HAS = GR_HAS_LOGITS | GR_HAS_SMOOTHING | GR_HAS_CLASSES };
+
+gr_tensor *gr_cross_entropy(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
+{
+    return gr_loss_apply(t, &gr_op_cross_entropy, HAS, p, y, options, 0.0, 0.0);
+}
+
+gr_tensor *gr_kl(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
+{
+    return gr_loss_apply(t, &gr_op_kl, HAS, p, y, options, 0.0, 0.0);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+#include "tensor/softmax.inc"
+
+/* t_c: the smoothed target; a class index is a share of 1. */
+static inline real K(share)(const class_rows *r, const gr_loss_attr *attr, int64_t row, int64_t c)
+{
+    const real s = (real)attr->label_smoothing, y = r->soft ? ((const real *)r->soft)[row * r->c + c] : r->index[row] == c;
+    return (1 - s) * y + s / (real)r->c;
+}
+
+static inline bool K(is_share)(real y)
+{
+    return y >= 0 && y < (real)INFINITY;
+}
+
+static inline real K(class_weight_of)(const class_rows *r, int64_t c)
+{
+    return r->class_weight ? ((const real *)r->class_weight)[c] : 1;
+}
+
+/* What the row as a whole is multiplied with, 0 where it is ignored; false for a class that is none. */
+static inline bool K(row_weight)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *weight)
+{
+    *weight = r->weight ? ((const real *)r->weight)[row] : 1;
+    if (!r->index) return true;
+    if (attr->ignore && (double)r->index[row] == attr->ignore_index) *weight = 0;
+    else return r->index[row] >= 0 && r->index[row] < r->c;
+    return true;
+}
+
+/* A row of logits with any target: value, and slopes into e. */
+static real K(logits_row)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *restrict e)
+{
+    const real *restrict x = (const real *)r->x + row * r->c;
+    const int64_t c = r->c;
+    int64_t top = 0, most = 0;
+    for (int64_t j = 1; j < c; j++)
+        if (x[j] > x[top] || x[j] != x[j]) top = j;
+    const real m = x[top];
+    for (int64_t j = 0; j < c; j++) e[j] = K(exp)(x[j] - m);
+    real rest = 0, value = 0, most_share = -1, share_rest = 0;
+    for (int64_t j = 0; j < c; j++) {
+        rest += j == top ? 0 : e[j];
+        real t = K(class_weight_of)(r, j) * K(share)(r, attr, row, j);
+        share_rest += t > most_share ? (most_share > 0 ? most_share : 0) : t;
+        most = t > most_share ? j : most;
+        most_share = t > most_share ? t : most_share;
+    }
+    const real sum = e[top] + rest, log_sum = K(log1p)(rest);
+    for (int64_t j = 0; j < c; j++) {
+        const real y = K(share)(r, attr, row, j), t = K(class_weight_of)(r, j) * y;
+        if (t != 0) value += t * ((r->kl ? K(log)(y) : 0) + ((m - x[j]) + log_sum));
+        const real t_others = j == most ? share_rest : (most_share + share_rest) - t;
+        const real e_others = j == top ? rest : sum - e[j];
+        e[j] = (e[j] * t_others - t * e_others) / sum;
+    }
+    return value;
+}
+
+/* A row of probabilities with any target. */
+static real K(probabilities_row)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *restrict d, bool *bad)
+{
+    const real *restrict p = (const real *)r->x + row * r->c;
+    real value = 0;
+    for (int64_t j = 0; j < r->c; j++) {
+        const real y = K(share)(r, attr, row, j), t = K(class_weight_of)(r, j) * y, p1 = p[j] < TINY ? TINY : p[j];
+        if (t != 0) value += t * ((r->kl ? K(log)(y) : 0) - K(log)(p1));
+        d[j] = t != 0 ? -t / p1 : 0;
+        *bad |= p[j] < 0 || p[j] > 1;
+    }
+    return value;
+}
+
+static void K(any_rows)(class_rows *r, int64_t begin, int64_t end)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(r->pass.n);
+    real *values = r->pass.keep_values ? r->pass.n->out->data : NULL;
+    double sum = 0;
+    bool bad = false;
+    for (int64_t row = begin; row < end; row++) {
+        real weight, *restrict d = (real *)r->work + row * r->c;
+        bad |= !K(row_weight)(r, attr, row, &weight);
+        for (int64_t j = 0; r->soft && j < r->c; j++) bad |= !K(is_share)(((const real *)r->soft)[row * r->c + j]);
+        real value = attr->from_logits ? K(logits_row)(r, attr, row, d) : K(probabilities_row)(r, attr, row, d, &bad);
+        value = weight == 0 ? 0 : value * weight;
+        for (int64_t j = 0; j < r->c; j++) d[j] = weight == 0 ? 0 : d[j] * weight * (real)r->pass.scale;
+        if (values) values[row] = value;
+        sum += (double)value;
+    }
+    r->pass.sum[begin / r->pass.grain] = sum;
+    r->pass.bad[begin / r->pass.grain] |= bad;
+}
+
+/* The usual case, logits by class index without smoothing, a few rows at a time. With the true class y out of the sum,
+ * others = sum of e_c over c != y, the slopes are p_c, and -others/sum for y. */
+static double K(index_rows)(const class_rows *r, int64_t begin, int64_t n, bool *bad)
+{
+    const gr_loss_attr *attr = gr_loss_attr_of(r->pass.n);
+    const int64_t c = r->c;
+    const real *restrict x = (const real *)r->x + begin * c;
+    real *restrict e = (real *)r->work + begin * c;
+    real m[ROWS_AT_ONCE], sum[ROWS_AT_ONCE], own[ROWS_AT_ONCE], gap[ROWS_AT_ONCE], weight[ROWS_AT_ONCE], value[ROWS_AT_ONCE];
+    int32_t label[ROWS_AT_ONCE];
+    K(exp_rows)(x, e, m, n, c);
+    for (int64_t i = 0; i < n; i++) {
+        const bool valid = K(row_weight)(r, attr, begin + i, &weight[i]);
+        *bad |= !valid;
+        label[i] = valid && weight[i] != 0 ? r->index[begin + i] : 0;
+        weight[i] *= K(class_weight_of)(r, label[i]);
+        own[i] = e[i * c + label[i]];
+        gap[i] = m[i] - x[i * c + label[i]];
+        e[i * c + label[i]] = 0;
+    }
+    K(sum_rows)(e, sum, n, c);
+    for (int64_t i = 0; i < n; i++) {
+        const real near = K(log1p)(sum[i]), far = gap[i] + K(log)(own[i] + sum[i]);
+        value[i] = weight[i] == 0 ? 0 : weight[i] * (own[i] == 1 ? near : far);
+    }
+    double total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const real factor = weight[i] == 0 ? 0 : weight[i] * (real)r->pass.scale / (own[i] + sum[i]);
+        real *restrict d = e + i * c;
+        for (int64_t j = 0; j < c; j++) d[j] *= factor;
+        d[label[i]] = -sum[i] * factor;
+        total += (double)value[i];
+    }
+    if (r->pass.keep_values) memcpy((real *)r->pass.n->out->data + begin, value, (size_t)n * sizeof(real));
+    return total;
+}
+
+static void K(class_span)(void *context, int64_t begin, int64_t end)
+{
+    class_rows *r = context;
+    const gr_loss_attr *attr = gr_loss_attr_of(r->pass.n);
+    r->pass.bad[begin / r->pass.grain] = false;
+    if (r->soft || !attr->from_logits || attr->label_smoothing != 0.0) {
+        K(any_rows)(r, begin, end);
+        return;
+    }
+    double sum = 0;
+    bool bad = false;
+    for (int64_t row = begin; row < end; row += ROWS_AT_ONCE)
+        sum += K(index_rows)(r, row, end - row < ROWS_AT_ONCE ? end - row : ROWS_AT_ONCE, &bad);
+    r->pass.sum[begin / r->pass.grain] = sum;
+    r->pass.bad[begin / r->pass.grain] = bad;
+}
+
+/* [N,C,inner] to [N,inner,C] and back. */
+static void K(transpose)(const real *restrict from, real *restrict to, int64_t n, int64_t rows, int64_t columns)
+{
+    for (int64_t i = 0; i < n; i++, from += rows * columns, to += rows * columns)
+        for (int64_t j = 0; j < rows; j++)
+            for (int64_t k = 0; k < columns; k++) to[k * rows + j] = from[j * columns + k];
+}
+
+/* Where trailing positions follow the classes, the rows are copies. */
+static gr_status K(run_classes)(gr_node *n, bool kl)
+{
+    const gr_tensor *p = n->in[0], *y = n->in[1], *w = gr_loss_class_weight(n), *weight = gr_loss_weight(n);
+    const class_layout l = layout_of(p);
+    if (n->recording && !gr_save(n, gr_type_of(p), p->rank, p->shape)) return gr_last_status();
+    const bool copies = l.inner > 1;
+    gr_tensor *x = copies ? gr_result(n->tape, gr_type_of(p), p->rank, p->shape) : NULL;
+    gr_tensor *soft = copies && y->dtype != GR_I32 ? gr_result(n->tape, gr_type_of(p), p->rank, p->shape) : NULL;
+    gr_tensor *work = copies || !n->saved ? gr_result(n->tape, gr_type_of(p), p->rank, p->shape) : n->saved;
+    gr_status status = !work || (copies && (!x || (y->dtype != GR_I32 && !soft))) ? gr_last_status() : GR_OK;
+    if (!status) {
+        class_rows r = {.x = x ? x->data : p->data, .soft = y->dtype == GR_I32 ? NULL : soft ? soft->data : y->data,
+                        .index = y->dtype == GR_I32 ? y->data : NULL, .class_weight = w ? w->data : NULL,
+                        .weight = weight ? weight->data : NULL, .work = work->data, .c = l.c, .kl = kl};
+        if (x) K(transpose)(p->data, x->data, l.n, l.c, l.inner);
+        if (soft) K(transpose)(y->data, soft->data, l.n, l.c, l.inner);
+        status = gr_loss_run(n, &r.pass, l.n * l.inner, GR_GRAIN / l.c / ROWS_AT_ONCE * ROWS_AT_ONCE + ROWS_AT_ONCE, K(class_span), class_complain);
+        if (!status && copies && n->saved) K(transpose)(work->data, n->saved->data, l.n, l.inner, l.c);
+    }
+    if (work && work != n->saved) gr_discard(n->tape, work);
+    if (soft) gr_discard(n->tape, soft);
+    if (x) gr_discard(n->tape, x);
+    return status;
+}
+
+static gr_status K(cross_entropy)(gr_node *n)
+{
+    return K(run_classes)(n, false);
+}
+
+static gr_status K(kl)(gr_node *n)
+{
+    return K(run_classes)(n, true);
+}
+
+static gr_status K(class_target)(gr_node *n)
+{
+    const gr_tensor *y = n->in[1], *w = gr_loss_class_weight(n);
+    const class_layout l = layout_of(n->in[0]);
+    const real s = (real)gr_loss_attr_of(n)->label_smoothing;
+    real *to = n->out->data;
+    for (int64_t i = 0; i < l.n; i++)
+        for (int64_t c = 0; c < l.c; c++)
+            for (int64_t k = 0; k < l.inner; k++) {
+                int64_t at = (i * l.c + c) * l.inner + k;
+                real share = y->dtype == GR_I32 ? ((const int32_t *)y->data)[i * l.inner + k] == c : ((const real *)y->data)[at];
+                to[at] = (w ? ((const real *)w->data)[c] : 1) * ((1 - s) * share + s / (real)l.c);
+            }
+    return GR_OK;
+}
+#endif
