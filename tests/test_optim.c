@@ -44,10 +44,10 @@ static void give(gr_tensor *w, const double g[])
 
 static void give_all(gr_tensor *w, double g)
 {
-    double *gs = malloc((size_t)w->size * sizeof *gs);
-    for (int64_t i = 0; i < w->size; i++) gs[i] = g;
-    give(w, gs);
-    free(gs);
+    if (!w->grad) w->grad = gr_zeros((gr_dtype)w->dtype, w->rank, w->shape);
+    assert_non_null(w->grad);
+    for (int64_t i = 0; i < w->size; i++) assert_int_equal(gr_set(w->grad, i, g), GR_OK);
+    w->has_grad = true;
 }
 
 static gr_params *one(gr_dtype dtype, int64_t n, double value)
@@ -296,7 +296,7 @@ static void run_beside_recurrence(const rule *r, gr_dtype dtype, double toleranc
         for (int p = 0; p < N_PARAMS; p++) {
             gr_tensor *w = gr_params_at(params, p);
             if (p == 2 && step % 3 == 2) continue;
-            double g[N_ELEMENTS];
+            double g[N_ELEMENTS] = {0};
             for (int64_t i = 0; i < lengths[p]; i++) {
                 g[i] = (double)(stiffness(p, i) * ((long double)gr_get(w, i) - target(p, i)));
                 e[p][i].t++;
@@ -428,6 +428,24 @@ static void test_denormal_state(void **state)
     gr_params_free(params);
 }
 
+/* The square of a gradient that is finite may not be: such an element stands still, and does not turn into NaN. */
+static void test_overflowing_square(void **state)
+{
+    (void)state;
+    gr_params *params = one(GR_F32, 20, 1.0);
+    gr_tensor *w = gr_params_at(params, 0);
+    gr_optimizer *const optimizers[] = {gr_adam(params, NULL), gr_rmsprop(params, NULL)};
+    for (int i = 0; i < COUNT(optimizers); i++) {
+        for (int step = 0; step < 3; step++) {
+            give_all(w, step == 2 ? 1.0 : 1e30);
+            assert_int_equal(gr_step(optimizers[i]), GR_OK);
+        }
+        for (int64_t k = 0; k < w->size; k++) assert_true(gr_get(w, k) == 1.0);
+        gr_optimizer_free(optimizers[i]);
+    }
+    gr_params_free(params);
+}
+
 /* ---- The step ----------------------------------------------------------------------------------------------- */
 
 static void test_step_touches_what_has_a_gradient(void **state)
@@ -455,6 +473,25 @@ static void test_step_touches_what_has_a_gradient(void **state)
     gr_params_free(params);
     assert_fails(gr_step(NULL), GR_ERR_NULL, "step");
     gr_optimizer_free(NULL);
+}
+
+/* Parameters that have made the same number of steps at different rates. */
+static void test_rates_of_parameters_in_turn(void **state)
+{
+    (void)state;
+    gr_params *params = gr_params_new();
+    gr_tensor *a = gr_params_add(params, "a", gr_zeros(GR_F64, GR_SCALAR));
+    gr_tensor *b = gr_params_add(params, "b", gr_zeros(GR_F64, GR_SCALAR));
+    gr_optimizer *o = gr_adam(params, &(gr_adam_options){.lr = 1.0, .eps = 1.0});
+    give_all(a, 1.0);
+    assert_int_equal(gr_step(o), GR_OK);
+    assert_int_equal(gr_set_learning_rate(o, 0.5), GR_OK);
+    give_all(b, 1.0);
+    assert_int_equal(gr_step(o), GR_OK);
+    assert_near(gr_item(a), -0.5, 1e-15);
+    assert_near(gr_item(b), -0.25, 1e-15);
+    gr_optimizer_free(o);
+    gr_params_free(params);
 }
 
 static void test_step_of_a_view(void **state)
@@ -669,10 +706,11 @@ static void test_schedules(void **state)
             assert_true(gr_schedule_rate(all[i], warmup) == 0.3);
         }
         double power = 0.3;
-        for (int64_t s = 0; s < 45; s++, power *= 0.9) {
+        for (int64_t s = 0; s < 45; s++) {
             assert_rate(&constant, warmup + s, 0.3);
             assert_rate(&steps, warmup + s, s < 10 ? 0.3 : s < 20 ? 0.15 : s < 30 ? 0.075 : s < 40 ? 0.0375 : 0.01875);
             assert_rate(&exponential, warmup + s, power);
+            power *= 0.9;
             assert_rate(&cosine, warmup + s, s >= 20 ? 0.1 : 0.2 + 0.1 * cos(pi * (double)s / 20.0));
         }
         assert_rate(&cosine, warmup + 10, 0.2);
@@ -754,11 +792,14 @@ static void test_clip_norm(void **state)
     assert_int_equal(gr_clip_grad_norm(params, 14.0, &norm), GR_OK);
     assert_true(norm == 13.0);
     assert_gradients(params, 3.0, -4.0, -12.0);
+    norm = 0.0;
     assert_int_equal(gr_clip_grad_norm(params, 13.0, NULL), GR_OK);
     assert_int_equal(gr_clip_grad_norm(params, infinity, &norm), GR_OK);
     assert_true(norm == 13.0);
     assert_gradients(params, 3.0, -4.0, -12.0);
+    uint32_t version = gr_gradient(gr_params_at(params, 0))->version;
     assert_int_equal(gr_clip_grad_norm(params, 6.5, &norm), GR_OK);
+    assert_int_equal(gr_gradient(gr_params_at(params, 0))->version, version + 1);
     assert_true(norm == 13.0);
     assert_gradients(params, 1.5, -2.0, -6.0);
     assert_int_equal(gr_clip_grad_norm(params, 1.0, &norm), GR_OK);
@@ -1118,7 +1159,9 @@ int main(void)
         TEST(test_first_step),
         TEST(test_large_equals_small),
         TEST(test_denormal_state),
+        TEST(test_overflowing_square),
         TEST(test_step_touches_what_has_a_gradient),
+        TEST(test_rates_of_parameters_in_turn),
         TEST(test_step_of_a_view),
         TEST(test_step_allocates_nothing),
         TEST(test_later_parameters),

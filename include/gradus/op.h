@@ -102,10 +102,11 @@ typedef struct gr_sample {
 } gr_sample;
 
 struct gr_op {
-    const char *name;    /* "matmul" */
-    const char *formula; /* "C = A B" */
-    int n_in;            /* number of inputs; GR_VARIADIC for one or more */
-    int n_optional;      /* how many more there may be */
+    const char *name;     /* "matmul" */
+    const char *formula;  /* "C = A B" */
+    const char *gradient; /* "dA = g B^T, dB = A^T g", g that of the result: for readers and tables; may be NULL */
+    int n_in;             /* number of inputs; GR_VARIADIC for one or more */
+    int n_optional;       /* how many more there may be */
     size_t attr_size;
     gr_shape_rule shape;
     gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */

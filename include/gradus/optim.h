@@ -43,7 +43,7 @@ GR_EXPORT gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tenso
 
 GR_EXPORT int gr_params_count(const gr_params *params);
 GR_EXPORT int64_t gr_params_elements(const gr_params *params);                 /* in all of them together */
-GR_EXPORT gr_tensor *gr_params_at(const gr_params *params, int position);      /* as they were added; NULL past the end */
+GR_EXPORT gr_tensor *gr_params_at(const gr_params *params, int position);      /* as added; NULL past the end */
 GR_EXPORT gr_tensor *gr_params_get(const gr_params *params, const char *name); /* NULL with GR_ERR_INDEX: no such */
 
 /* One line for each: name, dtype, shape, number of elements; and the total. */

@@ -25,7 +25,8 @@ static gr_tensor *tanh_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_shift(t, gr_neg(t, gr_square(t, n->out)), 1.0));
 }
 
-const gr_op gr_op_tanh = {.name = "tanh", .formula = "y = tanh x", UNARY(tanh), .vjp = {tanh_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_tanh = {.name = "tanh", .formula = "y = tanh x",
+                          .gradient = "dx = g (1 - y^2)", UNARY(tanh), .vjp = {tanh_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_tanh(gr_tape *t, gr_tensor *x)
 {
@@ -55,7 +56,9 @@ static const gr_sample pairs[] = {
     {.what = "shapes that differ", .in = {GR_IN(-1, 1, 3, 4), GR_IN(0.05, 0.95, 4)}, .refused = "shapes differ"},
 };
 
-const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad", .formula = "z = g y (1 - y)", .n_in = 2, .shape = gr_shape_same,
+const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad", .formula = "z = g y (1 - y)",
+                                  .gradient = "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z",
+                                  .n_in = 2, .shape = gr_shape_same,
                                   .forward = GR_KERNELS(sigmoid_grad_map), .vjp = {sigmoid_grad_g, sigmoid_grad_y},
                                   GR_SAMPLES(pairs)};
 
@@ -64,7 +67,8 @@ static gr_tensor *sigmoid_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return sigmoid_grad(t, g, n->out);
 }
 
-const gr_op gr_op_sigmoid = {.name = "sigmoid", .formula = "y = 1 / (1 + e^-x)", UNARY(sigmoid), .vjp = {sigmoid_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_sigmoid = {.name = "sigmoid", .formula = "y = 1 / (1 + e^-x)",
+                             .gradient = "dx = g y (1 - y)", UNARY(sigmoid), .vjp = {sigmoid_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_sigmoid(gr_tape *t, gr_tensor *x)
 {
@@ -78,7 +82,8 @@ static gr_tensor *log_sigmoid_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_sigmoid(t, gr_neg(t, n->in[0])));
 }
 
-const gr_op gr_op_log_sigmoid = {.name = "log_sigmoid", .formula = "y = -log(1 + e^-x)", UNARY(log_sigmoid),
+const gr_op gr_op_log_sigmoid = {.name = "log_sigmoid", .formula = "y = -log(1 + e^-x)",
+                                 .gradient = "dx = g s(-x)", UNARY(log_sigmoid),
                                  .vjp = {log_sigmoid_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_log_sigmoid(gr_tape *t, gr_tensor *x)
@@ -93,7 +98,8 @@ static gr_tensor *softplus_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_sigmoid(t, n->in[0]));
 }
 
-const gr_op gr_op_softplus = {.name = "softplus", .formula = "y = log(1 + e^x)", UNARY(softplus), .vjp = {softplus_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_softplus = {.name = "softplus", .formula = "y = log(1 + e^x)",
+                              .gradient = "dx = g s(x)", UNARY(softplus), .vjp = {softplus_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_softplus(gr_tape *t, gr_tensor *x)
 {
@@ -119,7 +125,8 @@ static const gr_sample gate_samples[] = {
     {.what = "shapes that differ", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4)}, .attr = &(gr_scalars){1, 0}, .refused = "shapes differ"},
 };
 
-const gr_op gr_op_gate = {.name = "gate", .formula = "z = [x > 0 ? a : b] g", .n_in = 2, .shape = gr_shape_same,
+const gr_op gr_op_gate = {.name = "gate", .formula = "z = [x > 0 ? a : b] g",
+                          .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z", .n_in = 2, .shape = gr_shape_same,
                           .forward = GR_KERNELS(gate_map), .attr_size = sizeof(gr_scalars), .vjp = {gate_vjp, gr_vjp_zero},
                           GR_SAMPLES(gate_samples)};
 
@@ -128,7 +135,8 @@ static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gate(t, g, n->in[0], 1.0, 0.0);
 }
 
-const gr_op gr_op_relu = {.name = "relu", .formula = "y = max(x, 0)", UNARY(relu), .vjp = {relu_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_relu = {.name = "relu", .formula = "y = max(x, 0)",
+                          .gradient = "dx = g [x > 0]", UNARY(relu), .vjp = {relu_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_relu(gr_tape *t, gr_tensor *x)
 {
@@ -149,7 +157,8 @@ static const gr_sample scalar_samples[] = {
     {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 0.3}, .refused = "i32"},
 };
 
-const gr_op gr_op_leaky_relu = {.name = "leaky_relu", .formula = "y = x > 0 ? x : a x", UNARY(leaky_relu),
+const gr_op gr_op_leaky_relu = {.name = "leaky_relu", .formula = "y = x > 0 ? x : a x",
+                                .gradient = "dx = g [x > 0 ? 1 : a]", UNARY(leaky_relu),
                                 .attr_size = sizeof(gr_scalars), .vjp = {leaky_relu_vjp}, GR_SAMPLES(scalar_samples)};
 
 gr_tensor *gr_leaky_relu(gr_tape *t, gr_tensor *x, double slope)
@@ -167,7 +176,8 @@ static gr_tensor *elu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_add(t, gate(t, g, x, 1.0, 0.0), gr_mul(t, gate(t, g, x, 0.0, a), below));
 }
 
-const gr_op gr_op_elu = {.name = "elu", .formula = "y = x > 0 ? x : a (e^x - 1)", UNARY(elu),
+const gr_op gr_op_elu = {.name = "elu", .formula = "y = x > 0 ? x : a (e^x - 1)",
+                         .gradient = "dx = g [x > 0 ? 1 : a e^x]", UNARY(elu),
                          .attr_size = sizeof(gr_scalars), .vjp = {elu_vjp}, GR_SAMPLES(scalar_samples)};
 
 gr_tensor *gr_elu(gr_tape *t, gr_tensor *x, double alpha)
@@ -187,7 +197,9 @@ static gr_tensor *normal_cdf_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, normal_density(t, n->in[0]));
 }
 
-const gr_op gr_op_normal_cdf = {.name = "normal_cdf", .formula = "y = Phi(x)", UNARY(normal_cdf), .vjp = {normal_cdf_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_normal_cdf = {.name = "normal_cdf", .formula = "y = Phi(x)",
+                                .gradient = "dx = g phi(x)",
+                                UNARY(normal_cdf), .vjp = {normal_cdf_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x)
 {
@@ -202,7 +214,9 @@ static gr_tensor *gelu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_add(t, gr_normal_cdf(t, x), gr_mul(t, x, normal_density(t, x))));
 }
 
-const gr_op gr_op_gelu = {.name = "gelu", .formula = "y = x Phi(x)", UNARY(gelu), .vjp = {gelu_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_gelu = {.name = "gelu", .formula = "y = x Phi(x)",
+                          .gradient = "dx = g (Phi(x) + x phi(x))",
+                          UNARY(gelu), .vjp = {gelu_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x)
 {
@@ -217,7 +231,8 @@ static gr_tensor *silu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_mul(t, gr_sigmoid(t, x), gr_shift(t, gr_mul(t, x, s_minus), 1.0)));
 }
 
-const gr_op gr_op_silu = {.name = "silu", .formula = "y = x / (1 + e^-x)", UNARY(silu), .vjp = {silu_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_silu = {.name = "silu", .formula = "y = x / (1 + e^-x)",
+                          .gradient = "dx = g s(x) (1 + x s(-x))", UNARY(silu), .vjp = {silu_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_silu(gr_tape *t, gr_tensor *x)
 {

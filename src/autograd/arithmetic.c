@@ -55,7 +55,8 @@ static gr_tensor *negated(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 /* ---- y = a + b:  da = g,  db = g ---------------------------------------------------------------------------- */
 
-const gr_op gr_op_add = {.name = "add", .formula = "y = a + b", BINARY(add), .vjp = {itself, itself}};
+const gr_op gr_op_add = {.name = "add", .formula = "y = a + b",
+                         .gradient = "da = g, db = g", BINARY(add), .vjp = {itself, itself}};
 
 gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -64,7 +65,8 @@ gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
 
 /* ---- y = a - b:  da = g,  db = -g --------------------------------------------------------------------------- */
 
-const gr_op gr_op_sub = {.name = "sub", .formula = "y = a - b", BINARY(sub), .vjp = {itself, negated}};
+const gr_op gr_op_sub = {.name = "sub", .formula = "y = a - b",
+                         .gradient = "da = g, db = -g", BINARY(sub), .vjp = {itself, negated}};
 
 gr_tensor *gr_sub(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -83,7 +85,8 @@ static gr_tensor *mul_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->in[0]);
 }
 
-const gr_op gr_op_mul = {.name = "mul", .formula = "y = a b", BINARY(mul), .vjp = {mul_a, mul_b}};
+const gr_op gr_op_mul = {.name = "mul", .formula = "y = a b",
+                         .gradient = "da = g b, db = g a", BINARY(mul), .vjp = {mul_a, mul_b}};
 
 gr_tensor *gr_mul(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -102,7 +105,8 @@ static gr_tensor *div_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, gr_mul(t, g, gr_div(t, n->out, n->in[1])));
 }
 
-const gr_op gr_op_div = {.name = "div", .formula = "y = a / b", BINARY(div), .vjp = {div_a, div_b}};
+const gr_op gr_op_div = {.name = "div", .formula = "y = a / b",
+                         .gradient = "da = g / b, db = -g y / b", BINARY(div), .vjp = {div_a, div_b}};
 
 gr_tensor *gr_div(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -126,7 +130,8 @@ static gr_tensor *pow_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_mul(t, n->out, gr_log(t, gr_where(t, a, a, one))));
 }
 
-const gr_op gr_op_pow = {.name = "pow", .formula = "y = a^b", BINARY(pow), .vjp = {pow_a, pow_b}};
+const gr_op gr_op_pow = {.name = "pow", .formula = "y = a^b",
+                         .gradient = "da = g b a^(b-1), db = g y log a", BINARY(pow), .vjp = {pow_a, pow_b}};
 
 gr_tensor *gr_pow(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -151,8 +156,12 @@ static gr_tensor *larger_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return to_winner(t, g, n->in[1], n->in[0]);
 }
 
-const gr_op gr_op_maximum = {.name = "maximum", .formula = "y = max(a, b)", BINARY(maximum), .vjp = {larger_a, larger_b}};
-const gr_op gr_op_minimum = {.name = "minimum", .formula = "y = min(a, b)", BINARY(minimum), .vjp = {larger_b, larger_a}};
+const gr_op gr_op_maximum = {.name = "maximum", .formula = "y = max(a, b)",
+                             .gradient = "da = g [a > b], db = g [b > a], half of g each where a = b",
+                             BINARY(maximum), .vjp = {larger_a, larger_b}};
+const gr_op gr_op_minimum = {.name = "minimum", .formula = "y = min(a, b)",
+                             .gradient = "da = g [a < b], db = g [b < a], half of g each where a = b",
+                             BINARY(minimum), .vjp = {larger_b, larger_a}};
 
 gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -166,8 +175,10 @@ gr_tensor *gr_minimum(gr_tape *t, gr_tensor *a, gr_tensor *b)
 
 /* ---- y = [a > b], [a = b]:  steps --------------------------------------------------------------------------- */
 
-const gr_op gr_op_greater = {.name = "greater", .formula = "y = [a > b]", BINARY(greater), .vjp = {gr_vjp_zero, gr_vjp_zero}};
-const gr_op gr_op_equal = {.name = "equal", .formula = "y = [a = b]", BINARY(equal), .vjp = {gr_vjp_zero, gr_vjp_zero}};
+const gr_op gr_op_greater = {.name = "greater", .formula = "y = [a > b]",
+                             .gradient = "da = 0, db = 0", BINARY(greater), .vjp = {gr_vjp_zero, gr_vjp_zero}};
+const gr_op gr_op_equal = {.name = "equal", .formula = "y = [a = b]",
+                           .gradient = "da = 0, db = 0", BINARY(equal), .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_greater(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -198,7 +209,8 @@ static const gr_sample where_samples[] = {
     {.what = "shapes that do not broadcast", .in = {GR_IN(0, 1, 2), GR_IN(0, 1, 3), GR_IN(0, 1, 3)}, .refused = "do not broadcast"},
 };
 
-const gr_op gr_op_where = {.name = "where", .formula = "y = c ? a : b", .n_in = 3, .shape = gr_shape_broadcast,
+const gr_op gr_op_where = {.name = "where", .formula = "y = c ? a : b",
+                           .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g", .n_in = 3, .shape = gr_shape_broadcast,
                            .forward = GR_KERNELS(where_map), .vjp = {gr_vjp_zero, where_a, where_b},
                            GR_SAMPLES(where_samples)};
 

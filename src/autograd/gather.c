@@ -65,7 +65,8 @@ static const gr_sample gather_samples[] = {
     {.what = "a scalar table", .in = {GR_IN_SCALAR(-1, 1), INDEX(((double[]){0, 0, 0, 0}), 2)}, .refused = "table of rows"},
 };
 
-const gr_op gr_op_gather_rows = {.name = "gather_rows", .formula = "y_i = table[index_i]", .n_in = 2, .shape = gather_shape,
+const gr_op gr_op_gather_rows = {.name = "gather_rows", .formula = "y_i = table[index_i]",
+                                 .gradient = "dtable[index_i] += g_i", .n_in = 2, .shape = gather_shape,
                                  .forward[GR_ANY_CPU] = {[GR_F32] = gather, [GR_F64] = gather},
                                  .vjp = {gather_vjp}, GR_SAMPLES(gather_samples)};
 
@@ -119,7 +120,8 @@ static const gr_sample scatter_samples[] = {
     {.what = "shapes that do not fit", .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 0, 0, 0}), 4)}, .attr = &(rows_attr){3}, .refused = "does not begin with"},
 };
 
-const gr_op gr_op_scatter_rows = {.name = "scatter_rows", .formula = "y[index_i] += x_i", .n_in = 2, .shape = scatter_shape,
+const gr_op gr_op_scatter_rows = {.name = "scatter_rows", .formula = "y[index_i] += x_i",
+                                  .gradient = "dx_i = g[index_i]", .n_in = 2, .shape = scatter_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = scatter, [GR_F64] = scatter},
                                   .attr_size = sizeof(rows_attr), .vjp = {scatter_vjp}, GR_SAMPLES(scatter_samples)};
 

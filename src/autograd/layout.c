@@ -53,7 +53,8 @@ static const gr_sample reshape_samples[] = {
     {.what = "two to work out", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 2, .shape = {-1, -1}}, .refused = "[-1,-1]"},
 };
 
-const gr_op gr_op_reshape = {.name = "reshape", .formula = "y = x in another shape", .n_in = 1, .shape = reshape_shape,
+const gr_op gr_op_reshape = {.name = "reshape", .formula = "y = x in another shape",
+                             .gradient = "dx = g in x's shape", .n_in = 1, .shape = reshape_shape,
                              .attr_size = sizeof(gr_type), .vjp = {reshape_vjp}, GR_SAMPLES(reshape_samples)};
 
 gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
@@ -88,7 +89,8 @@ static const gr_sample detach_samples[] = {
     {.what = "a matrix", .in = {GR_IN(-1, 1, 3, 4)}, .value_only = true},
 };
 
-const gr_op gr_op_detach = {.name = "detach", .formula = "y = x, a constant", .n_in = 1, .shape = detach_shape,
+const gr_op gr_op_detach = {.name = "detach", .formula = "y = x, a constant",
+                            .gradient = "dx = 0", .n_in = 1, .shape = detach_shape,
                             .vjp = {gr_vjp_zero}, GR_SAMPLES(detach_samples)};
 
 gr_tensor *gr_detach(gr_tape *t, gr_tensor *x)
@@ -167,7 +169,8 @@ static const gr_sample permute_samples[] = {
     {.what = "too few axes", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(permutation){1, {0}}, .refused = "each axis of [3,4] once"},
 };
 
-const gr_op gr_op_permute = {.name = "permute", .formula = "y = x with its axes in another order", .n_in = 1, .shape = permute_shape,
+const gr_op gr_op_permute = {.name = "permute", .formula = "y = x with its axes in another order",
+                             .gradient = "dx = g with its axes back in place", .n_in = 1, .shape = permute_shape,
                              .forward[GR_ANY_CPU] = {[GR_F32] = permute, [GR_F64] = permute},
                              .attr_size = sizeof(permutation), .vjp = {permute_vjp}, GR_SAMPLES(permute_samples)};
 
@@ -251,7 +254,9 @@ static const gr_sample concat_samples[] = {
     {.what = "a scalar", .n_in = 1, .in = {GR_IN_SCALAR(-1, 1)}, .attr = &(axis_attr){0}, .refused = "axis 0 is not in []"},
 };
 
-const gr_op gr_op_concat = {.name = "concat", .formula = "y = x_0, x_1, ... along an axis", .n_in = GR_VARIADIC, .shape = concat_shape,
+const gr_op gr_op_concat = {.name = "concat", .formula = "y = x_0, x_1, ... along an axis",
+                            .gradient = "dx_i = the part of g that x_i became",
+                            .n_in = GR_VARIADIC, .shape = concat_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = concat, [GR_F64] = concat},
                             .attr_size = sizeof(axis_attr), .vjp_nth = concat_vjp, GR_SAMPLES(concat_samples)};
 
@@ -347,7 +352,8 @@ static const gr_sample slice_samples[] = {
     {.what = "no such axis", .in = {GR_IN(-1, 1, 4)}, .attr = &(range){.axis = 1, .start = 0, .stop = 1}, .refused = "axis 1 is not in [4]"},
 };
 
-const gr_op gr_op_slice = {.name = "slice", .formula = "y = x[start .. stop-1]", .n_in = 1, .shape = slice_shape,
+const gr_op gr_op_slice = {.name = "slice", .formula = "y = x[start .. stop-1]",
+                           .gradient = "dx = g between zeros", .n_in = 1, .shape = slice_shape,
                            .forward[GR_ANY_CPU] = {[GR_F32] = slice, [GR_F64] = slice},
                            .attr_size = sizeof(range), .vjp = {slice_vjp}, GR_SAMPLES(slice_samples)};
 
@@ -410,7 +416,8 @@ static const gr_sample pad_samples[] = {
     {.what = "no such axis", .in = {GR_IN(-1, 1, 3)}, .attr = &(range){.axis = 1}, .refused = "axis 1 is not in [3]"},
 };
 
-const gr_op gr_op_pad = {.name = "pad", .formula = "y = x between constants", .n_in = 1, .shape = pad_shape,
+const gr_op gr_op_pad = {.name = "pad", .formula = "y = x between constants",
+                         .gradient = "dx = the part of g that x became", .n_in = 1, .shape = pad_shape,
                          .forward[GR_ANY_CPU] = {[GR_F32] = pad, [GR_F64] = pad},
                          .attr_size = sizeof(range), .vjp = {pad_vjp}, GR_SAMPLES(pad_samples)};
 
@@ -456,7 +463,8 @@ static const gr_sample cast_samples[] = {
     {.what = "to i32", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(cast_attr){GR_I32}, .refused = "to i32"},
 };
 
-const gr_op gr_op_cast = {.name = "cast", .formula = "y = x in another dtype", .n_in = 1, .shape = cast_shape,
+const gr_op gr_op_cast = {.name = "cast", .formula = "y = x in another dtype",
+                          .gradient = "dx = g in x's dtype", .n_in = 1, .shape = cast_shape,
                           .forward[GR_ANY_CPU] = {[GR_F32] = cast, [GR_F64] = cast},
                           .attr_size = sizeof(cast_attr), .vjp = {cast_vjp}, GR_SAMPLES(cast_samples)};
 

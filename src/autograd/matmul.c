@@ -136,7 +136,8 @@ static const gr_sample matmul_samples[] = {
     {.what = "unknown flags", .in = {GR_IN(0, 1, 2, 2), GR_IN(0, 1, 2, 2)}, .attr = &(matmul_attr){8}, .refused = "unknown flags"},
 };
 
-const gr_op gr_op_matmul = {.name = "matmul", .formula = "C = A B", .n_in = 2, .shape = matmul_shape,
+const gr_op gr_op_matmul = {.name = "matmul", .formula = "C = A B",
+                            .gradient = "dA = g B^T, dB = A^T g", .n_in = 2, .shape = matmul_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = matmul, [GR_F64] = matmul},
                             .attr_size = sizeof(matmul_attr), .vjp = {matmul_a, matmul_b}, GR_SAMPLES(matmul_samples)};
 
@@ -196,7 +197,9 @@ static const gr_sample linear_samples[] = {
     {.what = "images", .in = {GR_IN(0, 1, 3, 4, 4), GR_IN(0, 1, 4, 2), GR_IN(0, 1, 2)}, .refused = "expected [n,in]"},
 };
 
-const gr_op gr_op_linear = {.name = "linear", .formula = "Y = X W + b", .n_in = 3, .shape = linear_shape,
+const gr_op gr_op_linear = {.name = "linear", .formula = "Y = X W + b",
+                            .gradient = "dX = g W^T, dW = X^T g, db = the rows of g, summed",
+                            .n_in = 3, .shape = linear_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = linear, [GR_F64] = linear},
                             .vjp = {linear_x, linear_w, linear_b}, GR_SAMPLES(linear_samples)};
 

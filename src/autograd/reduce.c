@@ -175,7 +175,8 @@ static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_broadcast_to(t, with_axes(t, n, g), n->in[0]->rank, n->in[0]->shape);
 }
 
-const gr_op gr_op_sum = {.name = "sum", .formula = "y = sum x", REDUCTION(sum), .shape = reduced_shape, .vjp = {sum_vjp}};
+const gr_op gr_op_sum = {.name = "sum", .formula = "y = sum x",
+                         .gradient = "dx = g, repeated", REDUCTION(sum), .shape = reduced_shape, .vjp = {sum_vjp}};
 
 gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -189,7 +190,9 @@ static gr_tensor *mean_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return sum_vjp(t, n, gr_scale(t, g, 1.0 / (double)reduced_count(n)));
 }
 
-const gr_op gr_op_mean = {.name = "mean", .formula = "y = (sum x) / n", REDUCTION(mean), .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
+const gr_op gr_op_mean = {.name = "mean", .formula = "y = (sum x) / n",
+                          .gradient = "dx = g / n, repeated",
+                          REDUCTION(mean), .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
 
 gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -206,8 +209,12 @@ static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, with_axes(t, n, g), gr_div(t, won, winners));
 }
 
-const gr_op gr_op_max = {.name = "max", .formula = "y = max x", REDUCTION(max), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
-const gr_op gr_op_min = {.name = "min", .formula = "y = min x", REDUCTION(min), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+const gr_op gr_op_max = {.name = "max", .formula = "y = max x",
+                         .gradient = "dx = g [x = y] / number of winners",
+                         REDUCTION(max), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+const gr_op gr_op_min = {.name = "min", .formula = "y = min x",
+                         .gradient = "dx = g [x = y] / number of winners",
+                         REDUCTION(min), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
 
 gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -226,7 +233,8 @@ static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, with_axes(t, n, g), gr_exp(t, gr_sub(t, n->in[0], with_axes(t, n, n->out))));
 }
 
-const gr_op gr_op_logsumexp = {.name = "logsumexp", .formula = "y = log sum e^x", REDUCTION(logsumexp),
+const gr_op gr_op_logsumexp = {.name = "logsumexp", .formula = "y = log sum e^x",
+                               .gradient = "dx = g e^(x - y)", REDUCTION(logsumexp),
                                .shape = reduced_shape_of_some, .vjp = {logsumexp_vjp}};
 
 gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
@@ -285,7 +293,9 @@ static const gr_sample broadcast_samples[] = {
     {.what = "another length", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
 };
 
-const gr_op gr_op_broadcast_to = {.name = "broadcast_to", .formula = "y = x, repeated", .n_in = 1, .shape = broadcast_to_shape,
+const gr_op gr_op_broadcast_to = {.name = "broadcast_to", .formula = "y = x, repeated",
+                                  .gradient = "dx = g, summed over what was repeated",
+                                  .n_in = 1, .shape = broadcast_to_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},
                                   .attr_size = sizeof(gr_type), .vjp = {broadcast_to_vjp}, GR_SAMPLES(broadcast_samples)};
 

@@ -72,8 +72,10 @@ static const gr_sample samples[] = {
 
 #define SOFTMAX(kernel) .n_in = 1, .shape = softmax_shape, .attr_size = sizeof(axis_attr), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
 
-const gr_op gr_op_softmax = {.name = "softmax", .formula = "y_c = e^x_c / sum e^x", SOFTMAX(softmax), .vjp = {softmax_vjp}};
-const gr_op gr_op_log_softmax = {.name = "log_softmax", .formula = "y_c = x_c - log sum e^x", SOFTMAX(log_softmax), .vjp = {log_softmax_vjp}};
+const gr_op gr_op_softmax = {.name = "softmax", .formula = "y_c = e^x_c / sum e^x",
+                             .gradient = "dx = y (g - sum g y)", SOFTMAX(softmax), .vjp = {softmax_vjp}};
+const gr_op gr_op_log_softmax = {.name = "log_softmax", .formula = "y_c = x_c - log sum e^x",
+                                 .gradient = "dx = g - e^y sum g", SOFTMAX(log_softmax), .vjp = {log_softmax_vjp}};
 
 gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis)
 {

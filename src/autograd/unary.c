@@ -30,7 +30,8 @@ static gr_tensor *neg_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, g);
 }
 
-const gr_op gr_op_neg = {.name = "neg", .formula = "y = -x", UNARY(neg), .vjp = {neg_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_neg = {.name = "neg", .formula = "y = -x",
+                         .gradient = "dx = -g", UNARY(neg), .vjp = {neg_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_neg(gr_tape *t, gr_tensor *x)
 {
@@ -50,7 +51,8 @@ static const gr_sample scale_samples[] = {
     {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 2}, .refused = "i32"},
 };
 
-const gr_op gr_op_scale = {.name = "scale", .formula = "y = a x", UNARY(scale), .attr_size = sizeof(gr_scalars),
+const gr_op gr_op_scale = {.name = "scale", .formula = "y = a x",
+                           .gradient = "dx = a g", UNARY(scale), .attr_size = sizeof(gr_scalars),
                            .vjp = {scale_vjp}, GR_SAMPLES(scale_samples)};
 
 gr_tensor *gr_scale(gr_tape *t, gr_tensor *x, double factor)
@@ -67,7 +69,8 @@ static gr_tensor *shift_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return g;
 }
 
-const gr_op gr_op_shift = {.name = "shift", .formula = "y = x + a", UNARY(shift), .attr_size = sizeof(gr_scalars),
+const gr_op gr_op_shift = {.name = "shift", .formula = "y = x + a",
+                           .gradient = "dx = g", UNARY(shift), .attr_size = sizeof(gr_scalars),
                            .vjp = {shift_vjp}, GR_SAMPLES(scale_samples)};
 
 gr_tensor *gr_shift(gr_tape *t, gr_tensor *x, double offset)
@@ -93,7 +96,8 @@ static const gr_sample pow_samples[] = {
     {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 2}, .refused = "i32"},
 };
 
-const gr_op gr_op_pow_scalar = {.name = "pow_scalar", .formula = "y = x^a", UNARY(pow_scalar),
+const gr_op gr_op_pow_scalar = {.name = "pow_scalar", .formula = "y = x^a",
+                                .gradient = "dx = g a x^(a-1)", UNARY(pow_scalar),
                                 .attr_size = sizeof(gr_scalars), .vjp = {pow_scalar_vjp}, GR_SAMPLES(pow_samples)};
 
 gr_tensor *gr_pow_scalar(gr_tape *t, gr_tensor *x, double exponent)
@@ -108,7 +112,8 @@ static gr_tensor *square_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, gr_mul(t, g, n->in[0]), 2.0);
 }
 
-const gr_op gr_op_square = {.name = "square", .formula = "y = x^2", UNARY(square), .vjp = {square_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_square = {.name = "square", .formula = "y = x^2",
+                            .gradient = "dx = 2 g x", UNARY(square), .vjp = {square_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_square(gr_tape *t, gr_tensor *x)
 {
@@ -122,7 +127,8 @@ static gr_tensor *sqrt_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, gr_div(t, g, n->out), 0.5);
 }
 
-const gr_op gr_op_sqrt = {.name = "sqrt", .formula = "y = sqrt(x)", UNARY(sqrt), .vjp = {sqrt_vjp}, GR_SAMPLES(positive)};
+const gr_op gr_op_sqrt = {.name = "sqrt", .formula = "y = sqrt(x)",
+                          .gradient = "dx = g / (2 y)", UNARY(sqrt), .vjp = {sqrt_vjp}, GR_SAMPLES(positive)};
 
 gr_tensor *gr_sqrt(gr_tape *t, gr_tensor *x)
 {
@@ -136,7 +142,8 @@ static gr_tensor *exp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->out);
 }
 
-const gr_op gr_op_exp = {.name = "exp", .formula = "y = e^x", UNARY(exp), .vjp = {exp_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_exp = {.name = "exp", .formula = "y = e^x",
+                         .gradient = "dx = g y", UNARY(exp), .vjp = {exp_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_exp(gr_tape *t, gr_tensor *x)
 {
@@ -150,7 +157,8 @@ static gr_tensor *expm1_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_exp(t, n->in[0]));
 }
 
-const gr_op gr_op_expm1 = {.name = "expm1", .formula = "y = e^x - 1", UNARY(expm1), .vjp = {expm1_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_expm1 = {.name = "expm1", .formula = "y = e^x - 1",
+                           .gradient = "dx = g e^x", UNARY(expm1), .vjp = {expm1_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_expm1(gr_tape *t, gr_tensor *x)
 {
@@ -164,7 +172,8 @@ static gr_tensor *log_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, n->in[0]);
 }
 
-const gr_op gr_op_log = {.name = "log", .formula = "y = log x", UNARY(log), .vjp = {log_vjp}, GR_SAMPLES(positive)};
+const gr_op gr_op_log = {.name = "log", .formula = "y = log x",
+                         .gradient = "dx = g / x", UNARY(log), .vjp = {log_vjp}, GR_SAMPLES(positive)};
 
 gr_tensor *gr_log(gr_tape *t, gr_tensor *x)
 {
@@ -178,7 +187,8 @@ static gr_tensor *log1p_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, gr_shift(t, n->in[0], 1.0));
 }
 
-const gr_op gr_op_log1p = {.name = "log1p", .formula = "y = log(1 + x)", UNARY(log1p), .vjp = {log1p_vjp}, GR_SAMPLES(positive)};
+const gr_op gr_op_log1p = {.name = "log1p", .formula = "y = log(1 + x)",
+                           .gradient = "dx = g / (1 + x)", UNARY(log1p), .vjp = {log1p_vjp}, GR_SAMPLES(positive)};
 
 gr_tensor *gr_log1p(gr_tape *t, gr_tensor *x)
 {
@@ -192,7 +202,8 @@ static gr_tensor *abs_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_sign(t, n->in[0]));
 }
 
-const gr_op gr_op_abs = {.name = "abs", .formula = "y = |x|", UNARY(abs), .vjp = {abs_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_abs = {.name = "abs", .formula = "y = |x|",
+                         .gradient = "dx = g sign(x)", UNARY(abs), .vjp = {abs_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 {
@@ -201,7 +212,8 @@ gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 
 /* ---- y = sign(x): steps ------------------------------------------------------------------------------------- */
 
-const gr_op gr_op_sign = {.name = "sign", .formula = "y = [x > 0] - [x < 0]", UNARY(sign), .vjp = {gr_vjp_zero}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_sign = {.name = "sign", .formula = "y = [x > 0] - [x < 0]",
+                          .gradient = "dx = 0", UNARY(sign), .vjp = {gr_vjp_zero}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_sign(gr_tape *t, gr_tensor *x)
 {
@@ -215,7 +227,8 @@ static gr_tensor *sin_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_cos(t, n->in[0]));
 }
 
-const gr_op gr_op_sin = {.name = "sin", .formula = "y = sin x", UNARY(sin), .vjp = {sin_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_sin = {.name = "sin", .formula = "y = sin x",
+                         .gradient = "dx = g cos x", UNARY(sin), .vjp = {sin_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_sin(gr_tape *t, gr_tensor *x)
 {
@@ -229,7 +242,8 @@ static gr_tensor *cos_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, gr_mul(t, g, gr_sin(t, n->in[0])));
 }
 
-const gr_op gr_op_cos = {.name = "cos", .formula = "y = cos x", UNARY(cos), .vjp = {cos_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_cos = {.name = "cos", .formula = "y = cos x",
+                         .gradient = "dx = -g sin x", UNARY(cos), .vjp = {cos_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_cos(gr_tape *t, gr_tensor *x)
 {
@@ -264,10 +278,12 @@ static const gr_sample clamp_samples[] = {
     {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){-1, 1}, .refused = "i32"},
 };
 
-const gr_op gr_op_inside = {.name = "inside", .formula = "y = [a <= x <= b]", .n_in = 1, .shape = clamp_shape,
+const gr_op gr_op_inside = {.name = "inside", .formula = "y = [a <= x <= b]",
+                            .gradient = "dx = 0", .n_in = 1, .shape = clamp_shape,
                             .forward = GR_KERNELS(inside_map), .attr_size = sizeof(gr_scalars), .vjp = {gr_vjp_zero},
                             GR_SAMPLES(clamp_samples)};
-const gr_op gr_op_clamp = {.name = "clamp", .formula = "y = min(max(x, a), b)", .n_in = 1, .shape = clamp_shape,
+const gr_op gr_op_clamp = {.name = "clamp", .formula = "y = min(max(x, a), b)",
+                           .gradient = "dx = g [a <= x <= b]", .n_in = 1, .shape = clamp_shape,
                            .forward = GR_KERNELS(clamp_map), .attr_size = sizeof(gr_scalars), .vjp = {clamp_vjp},
                            GR_SAMPLES(clamp_samples)};
 

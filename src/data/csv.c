@@ -164,11 +164,11 @@ static gr_status read_columns(table *t)
     int columns = csv->columns = csv->width;
     t->roles = gr_allocate((size_t)columns);
     t->feature = t->roles ? gr_allocate_array(columns, sizeof *t->feature) : NULL;
-    if (!t->feature) return gr_last_status();
+    if (!t->feature) return GR_ERR_MEMORY;
     memset(t->roles, UNUSED, (size_t)columns);
     if (!t->options->no_header) {
         csv->header = gr_allocate_array(columns, sizeof *csv->header);
-        if (!csv->header) return gr_last_status();
+        if (!csv->header) return GR_ERR_MEMORY;
         for (int c = 0; c < columns; c++) csv->header[c] = csv->fields[c].text;
     }
     return choose_columns(t);
@@ -289,7 +289,7 @@ static gr_status sort_classes(const table *t, gr_dataset *set)
     }
     gr_release(rank);
     gr_release(names);
-    return set->classes ? GR_OK : gr_last_status();
+    return set->classes ? GR_OK : GR_ERR_MEMORY;
 }
 
 static gr_status name_features(const table *t, gr_dataset *set)
@@ -299,7 +299,7 @@ static gr_status name_features(const table *t, gr_dataset *set)
     for (int j = 0; names && j < t->n_features; j++) names[j] = t->csv.header[t->feature[j]];
     set->features = names ? gr_names_new(t->n_features, names) : NULL;
     gr_release(names);
-    return set->features ? GR_OK : gr_last_status();
+    return set->features ? GR_OK : GR_ERR_MEMORY;
 }
 
 static gr_dataset *make_set(const table *t)

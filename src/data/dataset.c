@@ -161,14 +161,14 @@ static gr_dataset *subset(const gr_dataset *set, const int64_t *order, int64_t s
 static gr_status split_at(const gr_dataset *set, int64_t k, gr_rng *rng, gr_dataset **first, gr_dataset **second)
 {
     int64_t n = gr_dataset_size(set), *order = rng ? gr_allocate_array(n, sizeof *order) : NULL;
-    if (rng && !order) return gr_last_status();
+    if (rng && !order) return GR_ERR_MEMORY;
     gr_rng drawn = rng ? *rng : (gr_rng){{0}};
     if (rng) gr_rng_permutation(&drawn, n, order);
     gr_dataset *a = subset(set, order, 0, k), *b = a ? subset(set, order, k, n - k) : NULL;
     gr_release(order);
     if (!b) {
         gr_dataset_free(a);
-        return gr_last_status();
+        return GR_ERR_MEMORY;
     }
     if (rng) *rng = drawn;
     *first = a;
@@ -264,7 +264,7 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
     if (status) return status;
     int64_t features = features_of(set);
     moments *m = gr_allocate_array(features, sizeof *m);
-    if (!m) return gr_last_status();
+    if (!m) return GR_ERR_MEMORY;
     measure(set->x, gr_dataset_size(set), features, m);
     for (int64_t j = 0; j < features && !status; j++)
         if (!isfinite(m[j].mean) || !isfinite(m[j].deviation))

@@ -46,18 +46,18 @@ static double f64_value(const unsigned char *p)
 }
 
 typedef struct idx_type {
-    unsigned char code;
+    const char *name;
+    double (*value)(const unsigned char *p);
     size_t bytes;
     gr_dtype dtype; /* of the tensor */
+    unsigned char code;
     bool integer;
-    double (*value)(const unsigned char *p);
-    const char *name;
 } idx_type;
 
 static const idx_type types[] = {
-    {0x08, 1, GR_F32, true, u8_value, "u8"},    {0x09, 1, GR_F32, true, i8_value, "i8"},
-    {0x0B, 2, GR_F32, true, i16_value, "i16"},  {0x0C, 4, GR_I32, true, i32_value, "i32"},
-    {0x0D, 4, GR_F32, false, f32_value, "f32"}, {0x0E, 8, GR_F64, false, f64_value, "f64"},
+    {"u8", u8_value, 1, GR_F32, 0x08, true},    {"i8", i8_value, 1, GR_F32, 0x09, true},
+    {"i16", i16_value, 2, GR_F32, 0x0B, true},  {"i32", i32_value, 4, GR_I32, 0x0C, true},
+    {"f32", f32_value, 4, GR_F32, 0x0D, false}, {"f64", f64_value, 8, GR_F64, 0x0E, false},
 };
 
 /* ---- The header --------------------------------------------------------------------------------------------- */

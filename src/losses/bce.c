@@ -89,9 +89,13 @@ static const gr_sample slope_samples[] = {
     {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
 };
 
-const gr_op gr_op_bce = {.name = "bce", .formula = "l = -(y log p + (1-y) log(1-p))", GR_POINTWISE(bce), .vjp = {bce_p, bce_y},
+const gr_op gr_op_bce = {.name = "bce", .formula = "l = -(y log p + (1-y) log(1-p))",
+                         .gradient = "dp = g ((1-y)/(1-p) - y/p), from logits dx = g ((1-y) s(x) - y s(-x)); dy = g (log(1-p) - log p)",
+                         GR_POINTWISE(bce), .vjp = {bce_p, bce_y},
                          GR_SAMPLES(samples)};
-const gr_op gr_op_bce_slope = {.name = "bce_slope", .formula = "d = (1-y)/(1-p) - y/p", GR_POINTWISE_SLOPE(bce),
+const gr_op gr_op_bce_slope = {.name = "bce_slope", .formula = "d = (1-y)/(1-p) - y/p",
+                               .gradient = "dp = g ((1-y)/(1-p)^2 + y/p^2), dy = -g / (p (1-p))",
+                               GR_POINTWISE_SLOPE(bce),
                                .vjp = {bce_slope_p, bce_slope_y}, GR_SAMPLES(slope_samples)};
 
 gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
@@ -102,34 +106,34 @@ gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
 /* From logits both softplus and both sigmoids come of one exponential: with e = e^-|x| they are max(+-x, 0) + log(1+e),
- * 1/(1+e) and e/(1+e). */
-static inline real K(bce_logits_at)(real x, real y, real *slope)
+ * 1/(1+e) and e/(1+e). One division serves both that and the logarithm's e/(2+e). */
+GR_INLINE real K(bce_logits_at)(real x, real y, real *slope)
 {
-    const real e = K(exp)(x > 0 ? -x : x), u = 1 + e, r = 1 / u;
-    const real l = K(log_normal)(u, 0) + (e - (u - 1)) * r; /* log(1+e), with what rounding 1+e lost */
-    const real larger = r, smaller = e * r;
+    const real e = K(exp_negative)(x > 0 ? -x : x), u = 1 + e, v = 2 + e, q = 1 / (u * v);
+    const real l = K(log1p_unit)(e * u * q), larger = v * q, smaller = e * larger;
     *slope = (1 - y) * (x >= 0 ? larger : smaller) - y * (x >= 0 ? smaller : larger);
-    return (1 - y) * ((x > 0 ? x : 0) + l) + y * ((x > 0 ? 0 : -x) + l);
+    return (1 - y) * (x > 0 ? x : 0) + y * (x > 0 ? 0 : -x) + l;
 }
 
 /* A logarithm's argument is never below the smallest normal number. */
-static inline real K(bce_probability_at)(real p, real y, real *slope)
+GR_INLINE real K(bce_probability_at)(real p, real y, real *slope)
 {
-    const real q = 1 - p, p1 = p < TINY ? TINY : p, q1 = q < TINY ? TINY : q;
-    *slope = (1 - y) / q1 - y / p1;
+    const real p1 = p < TINY ? TINY : p, q1 = 1 - p < TINY ? TINY : 1 - p;
+    *slope = ((1 - y) * p1 - y * q1) / (p1 * q1);
     return -(y * K(log_normal)(p1, 0) + (1 - y) * K(log_normal)(q1, 0)) + (p - p); /* NaN in is NaN out */
 }
 
-static inline real K(bce_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+GR_INLINE real K(bce_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
 {
     const real s = (real)attr->label_smoothing;
     y = (1 - s) * y + s / 2;
-    return attr->from_logits ? K(bce_logits_at)(p, y, slope) : K(bce_probability_at)(p, y, slope);
+    return logits ? K(bce_logits_at)(p, y, slope) : K(bce_probability_at)(p, y, slope);
 }
 
-static inline bool K(bce_bad)(const gr_loss_attr *attr, real p, real y)
+GR_INLINE bool K(bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 {
-    const bool target = (y >= 0) & (y <= 1), prediction = attr->from_logits | !((p < 0) | (p > 1));
+    (void)attr;
+    const bool target = (y >= 0) & (y <= 1), prediction = logits | !((p < 0) | (p > 1));
     return !(target & prediction);
 }
 

@@ -239,9 +239,14 @@ static const gr_sample target_samples[] = {
 #define CLASSES(kernel)                                                                                                \
     .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
 
-const gr_op gr_op_cross_entropy = {.name = "cross_entropy", .formula = "l = -sum y log p", CLASSES(cross_entropy), .vjp = {class_p, cross_entropy_y}};
-const gr_op gr_op_kl = {.name = "kl", .formula = "l = sum y (log y - log p)", CLASSES(kl), .vjp = {class_p, kl_y}};
-const gr_op gr_op_class_target = {.name = "class_target", .formula = "T = w ((1-s) y + s/C)", .n_in = 2, .n_optional = 1,
+const gr_op gr_op_cross_entropy = {.name = "cross_entropy", .formula = "l = -sum y log p",
+                                   .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = -g log p_c",
+                                   CLASSES(cross_entropy), .vjp = {class_p, cross_entropy_y}};
+const gr_op gr_op_kl = {.name = "kl", .formula = "l = sum y (log y - log p)",
+                        .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = g (log y_c + 1 - log p_c)",
+                        CLASSES(kl), .vjp = {class_p, kl_y}};
+const gr_op gr_op_class_target = {.name = "class_target", .formula = "T = w ((1-s) y + s/C)",
+                                  .gradient = "dy = g w (1 - s)", .n_in = 2, .n_optional = 1,
                                   .shape = class_target_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(class_target),
                                   .vjp = {gr_vjp_zero, class_target_y}, GR_SAMPLES(target_samples)};
 

@@ -35,9 +35,11 @@ static const gr_sample slope_samples[] = {
     {.what = "shapes that differ", .in = {GR_IN(-2, 2, 3, 4), GR_SIGNS(4)}, GR_LOSS(0), .refused = "shapes differ"},
 };
 
-const gr_op gr_op_hinge = {.name = "hinge", .formula = "l = max(0, 1 - y x)", GR_POINTWISE(hinge), .vjp = {hinge_x},
+const gr_op gr_op_hinge = {.name = "hinge", .formula = "l = max(0, 1 - y x)",
+                           .gradient = "dx = -g y [y x < 1]", GR_POINTWISE(hinge), .vjp = {hinge_x},
                            GR_SAMPLES(samples)};
-const gr_op gr_op_hinge_slope = {.name = "hinge_slope", .formula = "d = -y [y x < 1]", GR_POINTWISE_SLOPE(hinge),
+const gr_op gr_op_hinge_slope = {.name = "hinge_slope", .formula = "d = -y [y x < 1]",
+                                 .gradient = "dx = 0", GR_POINTWISE_SLOPE(hinge),
                                  .vjp = {gr_vjp_zero}, GR_SAMPLES(slope_samples)};
 
 gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_options *options)
@@ -47,17 +49,17 @@ gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_option
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-static inline real K(hinge_at)(const gr_loss_attr *attr, real x, real y, real *slope)
+GR_INLINE real K(hinge_at)(const gr_loss_attr *attr, bool logits, real x, real y, real *slope)
 {
-    (void)attr;
+    (void)attr, (void)logits;
     real l = 1 - y * x;
     *slope = l > 0 ? -y : l == l ? 0 : l;
     return l > 0 ? l : l == l ? 0 : l;
 }
 
-static inline bool K(hinge_bad)(const gr_loss_attr *attr, real x, real y)
+GR_INLINE bool K(hinge_bad)(const gr_loss_attr *attr, bool logits, real x, real y)
 {
-    return (void)attr, (void)x, (y != 1) & (y != -1);
+    return (void)attr, (void)logits, (void)x, (y != 1) & (y != -1);
 }
 
 #define LOSS hinge

@@ -27,9 +27,11 @@ static gr_tensor *l1_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_loss_scaled(t, n, g, gr_sign(t, gr_sub(t, n->in[1], n->in[0])));
 }
 
-const gr_op gr_op_l1 = {.name = "l1", .formula = "l = |p - y|", GR_POINTWISE(l1), .vjp = {l1_p, l1_y},
+const gr_op gr_op_l1 = {.name = "l1", .formula = "l = |p - y|",
+                        .gradient = "dp = g sign(p - y), dy = -dp", GR_POINTWISE(l1), .vjp = {l1_p, l1_y},
                         GR_SAMPLES(gr_regression_samples)};
-const gr_op gr_op_l1_slope = {.name = "l1_slope", .formula = "d = sign(p - y)", GR_POINTWISE_SLOPE(l1),
+const gr_op gr_op_l1_slope = {.name = "l1_slope", .formula = "d = sign(p - y)",
+                              .gradient = "dp = 0, dy = 0", GR_POINTWISE_SLOPE(l1),
                               .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(gr_regression_slope_samples)};
 
 gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
@@ -39,17 +41,17 @@ gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-static inline real K(l1_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+GR_INLINE real K(l1_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
 {
-    (void)attr;
+    (void)attr, (void)logits;
     real d = p - y;
     *slope = d > 0 ? 1 : d < 0 ? -1 : d; /* 0, or a NaN to propagate */
     return d < 0 ? -d : d;
 }
 
-static inline bool K(l1_bad)(const gr_loss_attr *attr, real p, real y)
+GR_INLINE bool K(l1_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 {
-    return (void)attr, (void)p, y != y;
+    return (void)attr, (void)logits, (void)p, y != y;
 }
 
 #define LOSS l1

@@ -37,9 +37,11 @@ static const gr_sample slope_samples[] = {
     {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
 };
 
-const gr_op gr_op_zero_one = {.name = "zero_one", .formula = "l = [label(p) != y]", GR_POINTWISE(zero_one),
+const gr_op gr_op_zero_one = {.name = "zero_one", .formula = "l = [label(p) != y]",
+                              .gradient = "dp = 0", GR_POINTWISE(zero_one),
                               .vjp = {zero_one_p}, GR_SAMPLES(samples)};
-const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope", .formula = "d = 0", GR_POINTWISE_SLOPE(zero_one),
+const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope", .formula = "d = 0",
+                                    .gradient = "dp = 0, dy = 0", GR_POINTWISE_SLOPE(zero_one),
                                     .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(slope_samples)};
 
 gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
@@ -49,16 +51,17 @@ gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_opt
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-static inline real K(zero_one_at)(const gr_loss_attr *attr, real p, real y, real *slope)
+GR_INLINE real K(zero_one_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
 {
-    const real threshold = attr->from_logits ? 0 : (real)0.5;
+    const real threshold = logits ? 0 : (real)0.5;
+    (void)attr;
     *slope = 0;
     return p != p ? p : (p > threshold) != (y > (real)0.5) ? 1 : 0;
 }
 
-static inline bool K(zero_one_bad)(const gr_loss_attr *attr, real p, real y)
+GR_INLINE bool K(zero_one_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 {
-    return (void)attr, (void)p, (y != 0) & (y != 1);
+    return (void)attr, (void)logits, (void)p, (y != 0) & (y != 1);
 }
 
 #define LOSS zero_one

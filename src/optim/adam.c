@@ -20,10 +20,15 @@ static void prepare(double c[], int64_t t)
     c[SHRINK] = 1.0 / sqrt(1.0 - pow(c[BETA2], (double)t));
 }
 
-static const gr_rule rule_adam = {.name = "adam", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(adam)};
-static const gr_rule rule_adamw = {.name = "adamw", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(adam)};
+/* By whether the decay is decoupled, and whether there is one. */
+static const gr_rule rules[2][2] = {
+    {{.name = "adam", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(plain)},
+     {.name = "adam", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(decaying)}},
+    {{.name = "adamw", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(plain)},
+     {.name = "adamw", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(decaying)}},
+};
 
-static gr_optimizer *make(gr_params *params, const gr_rule *rule, const gr_adam_options *options)
+static gr_optimizer *make(gr_params *params, bool decoupled, const gr_adam_options *options)
 {
     const gr_adam_options o = options ? *options : (gr_adam_options){0};
     gr_option numbers[GR_MAX_NUMBERS] = {
@@ -32,39 +37,48 @@ static gr_optimizer *make(gr_params *params, const gr_rule *rule, const gr_adam_
         [BETA2] = {"beta2", o.beta2, 0.999, 1.0},
         [EPS] = {"eps", o.eps, 1e-8, GR_ANY_SIZE},
     };
-    numbers[rule == &rule_adamw ? DECOUPLED : WEIGHT_DECAY] =
-        (gr_option){"weight_decay", o.weight_decay, 0.0, GR_ANY_SIZE};
-    return gr_optimizer_new(params, rule, numbers);
+    numbers[decoupled ? DECOUPLED : WEIGHT_DECAY] = (gr_option){"weight_decay", o.weight_decay, 0.0, GR_ANY_SIZE};
+    return gr_optimizer_new(params, &rules[decoupled][o.weight_decay != 0.0], numbers);
 }
 
 gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options)
 {
-    return make(params, &rule_adam, options);
+    return make(params, false, options);
 }
 
 gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options)
 {
-    return make(params, &rule_adamw, options);
+    return make(params, true, options);
 }
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
 #include "optim/state.inc"
 
-static void K(adam)(void *context, int64_t begin, int64_t end)
+static inline void K(adam)(const gr_update *u, int64_t begin, int64_t end, bool decays)
 {
-    const gr_update *u = context;
     const double *c = u->numbers;
-    const real rest1 = (real)(1.0 - c[BETA1]), rest2 = (real)(1.0 - c[BETA2]), eps = (real)c[EPS];
+    const real beta1 = (real)c[BETA1], rest1 = (real)(1.0 - c[BETA1]), beta2 = (real)c[BETA2];
+    const real rest2 = (real)(1.0 - c[BETA2]), eps = (real)c[EPS], step = (real)c[STEP], shrink = (real)c[SHRINK];
     const real decay = (real)c[WEIGHT_DECAY], decoupled = (real)(c[GR_LR] * c[DECOUPLED]);
-    const real step = (real)c[STEP], shrink = (real)c[SHRINK];
     const real *restrict g = u->g;
     real *restrict w = u->w, *restrict m = u->state[0], *restrict v = u->state[1];
     for (int64_t i = begin; i < end; i++) {
-        real d = g[i] + decay * w[i];
-        m[i] = K(settle)(K(mix)(m[i], d, rest1));
-        v[i] = K(settle)(K(mix)(v[i], d * d, rest2));
-        w[i] -= decoupled * w[i] + step * m[i] / (K(root)(v[i]) * shrink + eps);
+        real d = decays ? g[i] + decay * w[i] : g[i];
+        m[i] = K(settle)(beta1 * m[i] + rest1 * d);
+        v[i] = K(settle)(beta2 * v[i] + rest2 * (d * d));
+        real change = step * m[i] / (K(root)(v[i]) * shrink + eps);
+        w[i] -= decays ? decoupled * w[i] + change : change;
     }
+}
+
+static void K(plain)(void *context, int64_t begin, int64_t end)
+{
+    K(adam)(context, begin, end, false);
+}
+
+static void K(decaying)(void *context, int64_t begin, int64_t end)
+{
+    K(adam)(context, begin, end, true);
 }
 #endif

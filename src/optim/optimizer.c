@@ -25,8 +25,10 @@ bool gr_option_fits(const char *who, const gr_option *option)
     const char *name = option->name;
     double value = option->value, below = option->below;
     if (value >= 0.0 && value < below) return true;
-    if (below < GR_ANY_SIZE) gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected 0 <= %s < %g", who, name, value, name, below);
-    else gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected a finite number, 0 or more", who, name, value);
+    if (below < GR_ANY_SIZE)
+        gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected 0 <= %s < %g", who, name, value, name, below);
+    else
+        gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected a finite number, 0 or more", who, name, value);
     return false;
 }
 

@@ -38,12 +38,12 @@ static void K(plain)(void *context, int64_t begin, int64_t end)
     const gr_update *u = context;
     const double *c = u->numbers;
     const real lr = (real)c[GR_LR], decay = (real)c[WEIGHT_DECAY], eps = (real)c[EPS];
-    const real rest = (real)(1.0 - c[ALPHA]);
+    const real alpha = (real)c[ALPHA], rest = (real)(1.0 - c[ALPHA]);
     const real *restrict g = u->g;
     real *restrict w = u->w, *restrict v = u->state[0];
     for (int64_t i = begin; i < end; i++) {
         real d = g[i] + decay * w[i];
-        v[i] = K(settle)(K(mix)(v[i], d * d, rest));
+        v[i] = K(settle)(alpha * v[i] + rest * (d * d));
         w[i] -= lr * d / (K(root)(v[i]) + eps);
     }
 }
@@ -53,12 +53,12 @@ static void K(heavy_ball)(void *context, int64_t begin, int64_t end)
     const gr_update *u = context;
     const double *c = u->numbers;
     const real lr = (real)c[GR_LR], momentum = (real)c[MOMENTUM], decay = (real)c[WEIGHT_DECAY], eps = (real)c[EPS];
-    const real rest = (real)(1.0 - c[ALPHA]);
+    const real alpha = (real)c[ALPHA], rest = (real)(1.0 - c[ALPHA]);
     const real *restrict g = u->g;
     real *restrict w = u->w, *restrict v = u->state[0], *restrict b = u->state[1];
     for (int64_t i = begin; i < end; i++) {
         real d = g[i] + decay * w[i];
-        v[i] = K(settle)(K(mix)(v[i], d * d, rest));
+        v[i] = K(settle)(alpha * v[i] + rest * (d * d));
         b[i] = K(settle)(momentum * b[i] + d / (K(root)(v[i]) + eps));
         w[i] -= lr * b[i];
     }

@@ -23,7 +23,8 @@ static double constant(const gr_schedule *c, int64_t s)
 
 static double stairs(const gr_schedule *c, int64_t s)
 {
-    return c->base * pow(c->gamma, (double)(s / c->period));
+    int64_t steps_down = s / c->period;
+    return c->base * pow(c->gamma, (double)steps_down);
 }
 
 static double exponential(const gr_schedule *c, int64_t s)
@@ -47,7 +48,7 @@ static const kind kinds[] = {
 static gr_status check(const gr_schedule *c, int64_t step)
 {
     if (!c) return gr_fail_null("schedule_rate", "schedule");
-    if ((int)c->kind < 0 || (size_t)c->kind >= sizeof kinds / sizeof *kinds)
+    if ((size_t)c->kind >= sizeof kinds / sizeof *kinds)
         return gr_fail(GR_ERR_OPTION, "schedule_rate: no such kind: %d", (int)c->kind);
     const kind *k = &kinds[c->kind];
     if (!is_rate(c->base) || c->base == 0.0)

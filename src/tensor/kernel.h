@@ -28,6 +28,9 @@
 #define K(name) GR_PASTE(name, GR_TYPE, GR_CPU)
 #define GR_TYPE_CPU GR_PASTE_2(GR_TYPE, GR_CPU)
 
+/* A function that must be part of the loop that calls it, or the loop is not vectorised. */
+#define GR_INLINE static inline __attribute__((always_inline))
+
 #define GR_CPU any
 #include "tensor/kernel_types.h"
 #undef GR_CPU

@@ -20,28 +20,24 @@ int gr_axis(int rank, int axis)
 
 int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
 {
-    const int64_t most = (int64_t)1 << 46; /* bytes; far above any memory, far below what overflows a product */
+    const int64_t most = (int64_t)1 << 43; /* elements; far above any memory, far below what overflows */
     if ((int)dtype < 0 || dtype >= GR_N_DTYPES) return gr_fail(GR_ERR_DTYPE, "%s: no such dtype: %d", who, (int)dtype), -1;
     if (rank < 0 || rank > GR_MAX_RANK)
         return gr_fail(GR_ERR_SHAPE, "%s: rank %d is outside 0..%d", who, rank, GR_MAX_RANK), -1;
     if (rank && !shape) return gr_fail(GR_ERR_NULL, "%s: shape is NULL for rank %d", who, rank), -1;
-    int64_t size = 1, limit = most / (int64_t)gr_dtype_bytes(dtype);
+    int64_t size = 1;
     bool empty = false, large = false;
     for (int i = 0; i < rank; i++) {
         if (shape[i] < 0)
             return gr_fail(GR_ERR_SHAPE, "%s: dimension %d of %s is negative", who, i,
                            gr_shape_text(&(gr_text){{0}}, rank, shape)), -1;
         empty |= shape[i] == 0;
-        large |= shape[i] > limit;
-    }
-    if (empty && !large) return 0;
-    for (int i = 0; i < rank && !large; i++) {
-        large = shape[i] > limit / size;
-        if (!large) size *= shape[i];
+        large |= shape[i] > most || (shape[i] && __builtin_mul_overflow(size, shape[i], &size)) || size > most;
+        if (large) size = 1;
     }
     if (large)
         return gr_fail(GR_ERR_SHAPE, "%s: %s has too many elements", who, gr_shape_text(&(gr_text){{0}}, rank, shape)), -1;
-    return size;
+    return empty ? 0 : size;
 }
 
 gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
