@@ -849,7 +849,7 @@ static void test_clip_norm_extremes(void **state)
     for (int i = 0; i < COUNT(sizes); i++) {
         gr_params *params = one(GR_F64, 4, 0.0);
         give_all(gr_params_at(params, 0), sizes[i]);
-        double norm;
+        double norm = 0.0;
         assert_int_equal(gr_clip_grad_norm(params, sizes[i] / 4.0, &norm), GR_OK);
         assert_near(norm / sizes[i], 2.0, 1e-15);
         assert_near(gr_get(gr_gradient(gr_params_at(params, 0)), 3) / sizes[i], 0.125, 1e-15);
@@ -857,7 +857,7 @@ static void test_clip_norm_extremes(void **state)
     }
     gr_params *params = one(GR_F32, 4, 0.0);
     give_all(gr_params_at(params, 0), 3e38);
-    double norm;
+    double norm = 0.0;
     assert_int_equal(gr_clip_grad_norm(params, 0.5, &norm), GR_OK);
     assert_near(norm / 6e38, 1.0, 1e-7);
     assert_near(gr_get(gr_gradient(gr_params_at(params, 0)), 0), 0.25, 1e-8);
@@ -883,7 +883,7 @@ static void test_clip_norm_large(void **state)
     gr_params_at(params, 0)->has_grad = true;
     long double sum = 0.0L;
     for (int64_t i = 0; i < N; i++) sum += (long double)gr_read_f32(g)[i] * (long double)gr_read_f32(g)[i];
-    double norm[3];
+    double norm[3] = {0};
     for (int threads = 0; threads < 3; threads++) {
         SET_THREADS(threads + 1);
         assert_int_equal(gr_clip_grad_norm(params, infinity, &norm[threads]), GR_OK);

@@ -85,11 +85,6 @@ static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int
     return true;
 }
 
-static bool has_vjp(const gr_op *op, int i)
-{
-    return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : i < GR_MAX_VJPS && op->vjp[i] != NULL;
-}
-
 /* Whether the call is to be recorded; -1 with an error when it should be but an input has no VJP. */
 static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in)
 {
@@ -97,7 +92,7 @@ static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], i
     int record = 0;
     for (int i = 0; i < n_in; i++) {
         if (!in[i]->requires_grad) continue;
-        if (!has_vjp(op, i)) {
+        if (!gr_has_vjp(op, i)) {
             gr_fail(GR_ERR_STATE, "%s: input %d requires a gradient, and %s has none for it; see gr_detach()", op->name, i,
                     op->name);
             return -1;
@@ -143,35 +138,53 @@ static gr_kernel kernel_for(const gr_op *op, gr_dtype dtype)
     return kernel ? kernel : op->forward[GR_ANY_CPU][dtype];
 }
 
+/* For an op that refuses without a sentence of its own. */
+static gr_tensor *refused(const gr_op *op, gr_status status)
+{
+    if (gr_last_status() != status) gr_fail(status, "%s: failed: %s", op->name, gr_status_text(status));
+    return NULL;
+}
+
 /* The result of the call, computed; NULL with the message. */
 static gr_tensor *compute(gr_tape *t, gr_node *n)
 {
     gr_type type;
     type.view = false;
-    if (n->op->shape(n, &type)) return NULL;
+    gr_status status = n->op->shape(n, &type);
+    if (status) return refused(n->op, status);
+    if (gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
     if (type.view) return n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
     gr_kernel kernel = kernel_for(n->op, type.dtype);
     if (!kernel) {
         gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype));
         return NULL;
     }
-    if (gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
     n->out = gr_result(t, type.dtype, type.rank, type.shape);
-    if (n->out && kernel(n)) {
-        gr_drop(t, n->saved);
-        gr_discard(t, n->out);
-        n->out = NULL;
-    }
-    return n->out;
+    if (!n->out) return NULL;
+    status = kernel(n);
+    if (!status) return n->out;
+    gr_drop(t, n->saved);
+    gr_discard(t, n->out);
+    n->out = n->saved = NULL;
+    return refused(n->op, status);
+}
+
+/* Without a node nobody will ask for what the kernel saved. */
+static gr_tensor *compute_only(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
+{
+    gr_node n = {.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr};
+    gr_tensor *out = compute(t, &n);
+    gr_drop(t, n.saved);
+    return out;
 }
 
 gr_tensor *gr_apply(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
 {
-    if (!op) return gr_fail_null("apply", "op"), NULL;
+    if (!op || !op->shape) return gr_fail_null("apply", op ? "the op's shape rule" : "op"), NULL;
     if (!usable(t, op, in, n_in)) return NULL;
     int record = to_record(t, op, in, n_in);
     if (record < 0) return NULL;
-    if (!record) return compute(t, &(gr_node){.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr});
+    if (!record) return compute_only(t, op, in, n_in, attr);
     gr_record *r = new_record(t, op, in, n_in, attr);
     if (!r || !compute(t, &r->n)) return NULL;
     append(t, r);

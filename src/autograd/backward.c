@@ -49,6 +49,7 @@ static gr_status gather(pass *p, gr_tensor *x, gr_tensor *d)
     }
     if (may_write(*slot) && !(p->flags & GR_CREATE_GRAPH) && *slot != d) {
         gr_accumulate(*slot, d);
+        (*slot)->is_one = false;
         return GR_OK;
     }
     gr_tensor *sum = gr_add(p->t, *slot, d);
@@ -65,37 +66,52 @@ static gr_status check_unchanged(const gr_record *r)
 {
     for (int i = 0; i <= r->n.n_in; i++) {
         const gr_tensor *x = i < r->n.n_in ? r->n.in[i] : r->n.out;
-        if (gr_version_of(x) == r->versions[i]) continue;
-        const char *name = gr_name(x);
-        return gr_fail(GR_ERR_STATE, "backward: %s%s%s, %s %d of %s, was changed after the forward pass", name,
-                       *name ? " " : "", GR_SHAPE_OF(x), i < r->n.n_in ? "input" : "result", i, r->n.op->name);
+        if (x->released || gr_version_of(x) == r->versions[i]) continue; /* what is released, ops refuse */
+        const char *name = x->name || !x->base ? gr_name(x) : gr_name(x->base);
+        char role[32] = "the result";
+        if (i < r->n.n_in) snprintf(role, sizeof role, "input %d", i);
+        return gr_fail(GR_ERR_STATE, "backward: %s%s%s, %s of %s, was changed after the forward pass", name,
+                       *name ? " " : "", GR_SHAPE_OF(x), role, r->n.op->name);
     }
     return GR_OK;
 }
 
-static gr_status check_vjp(const gr_node *n, int i, const gr_tensor *d)
+/* What a VJP gave, as a gradient of input i: of its shape, and a result of the tape. NULL with an error. */
+static gr_tensor *fitted(gr_tape *t, const gr_node *n, int i, gr_tensor *d)
 {
-    if (d->dtype == n->in[i]->dtype) return GR_OK;
-    return gr_fail(GR_ERR_DTYPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i,
-                   gr_dtype_name(gr_type_of(d)), gr_dtype_name(gr_type_of(n->in[i])));
+    const gr_tensor *x = n->in[i];
+    if (!d) {
+        if (!gr_last_status()) gr_fail(GR_ERR_NULL, "backward: the VJP of %s for input %d gave NULL", n->op->name, i);
+        return NULL;
+    }
+    if (d->dtype != x->dtype) {
+        gr_fail(GR_ERR_DTYPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i,
+                gr_dtype_name(gr_type_of(d)), gr_dtype_name(gr_type_of(x)));
+        return NULL;
+    }
+    if (!gr_sums_to(d, x)) {
+        gr_fail(GR_ERR_SHAPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i, GR_SHAPE_OF(d),
+                GR_SHAPE_OF(x));
+        return NULL;
+    }
+    if (d->tape != t) d = gr_scale(t, d, 1.0);
+    return d && !gr_same_shape(d, x) ? gr_sum_to(t, d, x) : d;
 }
 
 /* Runs the VJP of input i and gathers what it gives. */
 static gr_status pull_back(pass *p, gr_record *r, int i, gr_tensor *g)
 {
     gr_node *n = &r->n;
-    gr_vjp_rule rule = n->op->n_in == GR_VARIADIC ? NULL : n->op->vjp[i];
-    if (rule == gr_vjp_zero || !n->in[i]->requires_grad || !slot_of(p, n->in[i])) return GR_OK;
-    gr_tensor *d = rule ? rule(p->t, n, g) : n->op->vjp_nth(p->t, n, i, g);
-    if (d && check_vjp(n, i, d)) return gr_last_status();
-    if (d && !gr_same_shape(d, n->in[i])) d = gr_sum_to(p->t, d, n->in[i]->rank, n->in[i]->shape);
+    gr_vjp_rule rule = n->op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : n->op->vjp[i];
+    if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !slot_of(p, n->in[i])) return GR_OK;
+    gr_tensor *d = fitted(p->t, n, i, rule ? rule(p->t, n, g) : n->op->vjp_nth(p->t, n, i, g));
     return d ? gather(p, n->in[i], d) : gr_last_status();
 }
 
-/* Discards what the VJPs left behind: results newer than `mark` to which nothing refers. */
-static void sweep(gr_tape *t, gr_tensor *mark)
+/* Discards what VJPs left behind: results made after the one with the given serial, to which nothing refers. */
+static void sweep(gr_tape *t, int64_t serial)
 {
-    for (gr_tensor *x = t->newest, *older; x && x != mark; x = older) {
+    for (gr_tensor *x = t->newest, *older; x && x->serial > serial; x = older) {
         older = x->older;
         if (x->refs > 0 || !x->temporary) continue;
         if (older) older->refs++; /* x may be the last view of it: its turn comes next */
@@ -131,10 +147,10 @@ static gr_status visit(pass *p, gr_record *r)
     if (r->released)
         return gr_fail(GR_ERR_STATE, "backward: an earlier backward gave the values of %s back: pass it GR_RETAIN", r->n.op->name);
     if (check_unchanged(r)) return gr_last_status();
-    gr_tensor *mark = p->t->newest;
+    const int64_t serial = p->t->serial;
     for (int i = 0; (!p->x || r->reached) && i < r->n.n_in; i++)
         if (pull_back(p, r, i, g)) return gr_last_status();
-    if (p->t->backward) sweep(p->t, mark);
+    if (p->t->backward) sweep(p->t, serial);
     if (r->n.out->wanted)
         for (int i = 0; i < p->n_x; i++)
             if (p->x[i] == r->n.out) p->out[i] = gr_hold(g);
@@ -221,6 +237,10 @@ static void mark_reached(pass *p)
 static gr_status run(pass *p, gr_tensor *cotangent)
 {
     gr_tensor *seed = cotangent;
+    if (cotangent && cotangent->tape != p->t) { /* yours, which may go before the tape does */
+        seed = gr_scale(p->t, cotangent, 1.0);
+        if (!seed) return gr_last_status();
+    }
     if (!seed) {
         seed = gr_result(p->t, gr_type_of(p->y), p->y->rank, p->y->shape);
         if (!seed) return gr_last_status();
@@ -234,17 +254,21 @@ static gr_status run(pass *p, gr_tensor *cotangent)
     return GR_OK;
 }
 
-/* After an error: forgets the gradients in flight. */
-static void abandon(pass *p)
+static void forget(gr_tape *t, gr_tensor **gradient)
+{
+    gr_drop(t, *gradient);
+    *gradient = NULL;
+}
+
+/* After an error: forgets the gradients in flight and those that are kept, and what they were being made of. */
+static void abandon(pass *p, int64_t serial)
 {
     for (gr_record *r = p->y->node; r; r = r->prev) {
-        gr_drop(p->t, r->n.out->slot);
-        r->n.out->slot = NULL;
+        forget(p->t, &r->n.out->slot);
+        if (p->flags & GR_RETAIN && !p->x) forget(p->t, &r->n.out->grad);
     }
-    for (int i = 0; i < p->n_x; i++) {
-        gr_drop(p->t, p->out[i]);
-        p->out[i] = NULL;
-    }
+    for (int i = 0; i < p->n_x; i++) forget(p->t, &p->out[i]);
+    if (p->t->backward) sweep(p->t, serial);
 }
 
 /* The gradients that were asked for become results like others. An x named twice has gathered in the first place;
@@ -272,12 +296,14 @@ static gr_status whole_pass(pass *p, gr_tensor *cotangent)
     gr_tape *t = p->t;
     bool was_recording = gr_set_recording(t, p->flags & GR_CREATE_GRAPH);
     t->backward = !(p->flags & GR_CREATE_GRAPH);
+    const int64_t serial = t->serial;
     if (p->x) mark_reached(p);
     gr_status status = run(p, cotangent);
     if (!status) status = finish_named(p);
-    if (status) abandon(p);
     if (!p->x) status = finish_leaves(p, status);
-    for (int i = 0; i < p->n_x; i++) p->x[i]->wanted = false;
+    if (status) abandon(p, serial);
+    for (int i = 0; i < p->n_x; i++)
+        if (p->x[i]->node) p->x[i]->wanted = false;
     t->backward = false;
     gr_set_recording(t, was_recording);
     return status;
@@ -300,6 +326,8 @@ static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_ten
         return gr_fail(GR_ERR_SHAPE, "backward: the cotangent is %s, the output %s", GR_SHAPE_OF(cotangent), GR_SHAPE_OF(y));
     if (cotangent && cotangent->tape && cotangent->tape != t)
         return gr_fail(GR_ERR_STATE, "backward: the cotangent is a result of another tape");
+    if (cotangent && cotangent->released)
+        return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was given back by an earlier backward", GR_SHAPE_OF(cotangent));
     return GR_OK;
 }
 
@@ -327,6 +355,7 @@ gr_status gr_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *cons
     for (int i = 0; i < n; i++) out[i] = NULL;
     for (int i = 0; i < n; i++) {
         if (!x[i]) return gr_fail_null("grad", "an input");
+        if (x[i]->tape && x[i]->tape != t) return gr_fail(GR_ERR_STATE, "grad: input %d is a result of another tape", i);
         if (!x[i]->requires_grad)
             return gr_fail(GR_ERR_STATE, "grad: input %d, %s%s%s, does not require a gradient", i, gr_name(x[i]),
                            *gr_name(x[i]) ? " " : "", GR_SHAPE_OF(x[i]));

@@ -28,7 +28,7 @@ struct gr_tape {
     gr_chunk *chunks, *current; /* memory for nodes, all given back by a reset */
     size_t used;        /* bytes of the current chunk */
     gr_pool pool;
-    int64_t nodes, tensors;
+    int64_t nodes, tensors, serial;
     bool recording;
     bool backward; /* under way: results are temporary */
 };
@@ -53,8 +53,9 @@ void gr_drop(gr_tape *t, gr_tensor *x);
 
 /* ---- backward.c --------------------------------------------------------------------------------------------- */
 
-/* g summed over the axes along which an input of the given shape was broadcast. */
-gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, int rank, const int64_t shape[]);
+/* Whether g's shape is one that x broadcasts to, and then g summed over the axes along which it did. */
+bool gr_sums_to(const gr_tensor *g, const gr_tensor *x);
+gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x);
 
 /* to += from, of the same dtype and number of elements (src/autograd/arithmetic.c). */
 void gr_accumulate(gr_tensor *to, const gr_tensor *from);
@@ -65,6 +66,12 @@ void gr_accumulate(gr_tensor *to, const gr_tensor *from);
 #define GR_OP(name) extern const gr_op gr_op_##name;
 #include "autograd/ops.def"
 #undef GR_OP
+
+/* Whether input i has a derivative. */
+static inline bool gr_has_vjp(const gr_op *op, int i)
+{
+    return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : i < GR_MAX_VJPS && op->vjp[i] != NULL;
+}
 
 static inline gr_dtype gr_type_of(const gr_tensor *x)
 {

@@ -71,7 +71,8 @@ gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
         negative |= sure[i] < 0;
     }
     if (gr_checked_size("reshape", gr_type_of(x), rank, sure) < 0) return NULL;
-    if (x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0) return x;
+    bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
+    if (same && t && x->tape == t && !x->released) return x;
     return GR_CALL(reshape, &to, x);
 }
 

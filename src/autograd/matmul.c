@@ -162,11 +162,21 @@ static gr_status linear_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
+/* The row again and again: what is there already is copied, twice as much each time. */
+static void repeat_row(char *to, const void *row, size_t bytes, size_t all)
+{
+    size_t done = bytes < all ? bytes : all;
+    memcpy(to, row, done);
+    for (size_t more; done && done < all; done += more) {
+        more = all - done < done ? all - done : done;
+        memcpy(to + done, to, more);
+    }
+}
+
 static gr_status linear(gr_node *n)
 {
     const gr_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    size_t row = gr_bytes(b);
-    for (int64_t i = 0; i < x->shape[0]; i++) memcpy((char *)n->out->data + (size_t)i * row, b->data, row);
+    repeat_row(n->out->data, b->data, gr_bytes(b), gr_bytes(n->out));
     gemm(gr_type_of(x), 0, (extents){x->shape[0], w->shape[1], x->shape[1]}, x->data, w->data, 1.0, n->out->data);
     return GR_OK;
 }

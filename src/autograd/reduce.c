@@ -303,7 +303,8 @@ gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t sha
 {
     if (!x) return gr_fail_null("broadcast_to", "input 0"), NULL;
     if (gr_checked_size("broadcast_to", gr_type_of(x), rank, shape) < 0) return NULL;
-    if (x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0) return x;
+    bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
+    if (same && t && x->tape == t && !x->released) return x;
     gr_type to = {.rank = rank};
     memcpy(to.shape, shape, (size_t)rank * sizeof *shape);
     return GR_CALL(broadcast_to, &to, x);
@@ -330,21 +331,24 @@ static gr_status broadcast_to(gr_node *n)
     return GR_OK;
 }
 
-gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, int rank, const int64_t shape[])
+bool gr_sums_to(const gr_tensor *g, const gr_tensor *x)
+{
+    bool fits = g->rank >= x->rank;
+    for (int i = 1; fits && i <= x->rank; i++) {
+        int64_t wanted = x->shape[x->rank - i];
+        fits = wanted == 1 || wanted == g->shape[g->rank - i];
+    }
+    return fits;
+}
+
+gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x)
 {
     int axes[GR_MAX_RANK], n_axes = 0;
-    bool fits = g->rank >= rank;
-    for (int i = 1; fits && i <= g->rank; i++) {
-        int64_t extent = g->shape[g->rank - i], wanted = i <= rank ? shape[rank - i] : 1;
-        if (i > rank || (wanted == 1 && extent != 1)) axes[n_axes++] = g->rank - i;
-        else fits = extent == wanted;
+    for (int i = 1; i <= g->rank; i++) {
+        bool stretched = i <= x->rank && x->shape[x->rank - i] == 1 && g->shape[g->rank - i] != 1;
+        if (i > x->rank || stretched) axes[n_axes++] = g->rank - i;
     }
-    if (!fits) {
-        gr_fail(GR_ERR_SHAPE, "backward: a gradient of %s for an input of %s", GR_SHAPE_OF(g),
-                gr_shape_text(&(gr_text){{0}}, rank, shape));
-        return NULL;
-    }
-    return gr_reshape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, rank, shape);
+    return gr_reshape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, x->rank, x->shape);
 }
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */

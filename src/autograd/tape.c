@@ -111,6 +111,7 @@ static gr_tensor *blank(gr_tape *t, gr_dtype dtype, int rank, const int64_t shap
     if (t->newest) t->newest->newer = x;
     t->newest = x;
     t->tensors++;
+    x->serial = ++t->serial;
     return x;
 }
 

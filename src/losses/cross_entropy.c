@@ -267,18 +267,13 @@ gr_tensor *gr_kl(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *
 #include "tensor/softmax.inc"
 
 /* t_c: the smoothed target; a class index is a share of 1. */
-static inline real K(share)(const class_rows *r, const gr_loss_attr *attr, int64_t row, int64_t c)
+GR_INLINE real K(share)(const class_rows *r, real smoothing, int64_t row, int64_t c)
 {
-    const real s = (real)attr->label_smoothing, y = r->soft ? ((const real *)r->soft)[row * r->c + c] : r->index[row] == c;
-    return (1 - s) * y + s / (real)r->c;
+    const real y = r->soft ? ((const real *)r->soft)[row * r->c + c] : (real)(r->index[row] == c);
+    return (1 - smoothing) * y + smoothing / (real)r->c;
 }
 
-static inline bool K(is_share)(real y)
-{
-    return y >= 0 && y < (real)INFINITY;
-}
-
-static inline real K(class_weight_of)(const class_rows *r, int64_t c)
+GR_INLINE real K(class_weight_of)(const class_rows *r, int64_t c)
 {
     return r->class_weight ? ((const real *)r->class_weight)[c] : 1;
 }
@@ -294,7 +289,7 @@ static inline bool K(row_weight)(const class_rows *r, const gr_loss_attr *attr, 
 }
 
 /* A row of logits with any target: value, and slopes into e. */
-static real K(logits_row)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *restrict e)
+static real K(logits_row)(const class_rows *r, real smoothing, int64_t row, real *restrict e)
 {
     const real *restrict x = (const real *)r->x + row * r->c;
     const int64_t c = r->c;
@@ -302,18 +297,18 @@ static real K(logits_row)(const class_rows *r, const gr_loss_attr *attr, int64_t
     for (int64_t j = 1; j < c; j++)
         if (x[j] > x[top] || x[j] != x[j]) top = j;
     const real m = x[top];
-    for (int64_t j = 0; j < c; j++) e[j] = K(exp)(x[j] - m);
+    for (int64_t j = 0; j < c; j++) e[j] = K(exp_negative)(x[j] - m);
     real rest = 0, value = 0, most_share = -1, share_rest = 0;
     for (int64_t j = 0; j < c; j++) {
         rest += j == top ? 0 : e[j];
-        real t = K(class_weight_of)(r, j) * K(share)(r, attr, row, j);
+        real t = K(class_weight_of)(r, j) * K(share)(r, smoothing, row, j);
         share_rest += t > most_share ? (most_share > 0 ? most_share : 0) : t;
         most = t > most_share ? j : most;
         most_share = t > most_share ? t : most_share;
     }
     const real sum = e[top] + rest, log_sum = K(log1p)(rest);
     for (int64_t j = 0; j < c; j++) {
-        const real y = K(share)(r, attr, row, j), t = K(class_weight_of)(r, j) * y;
+        const real y = K(share)(r, smoothing, row, j), t = K(class_weight_of)(r, j) * y;
         if (t != 0) value += t * ((r->kl ? K(log)(y) : 0) + ((m - x[j]) + log_sum));
         const real t_others = j == most ? share_rest : (most_share + share_rest) - t;
         const real e_others = j == top ? rest : sum - e[j];
@@ -322,31 +317,64 @@ static real K(logits_row)(const class_rows *r, const gr_loss_attr *attr, int64_t
     return value;
 }
 
-/* A row of probabilities with any target. */
-static real K(probabilities_row)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *restrict d, bool *bad)
+/* The row's shares t. */
+GR_INLINE void K(share_row)(const class_rows *r, real smoothing, int64_t row, real *restrict t)
 {
-    const real *restrict p = (const real *)r->x + row * r->c;
+    if (r->soft) memcpy(t, (const real *)r->soft + row * r->c, (size_t)r->c * sizeof *t);
+    for (int64_t j = 0; !r->soft && j < r->c; j++) t[j] = (real)(r->index[row] == j);
+    for (int64_t j = 0; smoothing != 0 && j < r->c; j++) t[j] = (1 - smoothing) * t[j] + smoothing / (real)r->c;
+}
+
+/* A row of probabilities with any target, its shares in d, into whose place the slopes go; a share of 0 removes its
+ * term, whatever the logarithm. */
+GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, const real *restrict weight, int64_t c, bool kl, bool *bad)
+{
     real value = 0;
-    for (int64_t j = 0; j < r->c; j++) {
-        const real y = K(share)(r, attr, row, j), t = K(class_weight_of)(r, j) * y, p1 = p[j] < TINY ? TINY : p[j];
-        if (t != 0) value += t * ((r->kl ? K(log)(y) : 0) - K(log)(p1));
+    int wrong = 0;
+#pragma omp simd reduction(+ : value) reduction(| : wrong)
+    for (int64_t j = 0; j < c; j++) {
+        const real y = d[j], t = weight ? weight[j] * y : y, p1 = p[j] < TINY ? TINY : p[j];
+        const real logs = (kl ? K(log)(y > 0 ? y : 1) : 0) - K(log)(p1);
+        value += t != 0 ? t * logs : 0;
         d[j] = t != 0 ? -t / p1 : 0;
-        *bad |= p[j] < 0 || p[j] > 1;
+        wrong |= (p[j] < 0) | (p[j] > 1);
     }
+    *bad |= wrong;
     return value;
+}
+
+GR_INLINE real K(probabilities)(const class_rows *r, int64_t row, real *restrict d, bool *bad)
+{
+    const real *p = (const real *)r->x + row * r->c, *weight = r->class_weight;
+    if (weight) return K(probabilities_row)(p, d, weight, r->c, r->kl, bad);
+    return r->kl ? K(probabilities_row)(p, d, NULL, r->c, true, bad) : K(probabilities_row)(p, d, NULL, r->c, false, bad);
+}
+
+/* Whether all shares of a row are at least 0 and finite. */
+GR_INLINE bool K(are_shares)(const class_rows *r, int64_t row)
+{
+    const real *restrict y = (const real *)r->soft + row * r->c;
+    int wrong = 0;
+    for (int64_t j = 0; j < r->c; j++) wrong |= !((y[j] >= 0) & (y[j] < (real)INFINITY));
+    return !wrong;
 }
 
 static void K(any_rows)(class_rows *r, int64_t begin, int64_t end)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(r->pass.n);
+    const real smoothing = (real)attr->label_smoothing;
     real *values = r->pass.keep_values ? r->pass.n->out->data : NULL;
     double sum = 0;
     bool bad = false;
     for (int64_t row = begin; row < end; row++) {
-        real weight, *restrict d = (real *)r->work + row * r->c;
-        bad |= !K(row_weight)(r, attr, row, &weight);
-        for (int64_t j = 0; r->soft && j < r->c; j++) bad |= !K(is_share)(((const real *)r->soft)[row * r->c + j]);
-        real value = attr->from_logits ? K(logits_row)(r, attr, row, d) : K(probabilities_row)(r, attr, row, d, &bad);
+        real weight, value, *restrict d = (real *)r->work + row * r->c;
+        bad |= !K(row_weight)(r, attr, row, &weight) || (r->soft && !K(are_shares)(r, row));
+        if (attr->from_logits) {
+            value = K(logits_row)(r, smoothing, row, d);
+        } else {
+            K(share_row)(r, smoothing, row, d);
+            value = K(probabilities)(r, row, d, &bad);
+        }
         value = weight == 0 ? 0 : value * weight;
         for (int64_t j = 0; j < r->c; j++) d[j] = weight == 0 ? 0 : d[j] * weight * (real)r->pass.scale;
         if (values) values[row] = value;

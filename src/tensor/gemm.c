@@ -50,18 +50,48 @@ void gr_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-/* Rows: each y_i is a dot product, four at a time so that their sums overlap. */
+typedef real K(lanes) __attribute__((vector_size(GR_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+enum { K(LANES) = GR_VECTOR_BYTES / sizeof(real), K(ROWS) = 4 };
+
+GR_INLINE real K(sum_of_lanes)(K(lanes) v)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < K(LANES); i++) sum += v[i];
+    return sum;
+}
+
+/* Dot products of `rows` rows with x, k of at least LANES. What is left behind the last whole vector is met by one that
+ * ends with the row; `tail` is x there, with zeros where it overlaps. */
+GR_INLINE void K(dots)(const gemv_call *c, int64_t first, const int rows, K(lanes) tail)
+{
+    const real *a = (const real *)c->a + first * c->k, *x = c->x;
+    K(lanes) sum[K(ROWS)];
+    for (int r = 0; r < rows; r++) sum[r] = *(const K(lanes) *)(a + r * c->k + c->k - K(LANES)) * tail;
+    for (int64_t j = 0; j + K(LANES) <= c->k; j += K(LANES))
+        for (int r = 0; r < rows; r++) sum[r] += *(const K(lanes) *)(a + r * c->k + j) * *(const K(lanes) *)(x + j);
+    const real alpha = (real)c->alpha, beta = (real)c->beta;
+    for (int r = 0; r < rows; r++) {
+        real *y = (real *)c->y + first + r;
+        *y = alpha * K(sum_of_lanes)(sum[r]) + (beta != 0 ? beta * *y : 0);
+    }
+}
+
+/* Rows: each y_i is a dot product, ROWS at a time. */
 static void K(gemv_rows)(const gemv_call *c, int64_t begin, int64_t end)
 {
     const real *restrict a = c->a, *restrict x = c->x;
-    real *restrict y = c->y;
-    const real alpha = (real)c->alpha, beta = (real)c->beta;
-    for (int64_t i = begin; i < end; i++) {
-        const real *restrict row = a + i * c->k;
-        real sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t j = 0; j < c->k; j++) sum += row[j] * x[j];
-        y[i] = alpha * sum + (beta != 0 ? beta * y[i] : 0);
+    int64_t i = begin, rest = c->k % K(LANES);
+    if (c->k >= K(LANES)) {
+        K(lanes) tail = {0};
+        for (int64_t j = K(LANES) - rest; j < K(LANES); j++) tail[j] = x[c->k - K(LANES) + j];
+        for (; i + K(ROWS) <= end; i += K(ROWS)) K(dots)(c, i, K(ROWS), tail);
+        for (; i < end; i++) K(dots)(c, i, 1, tail);
+    }
+    for (; i < end; i++) {
+        real sum = 0, *y = (real *)c->y + i;
+        for (int64_t j = 0; j < c->k; j++) sum += a[i * c->k + j] * x[j];
+        *y = (real)c->alpha * sum + (c->beta != 0 ? (real)c->beta * *y : 0);
     }
 }
 
@@ -87,4 +117,5 @@ static void K(gemv_span)(void *context, int64_t begin, int64_t end)
     const gemv_call *c = context;
     (c->transposed ? K(gemv_columns) : K(gemv_rows))(c, begin, end);
 }
+
 #endif

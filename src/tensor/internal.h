@@ -61,6 +61,7 @@ struct gr_tensor {
     gr_record *node; /* that computed it; NULL: a leaf or a constant */
     gr_tensor *older, *newer;
     char *name;
+    int64_t serial;   /* of a tape's: the order of creation */
     int32_t refs;     /* of the tape's own: gradients in flight, and views of it */
     uint32_t version; /* counts the changes */
     uint8_t dtype, rank;
@@ -126,6 +127,10 @@ static inline void gr_tensor_set_type(gr_tensor *t, gr_dtype dtype, int rank, co
 
 /* An uninitialised tensor of the caller's. */
 gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
+
+/* offset + scale * draw(rng), rounded twice on every machine (random.c). */
+typedef double (*gr_draw)(gr_rng *rng);
+double gr_rng_scaled(gr_rng *rng, gr_draw draw, double offset, double scale);
 
 /* The axis counted from 0, or -1 for none. */
 int gr_axis(int rank, int axis);

@@ -31,17 +31,26 @@
 /* A function that must be part of the loop that calls it, or the loop is not vectorised. */
 #define GR_INLINE static inline __attribute__((always_inline))
 
+/* Within a pass, how wide a vector register is and how many there are, for kernels that block by hand. */
 #define GR_CPU any
+#define GR_VECTOR_BYTES 16
+#define GR_REGISTERS 16
 #include "tensor/kernel_types.h"
 #undef GR_CPU
+#undef GR_VECTOR_BYTES
 
 #if defined __x86_64__ && defined __clang__
 #define GR_CPU avx2
+#define GR_VECTOR_BYTES 32
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "tensor/kernel_types.h"
 #pragma clang attribute pop
 #undef GR_CPU
 #define GR_CPU avx512
+#undef GR_VECTOR_BYTES
+#undef GR_REGISTERS
+#define GR_VECTOR_BYTES 64
+#define GR_REGISTERS 32
 #pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))), apply_to = function)
 #include "tensor/kernel_types.h"
 #pragma clang attribute pop
@@ -49,10 +58,15 @@
 #elif defined __x86_64__ && defined __GNUC__
 #pragma GCC push_options
 #define GR_CPU avx2
+#define GR_VECTOR_BYTES 32
 #pragma GCC target("avx2,fma")
 #include "tensor/kernel_types.h"
 #undef GR_CPU
 #define GR_CPU avx512
+#undef GR_VECTOR_BYTES
+#undef GR_REGISTERS
+#define GR_VECTOR_BYTES 64
+#define GR_REGISTERS 32
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512")
 #include "tensor/kernel_types.h"
 #undef GR_CPU

@@ -75,17 +75,15 @@ typedef struct layout {
     bool not_finite, minus_inf;
 } layout;
 
-/* The fewest digits that mean x, but no more than `places` behind the point; with exponents, when the layout is
- * settled, as many as there is room for. */
-static decimal decimal_of(const layout *l, double x, int places)
+/* The fewest digits that mean x, but no more than PLACES behind the point. */
+static decimal decimal_of(const layout *l, double x)
 {
     gr_dtype dtype = (gr_dtype)l->t->dtype;
     decimal d = {.n = 0};
     bool means_x = false;
     for (int n = 1; n <= 17 && !means_x; n++) d = rounded(dtype, x, n, &means_x);
     int in_front = l->scientific ? 0 : d.exponent;
-    bool too_long = d.n - 1 - in_front > places, same_length = l->scientific && places == l->right;
-    if (l->t->rank && (too_long || same_length)) d = rounded(dtype, x, in_front + 1 + places, &means_x);
+    if (l->t->rank && d.n - 1 - in_front > PLACES) d = rounded(dtype, x, in_front + 1 + PLACES, &means_x);
     return d;
 }
 
@@ -111,9 +109,10 @@ static int split_exponent(const layout *l, decimal *d)
 
 static void finite_text(const layout *l, double x, char *s)
 {
-    decimal d = decimal_of(l, x, l->right);
+    const bool scalar = l->t->rank == 0, negative = signbit(x);
+    bool means_x;
+    decimal d = l->scientific && !scalar ? rounded((gr_dtype)l->t->dtype, x, l->right + 1, &means_x) : decimal_of(l, x);
     int exponent = split_exponent(l, &d), highest = d.exponent > 0 ? d.exponent : 0, behind = digits_behind(&d);
-    bool scalar = l->t->rank == 0, negative = signbit(x);
     for (int width = highest + 1 + negative; width < l->left; width++) *s++ = ' ';
     if (negative) *s++ = '-';
     for (int place = highest; place >= 0; place--) *s++ = digit(&d, place);
@@ -170,7 +169,7 @@ static void see_width(layout *l, double x)
 {
     if (l->t->dtype == GR_I32) widen(&l->left, snprintf(NULL, 0, "%d", (int)x));
     if (l->t->dtype == GR_I32 || !isfinite(x)) return;
-    decimal d = decimal_of(l, x, PLACES);
+    decimal d = decimal_of(l, x);
     int exponent = split_exponent(l, &d);
     widen(&l->left, (d.exponent > 0 ? d.exponent : 0) + 1 + (signbit(x) != 0));
     widen(&l->right, digits_behind(&d));
@@ -212,17 +211,23 @@ static void put_word(const layout *l, writer *w, const char *word)
     put(w, word);
 }
 
+/* Between two entries: a space in a row, a new line between rows, an empty one more between matrices, and so on. */
+static void separate(const layout *l, writer *w, int axis)
+{
+    if (axis == l->t->rank - 1) put(w, " ");
+    for (int k = axis; k < l->t->rank - 1; k++) put_line(w, axis + 1);
+}
+
 static void put_axis(const layout *l, writer *w, int axis, int64_t offset)
 {
     const int64_t n = l->t->shape[axis];
     const bool row = axis == l->t->rank - 1;
     put(w, "[");
     for (int64_t i = 0, before = -1; i < n; before = i, i = next_shown(l, n, i)) {
-        for (bool gap = i - before > 1, again = gap; i; again = false) {
-            if (row) put(w, " ");
-            for (int k = 0; !row && k < l->t->rank - 1 - axis; k++) put_line(w, axis + 1);
-            if (!again) break;
+        if (i) separate(l, w, axis);
+        if (i - before > 1) {
             put_word(l, w, "...");
+            separate(l, w, axis);
         }
         if (row) {
             char text[NUMBER_TEXT];

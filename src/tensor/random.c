@@ -81,6 +81,11 @@ double gr_rng_normal(gr_rng *rng)
     }
 }
 
+double gr_rng_scaled(gr_rng *rng, gr_draw draw, double offset, double scale)
+{
+    return offset + scale * draw(rng);
+}
+
 /* Draws above the last multiple of `bound` are drawn again, so that no remainder is likelier than another. */
 int64_t gr_rng_below(gr_rng *rng, int64_t bound)
 {

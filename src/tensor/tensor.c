@@ -139,8 +139,8 @@ gr_tensor *gr_from(gr_dtype dtype, int rank, const int64_t shape[], const void *
 
 gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
 {
-    double count = ceil((stop - start) / step);
-    if (!(isfinite(start) && isfinite(stop) && isfinite(step) && step != 0.0 && count >= 0.0 && count < 0x1p46)) {
+    double steps = (stop - start) / step, count = ceil(steps);
+    if (!(isfinite(start) && isfinite(stop) && isfinite(step) && step != 0.0 && steps >= 0.0 && count < 0x1p46)) {
         gr_fail(GR_ERR_VALUE, "arange: no steps of %g lead from %g to %g", step, start, stop);
         return NULL;
     }
@@ -156,29 +156,51 @@ gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
 
 /* ---- Random initial values ---------------------------------------------------------------------------------- */
 
-typedef double (*draw_one)(gr_rng *rng);
-
-static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], draw_one draw, double offset,
+static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_draw draw, double offset,
                         double scale, gr_rng *rng)
 {
     if (!rng) return gr_fail_null(who, "rng"), NULL;
     if (dtype == GR_I32) return gr_fail(GR_ERR_DTYPE, "%s: draws are f32 or f64, not i32", who), NULL;
-    if (!isfinite(offset) || !isfinite(scale))
-        return gr_fail(GR_ERR_VALUE, "%s: the distribution's bounds or moments are not finite", who), NULL;
     gr_tensor *t = gr_new(who, dtype, rank, shape);
     if (!t) return NULL;
-    for (int64_t i = 0; i < t->size; i++) store(t, i, offset + scale * draw(rng));
+    for (int64_t i = 0; i < t->size; i++) store(t, i, gr_rng_scaled(rng, draw, offset, scale));
     return t;
+}
+
+/* Where a draw was rounded up to hi itself, the number before it. */
+static void keep_below(gr_tensor *t, double lo, double hi)
+{
+    const float single = nextafterf((float)hi, (float)lo);
+    for (int64_t i = 0; i < t->size; i++) {
+        if (t->dtype == GR_F64 && ((double *)t->data)[i] >= hi) ((double *)t->data)[i] = nextafter(hi, lo);
+        if (t->dtype == GR_F32 && ((float *)t->data)[i] >= (float)hi) ((float *)t->data)[i] = single;
+    }
+}
+
+static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng)
+{
+    if (!(lo <= hi && isfinite(hi - lo)))
+        return gr_fail(GR_ERR_VALUE, "%s: no numbers to draw from %g up to %g", who, lo, hi), NULL;
+    gr_tensor *t = drawn(who, dtype, rank, shape, gr_rng_uniform, lo, hi - lo, rng);
+    if (t) keep_below(t, lo, hi);
+    return t;
+}
+
+static gr_tensor *normal(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng)
+{
+    if (!(isfinite(mean) && isfinite(std) && std >= 0.0))
+        return gr_fail(GR_ERR_VALUE, "%s: no normal distribution has mean %g and deviation %g", who, mean, std), NULL;
+    return drawn(who, dtype, rank, shape, gr_rng_normal, mean, std, rng);
 }
 
 gr_tensor *gr_uniform(gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng)
 {
-    return drawn("uniform", dtype, rank, shape, gr_rng_uniform, lo, hi - lo, rng);
+    return uniform("uniform", dtype, rank, shape, lo, hi, rng);
 }
 
 gr_tensor *gr_normal(gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng)
 {
-    return drawn("normal", dtype, rank, shape, gr_rng_normal, mean, std, rng);
+    return normal("normal", dtype, rank, shape, mean, std, rng);
 }
 
 /* fan_in and fan_out of a weight; false with an error where there is none. */
@@ -198,15 +220,13 @@ static bool fans(const char *who, int rank, const int64_t shape[], double *in, d
     return true;
 }
 
-static gr_tensor *fan_scaled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], bool xavier, bool normal,
+static gr_tensor *fan_scaled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], bool xavier, bool is_normal,
                              gr_rng *rng)
 {
     double in, out;
     if (!fans(who, rank, shape, &in, &out)) return NULL;
-    double std = sqrt(2.0 / (xavier ? in + out : in));
-    double bound = sqrt(3.0) * std;
-    return normal ? drawn(who, dtype, rank, shape, gr_rng_normal, 0.0, std, rng)
-                  : drawn(who, dtype, rank, shape, gr_rng_uniform, -bound, 2.0 * bound, rng);
+    double std = sqrt(2.0 / (xavier ? in + out : in)), bound = sqrt(3.0) * std;
+    return is_normal ? normal(who, dtype, rank, shape, 0.0, std, rng) : uniform(who, dtype, rank, shape, -bound, bound, rng);
 }
 
 gr_tensor *gr_xavier_uniform(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng)
