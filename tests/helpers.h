@@ -45,4 +45,12 @@ static inline void assert_close_tensors(const char *what, const char *which, con
             fail_msg("%s, %s: element %lld is %.9g and %.9g", what, which, (long long)i, gr_get(a, i), gr_get(b, i));
 }
 
+/* The newest failure is this one: its status, and a part of its sentence. */
+static inline void assert_failed_with(const char *what, gr_status status, const char *part)
+{
+    if (gr_last_status() != status || !strstr(gr_last_error(), part))
+        fail_msg("%s: expected \"%s\" with \"%s\", got \"%s\" with \"%s\"", what, gr_status_text(status), part,
+                 gr_status_text(gr_last_status()), gr_last_error());
+}
+
 #endif

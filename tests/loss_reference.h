@@ -88,27 +88,32 @@ typedef struct row {
 /* sum_c w_c t_c (log t_c - log p_c), the first term for KL only; w may be NULL. */
 static void class_row(row *r, bool kl, bool logits, int64_t n, const exact x[], const exact t[], const double w[], exact tiny)
 {
-    exact p[MOST_CLASSES], others[MOST_CLASSES], log_p[MOST_CLASSES], T[MOST_CLASSES], sum = 0;
+    exact e[MOST_CLASSES], e_size[MOST_CLASSES], T[MOST_CLASSES], sum = 0;
     int64_t top = 0;
     for (int64_t c = 0; c < n; c++) top = x[c] > x[top] ? c : top;
-    for (int64_t c = 0; c < n; c++) sum += expl(x[c] - x[top]);
     for (int64_t c = 0; c < n; c++) {
-        exact rest = 0; /* the other classes, as no difference */
-        for (int64_t k = 0; k < n; k++) rest += k == c ? 0 : expl(x[k] - x[top]);
-        p[c] = logits ? expl(x[c] - x[top]) / sum : above(x[c], tiny);
-        others[c] = rest / sum;
+        e[c] = expl(x[c] - x[top]);
+        e_size[c] = e[c] * (1 + x[top] - x[c]); /* rounding the difference moves its exponential by as much */
+        sum += e[c];
         T[c] = w ? (exact)w[c] * t[c] : t[c];
     }
-    for (int64_t c = 0; c < n; c++) log_p[c] = logits ? x[c] - x[top] - log1pl(others[top] * sum) : logl(p[c]);
     *r = (row){.value = 0};
     for (int64_t c = 0; c < n; c++) {
-        exact T_others = 0;
-        for (int64_t k = 0; k < n; k++) T_others += k == c ? 0 : T[k];
-        const exact log_t = kl && t[c] > 0 ? logl(t[c]) : 0;
-        r->value += T[c] > 0 ? T[c] * (log_t - log_p[c]) : 0;
-        r->value_size += T[c] > 0 ? T[c] * (fabsl(log_t) + fabsl(log_p[c])) : 0;
-        r->slope[c] = logits ? p[c] * T_others - T[c] * others[c] : -T[c] / p[c];
-        r->slope_size[c] = logits ? p[c] * T_others + T[c] * others[c] : T[c] / p[c];
+        exact T_others = 0, others = 0, others_size = 0, beside_top = 0, beside_top_size = 0; /* sums, no differences */
+        for (int64_t k = 0; k < n; k++) {
+            T_others += k == c ? 0 : T[k];
+            others += k == c ? 0 : e[k] / sum;
+            others_size += k == c ? 0 : e_size[k] / sum;
+            beside_top += k == top ? 0 : e[k];
+            beside_top_size += k == top ? 0 : e_size[k];
+        }
+        const exact p = above(x[c], tiny), log_t = kl && t[c] > 0 ? logl(t[c]) : 0;
+        const exact minus_log_p = logits ? x[top] - x[c] + log1pl(beside_top) : -logl(p);
+        const exact its_size = logits ? x[top] - x[c] + log1pl(beside_top_size) : -logl(p);
+        r->value += T[c] > 0 ? T[c] * (log_t + minus_log_p) : 0;
+        r->value_size += T[c] > 0 ? T[c] * (fabsl(log_t) + its_size) : 0;
+        r->slope[c] = logits ? e[c] / sum * T_others - T[c] * others : -T[c] / p;
+        r->slope_size[c] = logits ? e_size[c] / sum * T_others + T[c] * others_size : T[c] / p;
     }
 }
 

@@ -220,6 +220,14 @@ static void expect(const call *c, const char *what, int64_t at, double got, exac
     fail_msg("%s at %lld: %.17g, expected %.17Lg", text, (long long)at, got, expected);
 }
 
+static void expect_exactly(const call *c, const char *what, int64_t at, double got, double expected)
+{
+    char text[256];
+    if (got == expected) return;
+    say(text, c, what);
+    fail_msg("%s at %lld: %.17g, expected exactly %.17g", text, (long long)at, got, expected);
+}
+
 static bool same_bits(double a, double b)
 {
     return isnan(a) ? isnan(b) : a == b && !signbit(a) == !signbit(b);
@@ -1030,7 +1038,7 @@ static void images_are_rows(void **state)
         for (int k = 0; k < ROWS; k++) expect(&image, "the value", k, b.values[k], (exact)a.values[k], 1e-15, 0);
         for (int k = 0; k < ROWS * CLASSES; k++) {
             const int at = (k / CLASSES / 3 * CLASSES + k % CLASSES) * 3 + k / CLASSES % 3;
-            expect(&image, "the slope", k, b.slopes[at], (exact)a.slopes[k], 1e-15, 1e-17L);
+            expect(&image, "the slope", k, b.slopes[at], (exact)a.slopes[k], 1e-14, 1e-15L);
         }
         drop(&a);
         drop(&b);
@@ -1090,28 +1098,45 @@ static void both_gradients_agree(void **state)
 
 /* ---- What removes a term, and what does not ------------------------------------------------------------------ */
 
-/* Weight 0: the prediction may be whatever it is. */
-static void weight_zero_removes_a_term(void **state)
+/* Positions 1 and 2 are gone, whatever their predictions, and the others finite. */
+static void check_gone(const call *c)
+{
+    outcome r = run(c);
+    const int64_t width = r.n_slopes / 4;
+    for (int64_t k = 0; k < r.n_values; k++)
+        if (!isfinite(r.values[k])) fail_msg("%s: a value of %g", c->l->name, r.values[k]);
+    for (int64_t k = 0; k < r.n_slopes; k++)
+        if (k / width == 1 || k / width == 2) expect_exactly(c, "the slope of nothing", k, r.slopes[k], 0);
+        else if (!isfinite(r.slopes[k])) fail_msg("%s: a slope of %g", c->l->name, r.slopes[k]);
+    drop(&r);
+}
+
+static void weight_zero_and_ignored_remove_a_term(void **state)
 {
     (void)state;
-    const double weight[] = {1, 0, 0, 2}, p[] = {0.25, QNAN, INF, 0.75}, y[] = {1, 1, 1, 1};
-    const double rows[] = {0.25, 0.5, QNAN, 0.5, INF, -INF, 0.75, 0.5};
-    const int32_t index[] = {0, 1, 0, 1};
-    for (int i = 0; i < (COUNT(pointwise) + COUNT(class_losses)) * 12; i++) {
-        const int which = i / 12, classes = which >= COUNT(pointwise);
-        const loss *l = classes ? &class_losses[which - COUNT(pointwise)] : &pointwise[which];
-        const double bounded[] = {0.25, QNAN, QNAN, 0.75}, bounded_rows[] = {0.25, 0.5, QNAN, 0.5, 0, 1, 0.75, 0.5};
-        const bool probability = l->targets == SHARES && !l->logits;
-        call c = {.l = l, .dtype = i % 2 ? GR_F64 : GR_F32, .rank = classes ? 2 : 1, .shape = {4, 2}, .y = y, .graph = i / 2 % 2,
-                  .p = classes ? probability ? bounded_rows : rows : probability ? bounded : p, .index = classes ? index : NULL,
-                  .weight = weight, .o = {.reduction = (gr_reduction)(i / 4 % 3)}};
-        outcome r = run(&c);
-        const int64_t width = r.n_slopes / 4;
-        for (int64_t k = 0; k < r.n_values; k++) expect(&c, "the value", k, r.values[k] - r.values[k], 0, 0, 0);
-        for (int64_t k = 0; k < r.n_slopes; k++)
-            if (k / width == 1 || k / width == 2) expect(&c, "the slope", k, r.slopes[k], 0, 0, -1e-320L);
-            else expect(&c, "the slope", k, r.slopes[k] - r.slopes[k], 0, 0, 0);
-        drop(&r);
+    static const double weight[] = {1, 0, 0, 2}, y[] = {1, 1, 1, 1};
+    static const double numbers_[] = {0.25, QNAN, INF, 0.75}, probabilities[] = {0.25, QNAN, QNAN, 0.75};
+    static const double logit_rows[] = {0.25, 0.5, 1,    QNAN, 0.5,  1, INF, -INF, QNAN, 0.75, 0.5, 1};
+    static const double rows[] = {0.25, 0.5, 0.25, 0.5, QNAN, 0.25, 0, 1, QNAN, 0.75, 0.5, 0.25};
+    static const int32_t index[] = {0, 2, 1, 1}, ignoring[] = {0, -7, -7, 1};
+    for (int k = 0; k < 12; k++) {
+        call c = {.dtype = k % 2 ? GR_F64 : GR_F32, .rank = 1, .shape = {4, 3}, .y = y, .weight = weight, .graph = k / 2 % 2,
+                  .o = {.reduction = (gr_reduction)(k / 4)}};
+        for (int i = 0; i < COUNT(pointwise); i++) {
+            c.l = &pointwise[i];
+            c.p = c.l->at == bce_at && !c.l->logits ? probabilities : numbers_;
+            check_gone(&c);
+        }
+        c.rank = 2;
+        for (int i = 0; i < COUNT(class_losses) * 2; i++) {
+            c.l = &class_losses[i / 2];
+            c.p = c.l->logits ? logit_rows : rows;
+            c.index = i % 2 ? index : ignoring;
+            c.weight = i % 2 ? weight : NULL;
+            c.o.ignore = i % 2 == 0;
+            c.o.ignore_index = -7;
+            check_gone(&c);
+        }
     }
 }
 
@@ -1127,7 +1152,7 @@ static void target_zero_removes_a_term(void **state)
         if (i >= 4) c.l = find(i >= 8 ? "kl" : "cross_entropy", false), c.rank = 2, c.shape[0] = 1, c.shape[1] = 2;
         outcome r = run(&c);
         assert_true(r.values[0] == 0);
-        for (int k = 0; k < 2; k++) expect(&c, "the slope", k, r.slopes[k], (exact)(i < 4 ? slope : class_slope)[k], 0, 0);
+        for (int k = 0; k < 2; k++) expect_exactly(&c, "the slope", k, r.slopes[k], (i < 4 ? slope : class_slope)[k]);
         drop(&r);
         if (i < 4) continue;
         c.class_weight = class_weight; /* the same of a class of weight 0 */
@@ -1135,7 +1160,7 @@ static void target_zero_removes_a_term(void **state)
         c.y = both;
         r = run(&c);
         assert_true(r.values[0] == 0);
-        for (int k = 0; k < 2; k++) expect(&c, "the weighted slope", k, r.slopes[k], (exact)weighted_slope[k], 0, 0);
+        for (int k = 0; k < 2; k++) expect_exactly(&c, "the weighted slope", k, r.slopes[k], weighted_slope[k]);
         drop(&r);
     }
 }
@@ -1303,36 +1328,278 @@ static void digits_that_others_lose(void **state)
 }
 
 /* Logits of 1000: exact, and finite. */
+static const struct {
+    double x, y, value, slope;
+} huge[] = {{1000, 1, 0, 0},  {1000, 0, 1000, 1},         {-1000, 1, 1000, -1},        {-1000, 0, 0, 0},
+            {0x1p100, 0, 0x1p100, 1}, {1000, 0.25, 750, 0.75}, {-0x1p100, 0.5, 0x1p99, -0.5}, {-0x1p100, 0, 0, 0}};
+
+static const struct {
+    double x[3], value, slope[3];
+    int32_t class;
+} huge_rows[] = {
+    {{1000, -1000, 0}, 0, {0, 0, 0}, 0},
+    {{1000, -1000, 0}, 2000, {1, -1, 0}, 1},
+    {{1000, -1000, 0}, 1000, {1, 0, -1}, 2},
+    {{0x1p100, -0x1p100, 0}, 0x1p101, {1, -1, 0}, 1},
+    {{-1000, 0, -0x1p100}, 0, {0, 0, 0}, 1},
+};
+
+static void expect_huge(const call *c, double value, int n, const double slope[])
+{
+    outcome r = run(c);
+    expect_exactly(c, "the value", 0, r.values[0], value);
+    for (int k = 0; k < n; k++) expect_exactly(c, "the slope", k, r.slopes[k], slope[k]);
+    drop(&r);
+}
+
 static void huge_logits_are_exact(void **state)
 {
     (void)state;
-    static const struct {
-        double x, y, value, slope;
-    } rows[] = {{1000, 1, 0, 0}, {1000, 0, 1000, 1}, {-1000, 1, 1000, -1}, {-1000, 0, 0, 0}, {1000, 0.25, 750, 0.75}, {1e38, 0, 1e38, 1}};
-    static const struct {
-        double x[3], value, slope[3];
-        int32_t class;
-    } classes[] = {
-        {{1000, -1000, 0}, 0, {0, 0, 0}, 0},       {{1000, -1000, 0}, 2000, {1, -1, 0}, 1},       {{1000, -1000, 0}, 1000, {1, 0, -1}, 2},
-        {{-1000, -1000, -1000}, 0, {0, 0, 0}, -1}, {{1000, 1000, -1000}, 0, {0.5, 0.5, 0}, -1},   {{1e38, -1e38, 0}, 2e38, {1, -1, 0}, 1},
-    };
     for (int k = 0; k < 4; k++) {
-        const gr_dtype dtype = k % 2 ? GR_F64 : GR_F32;
-        for (int i = 0; i < COUNT(rows); i++) {
-            call c = {.l = find("bce", true), .dtype = dtype, .p = &rows[i].x, .y = &rows[i].y, .graph = k / 2};
-            outcome r = run(&c);
-            expect(&c, "the value", i, r.values[0], (exact)of_float(dtype, rows[i].value), 0, 0);
-            expect(&c, "the slope", i, r.slopes[0], (exact)rows[i].slope, 0, 0);
-            drop(&r);
+        call c = {.l = find("bce", true), .dtype = k % 2 ? GR_F64 : GR_F32, .graph = k / 2};
+        for (int i = 0; i < COUNT(huge); i++) {
+            c.p = &huge[i].x;
+            c.y = &huge[i].y;
+            expect_huge(&c, huge[i].value, 1, &huge[i].slope);
         }
-        for (int i = 0; i < COUNT(classes) * 2; i++) {
-            if (classes[i / 2].class < 0) continue;
-            call c = {.l = find(i % 2 ? "kl" : "cross_entropy", true), .dtype = dtype, .rank = 2, .shape = {1, 3}, .p = classes[i / 2].x,
-                      .index = &classes[i / 2].class, .graph = k / 2};
-            outcome r = run(&c);
-            expect(&c, "the value", i, r.values[0], (exact)of_float(dtype, classes[i / 2].value), 0, 0);
-            for (int m = 0; m < 3; m++) expect(&c, "the slope", m, r.slopes[m], (exact)classes[i / 2].slope[m], 0, 0);
-            drop(&r);
+        c.rank = 2;
+        c.shape[0] = 1;
+        c.shape[1] = 3;
+        for (int i = 0; i < COUNT(huge_rows) * 4; i++) {
+            const int32_t class = huge_rows[i / 4].class;
+            const double one_hot[] = {class == 0, class == 1, class == 2};
+            c.l = find(i % 2 ? "kl" : "cross_entropy", true);
+            c.p = huge_rows[i / 4].x;
+            c.y = one_hot;
+            c.index = i / 2 % 2 ? &huge_rows[i / 4].class : NULL;
+            expect_huge(&c, huge_rows[i / 4].value, 3, huge_rows[i / 4].slope);
         }
     }
+}
+
+/* ---- Kinks and steps ---------------------------------------------------------------------------------------- */
+
+static void gradients_at_kinks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double p, y, value, slope;
+    } rows[] = {
+        {"l1", 0.75, 0.75, 0, 0},  {"l1", 0, -0.0, 0, 0},   {"hinge", 1, 1, 0, 0},     {"hinge", -1, -1, 0, 0},
+        {"hinge", 0.5, 1, 0.5, -1}, {"hinge", -0.5, -1, 0.5, 1}, {"hinge", 1.5, 1, 0, 0}, {"mse", 0.5, 0.5, 0, 0},
+        {"zero_one", 0.5, 0, 0, 0}, {"zero_one", 0.5, 1, 1, 0},  {"zero_one", 0.75, 1, 0, 0}, {"zero_one", 0.75, 0, 1, 0},
+    };
+    for (int i = 0; i < COUNT(rows) * 4; i++) {
+        call c = {.l = find(rows[i / 4].name, false), .dtype = i % 2 ? GR_F64 : GR_F32, .p = &rows[i / 4].p, .y = &rows[i / 4].y,
+                  .graph = i / 2 % 2};
+        outcome r = run(&c);
+        expect_exactly(&c, "the value", 0, r.values[0], rows[i / 4].value);
+        expect_exactly(&c, "the slope", 0, r.slopes[0], rows[i / 4].slope);
+        drop(&r);
+    }
+}
+
+/* The gradient of 0-1 is there, and is 0: ten steps later every weight is where it was. */
+static void zero_one_moves_nothing(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(5);
+    gr_params *params = gr_params_new();
+    gr_tensor *w = gr_params_add(params, "w", gr_normal(GR_F32, GR_SHAPE(3, 1), 0, 1, &rng)), *before = gr_copy(w);
+    gr_tensor *x = gr_normal(GR_F32, GR_SHAPE(20, 3), 0, 1, &rng), *y = gr_zeros(GR_F32, GR_SHAPE(20, 1));
+    for (int i = 0; i < 20; i++) assert_int_equal(gr_set(y, i, i % 2), GR_OK);
+    gr_optimizer *opt = gr_sgd(params, &(gr_sgd_options){.lr = 0.5, .momentum = 0.9});
+    gr_tape *t = gr_tape_new();
+    for (int step = 0; step < 10; step++) {
+        gr_tensor *l = gr_zero_one(t, gr_matmul(t, x, w, 0), y, &(gr_loss_options){.from_logits = true});
+        assert_true(gr_item(l) > 0);
+        assert_int_equal(gr_backward(t, l, 0), GR_OK);
+        assert_non_null(gr_gradient(w));
+        for (int i = 0; i < 3; i++) assert_true(gr_get(gr_gradient(w), i) == 0);
+        assert_int_equal(gr_step(opt), GR_OK);
+        gr_tape_reset(t);
+    }
+    assert_memory_equal(gr_read_f32(w), gr_read_f32(before), 3 * sizeof(float));
+    gr_tape_free(t);
+    gr_optimizer_free(opt);
+    gr_params_free(params);
+    gr_tensor_free(before);
+    gr_tensor_free(x);
+    gr_tensor_free(y);
+}
+
+/* ---- Gradients of targets ----------------------------------------------------------------------------------- */
+
+static gr_tensor *loss_of_target(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    const call *c = context;
+    gr_loss_options o = c->o;
+    o.from_logits = c->l->logits;
+    o.weight = n > 2 ? x[2] : NULL;
+    o.class_weight = n > 3 ? x[3] : NULL;
+    return c->l->run(t, x[0], x[1], &o);
+}
+
+static void check_target(const call *c)
+{
+    gr_tensor *x[] = {tensor_of(GR_F64, 2, c->shape, c->p), tensor_of(GR_F64, 2, c->shape, c->y), NULL, NULL};
+    int64_t shape[GR_MAX_RANK];
+    const int rank = result_shape(c, shape), n = c->class_weight ? 4 : c->weight ? 3 : 2;
+    if (c->weight) x[2] = tensor_of(GR_F64, rank, shape, c->weight);
+    if (c->class_weight) x[3] = tensor_of(GR_F64, 1, &c->shape[1], c->class_weight);
+    assert_int_equal(gr_require_grad(x[1]), GR_OK);
+    gr_check_report report;
+    if (gr_check_gradients(loss_of_target, (void *)(uintptr_t)c, x, n, NULL, &report)) fail_msg("%s: %s", c->l->name, gr_last_error());
+    if (report.verdict != GR_CHECK_PASS)
+        fail_msg("%s, target %lld: analytic %.12g, numeric %.12g", c->l->name, (long long)report.index, report.analytic, report.numeric);
+    assert_int_equal(report.compared, ROWS * CLASSES);
+    for (int i = 0; i < 4; i++) gr_tensor_free(x[i]);
+}
+
+static void targets_have_gradients(void **state)
+{
+    (void)state;
+    material m = new_material();
+    double weight[ROWS * CLASSES];
+    for (int i = 0; i < ROWS * CLASSES; i++) weight[i] = i % 3 * 0.75;
+    for (int i = 0; i < (COUNT(pointwise) + COUNT(class_losses)) * GR_N_REDUCTIONS; i++) {
+        const int which = i / GR_N_REDUCTIONS, classes = which >= COUNT(pointwise);
+        const loss *l = classes ? &class_losses[which - COUNT(pointwise)] : &pointwise[which];
+        if (l->targets == BITS || l->targets == SIGNS) continue;
+        call c = call_of(l, &m);
+        c.o.reduction = (gr_reduction)(i % GR_N_REDUCTIONS);
+        check_target(&c);
+        c.weight = weight;
+        c.class_weight = classes ? m.class_weight : NULL;
+        c.o.label_smoothing = l->targets == SHARES ? 0.2 : 0;
+        check_target(&c);
+    }
+}
+
+/* Labels and weights have none, and say so. */
+static void what_has_no_gradient_says_so(void **state)
+{
+    (void)state;
+    gr_tape *t = gr_tape_new();
+    gr_tensor *p = gr_full(GR_F64, GR_SHAPE(2), 0.25), *y = gr_ones(GR_F64, GR_SHAPE(2)), *w = gr_ones(GR_F64, GR_SHAPE(2));
+    assert_int_equal(gr_require_grad(w), GR_OK);
+    assert_null(gr_mse(t, p, y, &(gr_loss_options){.weight = w}));
+    assert_int_equal(gr_last_status(), GR_ERR_STATE);
+    assert_non_null(strstr(gr_last_error(), "mse: input 2 requires a gradient"));
+    assert_int_equal(gr_require_grad(y), GR_OK);
+    assert_null(gr_hinge(t, p, y, NULL));
+    assert_int_equal(gr_last_status(), GR_ERR_STATE);
+    assert_null(gr_zero_one(t, p, y, NULL));
+    assert_int_equal(gr_last_status(), GR_ERR_STATE);
+    gr_tensor_free(p);
+    gr_tensor_free(y);
+    gr_tensor_free(w);
+    gr_tape_free(t);
+}
+
+/* ---- Nothing ------------------------------------------------------------------------------------------------ */
+
+static void a_mean_over_nothing_is_an_error(void **state)
+{
+    (void)state;
+    const double none[] = {0};
+    for (int i = 0; i < (COUNT(pointwise) + COUNT(class_losses)) * GR_N_REDUCTIONS; i++) {
+        const int which = i / GR_N_REDUCTIONS;
+        call c = {.l = which < COUNT(pointwise) ? &pointwise[which] : &class_losses[which - COUNT(pointwise)], .dtype = GR_F64, .rank = 2,
+                  .shape = {0, 3}, .p = none, .y = none, .o = {.reduction = (gr_reduction)(i % GR_N_REDUCTIONS)}};
+        if (c.o.reduction == GR_MEAN) {
+            gr_tape *t = gr_tape_new();
+            arguments a = new_arguments(&c);
+            assert_null(c.l->run(t, a.p, a.y, &a.o));
+            assert_int_equal(gr_last_status(), GR_ERR_SHAPE);
+            assert_non_null(strstr(gr_last_error(), "a mean over nothing"));
+            free_arguments(&a);
+            gr_tape_free(t);
+            continue;
+        }
+        outcome r = run(&c);
+        assert_int_equal(r.n_values, c.o.reduction == GR_SUM);
+        if (r.n_values) assert_true(r.values[0] == 0);
+        drop(&r);
+    }
+}
+
+/* ---- Threads ------------------------------------------------------------------------------------------------ */
+
+#ifdef _OPENMP
+static outcome run_on(int threads, const call *c)
+{
+    omp_set_num_threads(threads);
+    return run(c);
+}
+
+static void check_threads(trial t)
+{
+    const int threads = omp_get_max_threads();
+    outcome one = run_on(1, &t.c), two = run_on(2, &t.c), three = run_on(3, &t.c);
+    omp_set_num_threads(threads);
+    expect_same_bits(&t.c, "one and two threads", &one, &two);
+    expect_same_bits(&t.c, "one and three threads", &one, &three);
+    drop(&one);
+    drop(&two);
+    drop(&three);
+    free_trial(&t);
+}
+#endif
+
+static void bits_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+#ifdef _OPENMP
+    static const setup kinds[] = {{.reduction = GR_MEAN}, {.reduction = GR_SUM, .weighted = true, .graph = true}};
+    for (int k = 0; k < 4; k++) {
+        const gr_dtype dtype = k % 2 ? GR_F64 : GR_F32;
+        for (int i = 0; i < COUNT(pointwise); i++) check_threads(draw_points(&pointwise[i], dtype, &kinds[k / 2], 100003));
+        for (int i = 0; i < COUNT(class_losses); i++) check_threads(draw_classes(&class_losses[i], dtype, &kinds[k / 2], 7001, 7, 1));
+        check_threads(draw_classes(&class_losses[1], dtype, &class_setups[k / 2], 7001, 7, 1));
+    }
+#else
+    skip();
+#endif
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_point_by_point),
+        cmocka_unit_test(golden_arrays),
+        cmocka_unit_test(golden_points_in_f32),
+        cmocka_unit_test(golden_row_by_row),
+        cmocka_unit_test(golden_blocks),
+        cmocka_unit_test(arrays_against_loops),
+        cmocka_unit_test(long_arrays_against_loops),
+        cmocka_unit_test(more_blocks_than_there_are),
+        cmocka_unit_test(classes_against_loops),
+        cmocka_unit_test(many_rows_against_loops),
+        cmocka_unit_test(a_mean_is_a_sum_over_the_count),
+        cmocka_unit_test(ignored_positions_are_left_out),
+        cmocka_unit_test(an_ignored_fraction),
+        cmocka_unit_test(all_ignored_is_nothing),
+        cmocka_unit_test(smoothing_is_a_smoothed_target),
+        cmocka_unit_test(an_index_is_a_share_of_one),
+        cmocka_unit_test(images_are_rows),
+        cmocka_unit_test(kl_is_cross_entropy_minus_entropy),
+        cmocka_unit_test(both_gradients_agree),
+        cmocka_unit_test(weight_zero_and_ignored_remove_a_term),
+        cmocka_unit_test(target_zero_removes_a_term),
+        cmocka_unit_test(second_derivative_of_a_certain_prediction),
+        cmocka_unit_test(nan_predictions_propagate),
+        cmocka_unit_test(bad_numbers_are_named),
+        cmocka_unit_test(bad_indices_are_named),
+        cmocka_unit_test(digits_that_others_lose),
+        cmocka_unit_test(huge_logits_are_exact),
+        cmocka_unit_test(gradients_at_kinks),
+        cmocka_unit_test(zero_one_moves_nothing),
+        cmocka_unit_test(targets_have_gradients),
+        cmocka_unit_test(what_has_no_gradient_says_so),
+        cmocka_unit_test(a_mean_over_nothing_is_an_error),
+        cmocka_unit_test(bits_do_not_depend_on_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

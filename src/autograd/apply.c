@@ -152,7 +152,8 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
     type.view = false;
     gr_status status = n->op->shape(n, &type);
     if (status) return refused(n->op, status);
-    if (gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
+    const bool scalar = type.rank == 0 && gr_is_float(type.dtype);
+    if (!scalar && gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
     if (type.view) return n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
     gr_kernel kernel = kernel_for(n->op, type.dtype);
     if (!kernel) {

@@ -124,7 +124,10 @@ static gr_tensor *scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     const gr_dtype dtype = gr_type_of(n->in[0]);
     const class_layout l = layout_of(n->in[0]);
-    if (attr->weighted) d = gr_mul(t, d, over_classes(t, n, n->in[2]));
+    if (attr->weighted) {
+        gr_tensor *w = over_classes(t, n, n->in[2]);
+        d = gr_where(t, w, gr_mul(t, d, w), gr_constant(t, dtype, 0.0)); /* no 0 * inf */
+    }
     if (attr->ignore) {
         gr_tensor *ignored = gr_equal(t, gr_cast(t, n->in[1], dtype), gr_constant(t, dtype, attr->ignore_index));
         d = gr_where(t, over_classes(t, n, ignored), gr_constant(t, dtype, 0.0), d);
@@ -138,7 +141,7 @@ static gr_tensor *scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *
 
 static gr_tensor *clamped(gr_tape *t, gr_tensor *p)
 {
-    return gr_clamp(t, p, p->dtype == GR_F32 ? 0x1p-126 : 0x1p-1022, (double)INFINITY);
+    return gr_clamp(t, p, gr_dtype_of(p) == GR_F32 ? 0x1p-126 : 0x1p-1022, (double)INFINITY);
 }
 
 /* dl/dx = p sum T - T,  dl/dp = -T / p */
@@ -411,8 +414,12 @@ static double K(index_rows)(const class_rows *r, int64_t begin, int64_t n, bool 
     }
     double total = 0;
     for (int64_t i = 0; i < n; i++) {
-        const real factor = weight[i] == 0 ? 0 : weight[i] * (real)r->pass.scale / (own[i] + sum[i]);
+        const real factor = weight[i] * (real)r->pass.scale / (own[i] + sum[i]);
         real *restrict d = e + i * c;
+        if (weight[i] == 0) { /* gone, whatever the logits were */
+            memset(d, 0, (size_t)c * sizeof *d);
+            continue;
+        }
         for (int64_t j = 0; j < c; j++) d[j] *= factor;
         d[label[i]] = -sum[i] * factor;
         total += (double)value[i];

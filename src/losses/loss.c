@@ -24,9 +24,11 @@ gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_
     int n_in = 2;
     if (o.weight) in[n_in++] = o.weight;
     if (o.class_weight) in[n_in++] = o.class_weight;
+    /* Compared in the target's dtype, wherever that is done. */
+    const double ignore_index = y && y->dtype == GR_F32 ? (double)(float)o.ignore_index : o.ignore_index;
     gr_loss_attr attr = {.reduction = o.reduction, .from_logits = o.from_logits, .ignore = o.ignore,
                          .weighted = o.weight != NULL, .class_weighted = o.class_weight != NULL,
-                         .ignore_index = o.ignore_index, .label_smoothing = o.label_smoothing, .a = a, .b = b};
+                         .ignore_index = ignore_index, .label_smoothing = o.label_smoothing, .a = a, .b = b};
     return gr_apply(t, op, in, n_in, &attr);
 }
 
@@ -127,12 +129,9 @@ gr_status gr_pointwise_shape(const gr_node *n, gr_type *type)
 gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(n);
-    gr_tensor *y = n->in[1];
-    if (attr->weighted) d = gr_mul(t, d, n->in[2]);
-    if (attr->ignore) {
-        gr_tensor *zero = gr_constant(t, gr_type_of(n->in[0]), 0.0);
-        d = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), attr->ignore_index)), zero, d);
-    }
+    gr_tensor *y = n->in[1], *zero = gr_constant(t, gr_type_of(n->in[0]), 0.0);
+    if (attr->weighted) d = gr_where(t, n->in[2], gr_mul(t, d, n->in[2]), zero); /* no 0 * inf */
+    if (attr->ignore) d = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), attr->ignore_index)), zero, d);
     return gr_mul(t, d, gr_scale(t, g, scale_of(n, n->in[0]->size)));
 }
 

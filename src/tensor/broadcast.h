@@ -24,7 +24,11 @@ void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], i
 /* From element `at` of the result on: how many elements lie in its row before `end`, and the inputs' places there. */
 static inline int64_t gr_broadcast_row(const gr_broadcast *p, int64_t at, int64_t end, const void *place[])
 {
-    int64_t row = p->n_outer ? at / p->inner : 0, column = at - row * p->inner, left = p->inner - column;
+    if (!p->n_outer) {
+        for (int i = 0; i < p->n_in; i++) place[i] = (const char *)p->in[i] + (size_t)(p->step[i] * at) * p->size;
+        return end - at;
+    }
+    int64_t row = at / p->inner, column = at - row * p->inner, left = p->inner - column;
     for (int i = 0; i < p->n_in; i++) {
         int64_t offset = p->step[i] * column;
         int64_t rest = row;
@@ -33,7 +37,7 @@ static inline int64_t gr_broadcast_row(const gr_broadcast *p, int64_t at, int64_
             offset += (rest - next * p->outer[d]) * p->stride[i][d];
             rest = next;
         }
-        if (p->n_outer) offset += rest * p->stride[i][0];
+        offset += rest * p->stride[i][0];
         place[i] = (const char *)p->in[i] + (size_t)offset * p->size;
     }
     return left < end - at ? left : end - at;

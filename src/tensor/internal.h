@@ -155,7 +155,13 @@ gr_status gr_fail_null(const char *who, const char *what);
 /* Runs body(context, begin, end) over 0 .. n-1 in spans of `grain`, the last one shorter, on OpenMP's threads. The
  * spans do not depend on the number of threads, so neither does any result. */
 typedef void (*gr_span_body)(void *context, int64_t begin, int64_t end);
-void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context);
+void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *context);
+
+static inline void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context)
+{
+    if (n > grain) gr_parallel_spans(n, grain, body, context);
+    else if (n > 0) body(context, 0, n);
+}
 
 /* Elements of a span of cheap arithmetic: below it a second thread costs more than it brings. */
 enum { GR_GRAIN = 16384 };

@@ -31,6 +31,13 @@
 /* A function that must be part of the loop that calls it, or the loop is not vectorised. */
 #define GR_INLINE static inline __attribute__((always_inline))
 
+/* In front of a loop of few rounds over sums that are to stay in registers. */
+#if defined __clang__
+#define GR_UNROLL _Pragma("unroll")
+#else
+#define GR_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* Within a pass, how wide a vector register is and how many there are, for kernels that block by hand. */
 #define GR_CPU any
 #define GR_VECTOR_BYTES 16

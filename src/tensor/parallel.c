@@ -10,10 +10,10 @@
 #include <emmintrin.h>
 #endif
 
-void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context)
+void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *context)
 {
 #if GR_WITH_OPENMP
-    if (n > grain && omp_get_max_threads() > 1 && !omp_in_parallel()) {
+    if (omp_get_max_threads() > 1 && !omp_in_parallel()) {
 #pragma omp parallel for schedule(static)
         for (int64_t begin = 0; begin < n; begin += grain)
             body(context, begin, n - begin < grain ? n : begin + grain);

@@ -1,0 +1,380 @@
+/* test_docs.c: what the documents say is so: the table of ops is that of the code, every function has its comment, every
+ * link leads somewhere. `test_docs --ops` writes docs/ops.md. (Programs in documents are tests of their own: see gr_doc()
+ * in CMakeLists.txt.) */
+#define _POSIX_C_SOURCE 200809L /* glob */
+
+#include <ctype.h>
+#include <glob.h>
+#include <unistd.h>
+
+#include "helpers.h"
+
+#include <gradus/op.h>
+
+#define GR_OP(name) #name,
+static const char *const loss_ops[] = {
+#include "losses/losses.def"
+    NULL,
+};
+#undef GR_OP
+
+/* ---- Reading ------------------------------------------------------------------------------------------------ */
+
+/* The whole of a stream, as a string to free. */
+static char *read_all(FILE *file)
+{
+    size_t used = 0, room = 1 << 16;
+    char *text = malloc(room);
+    while (text && file && (used += fread(text + used, 1, room - used - 1, file), !feof(file) && !ferror(file))) {
+        char *larger = realloc(text, room *= 2);
+        if (!larger) free(text);
+        text = larger;
+    }
+    if (text) text[used] = '\0';
+    return text;
+}
+
+static char *read_text(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
+    char *text = read_all(file);
+    fclose(file);
+    return text;
+}
+
+static char *read_source(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", GR_SOURCE_DIR, name);
+    char *text = read_text(path);
+    if (!text) fail_msg("cannot read %s", path);
+    return text;
+}
+
+/* Cuts the first line off; NULL at the end. */
+static char *next_line(char **text)
+{
+    char *line = *text;
+    if (!*line) return NULL;
+    char *end = strchr(line, '\n');
+    if (end) *end = '\0';
+    *text = end ? end + 1 : line + strlen(line);
+    return line;
+}
+
+/* ---- The table of ops --------------------------------------------------------------------------------------- */
+
+static const char introduction[] =
+    "# The ops\n\n"
+    "Made from the records in the code: `test_docs --ops > docs/ops.md` writes this page, and the test `docs` fails when it\n"
+    "is out of date.\n\n"
+    "How to read it. *g* is the gradient of the result, and what stands behind `dx =` is what input *x* receives, before\n"
+    "the engine sums it over the axes along which *x* was broadcast. `[a > b]` is 1 where it holds and 0 elsewhere, `s` is\n"
+    "the sigmoid, `Phi` and `phi` are the standard normal distribution and its density. Where an input is not mentioned it\n"
+    "has no gradient, and asking for it is an error. `dx = 0` is a gradient of zero, for steps.\n\n"
+    "*Kernels*: every op works in F32 and F64. Portable code runs anywhere; where AVX2 and AVX-512 are named the same\n"
+    "source is also compiled for those processors, and the best one is taken at run time. Matrix products are OpenBLAS's.\n";
+
+/* Whether a public header declares gr_name(). */
+static bool is_public(const char *headers, const char *name)
+{
+    char call[128];
+    snprintf(call, sizeof call, "*gr_%s(gr_tape *", name);
+    return strstr(headers, call) != NULL;
+}
+
+/* In code, in a cell of a table: a bar would end the cell. */
+static void write_code(FILE *to, const char *text)
+{
+    fputc('`', to);
+    for (; *text; text++) fprintf(to, *text == '|' ? "\\|" : "%c", *text);
+    fputc('`', to);
+}
+
+static void write_row(FILE *to, const gr_op *op, const char *headers)
+{
+    fprintf(to, is_public(headers, op->name) ? "| `gr_%s()` | " : "| *%s* | ", op->name);
+    write_code(to, op->formula);
+    if (op->n_in == GR_VARIADIC) fprintf(to, " | 1 or more | ");
+    else fprintf(to, op->n_optional ? " | %d to %d | " : " | %d | ", op->n_in, op->n_in + op->n_optional);
+    write_code(to, op->gradient ? op->gradient : "?");
+    fprintf(to, " | %s%s%s |\n", op->forward[GR_ANY_CPU][GR_F32] ? "portable" : "none: a view",
+            op->forward[GR_AVX2][GR_F32] ? ", AVX2" : "", op->forward[GR_AVX512][GR_F32] ? ", AVX-512" : "");
+}
+
+static bool is_loss(const gr_op *op)
+{
+    int i = 0;
+    while (loss_ops[i] && strcmp(loss_ops[i], op->name) != 0) i++;
+    return loss_ops[i] != NULL;
+}
+
+static void write_table(FILE *to, bool losses, const char *headers)
+{
+    fprintf(to, "\n| op | result | inputs | gradient | kernels |\n| --- | --- | --- | --- | --- |\n");
+    for (int i = 0; gr_op_at(i); i++)
+        if (is_loss(gr_op_at(i)) == losses) write_row(to, gr_op_at(i), headers);
+}
+
+static void write_ops(FILE *to)
+{
+    char *ops = read_source("include/gradus/ops.h"), *losses = read_source("include/gradus/losses.h");
+    fputs(introduction, to);
+    fprintf(to, "\n## Ops\n\nDeclared in [ops.h](../include/gradus/ops.h), which also says what each does at its edges. A name in\n"
+                "italics has no function of its own: it is part of a derivative. `gr_var()`, `gr_transpose()` and `gr_stack()` are\n"
+                "composed of these.\n");
+    write_table(to, false, ops);
+    fprintf(to, "\n## Losses\n\nDeclared in [losses.h](../include/gradus/losses.h), explained in [losses.md](losses.md). The formulas are those of one\n"
+                "position, before weights and the reduction: a mean divides the gradient by the number of positions. Besides\n"
+                "prediction and target there may be weights as inputs; they have no gradient. A `_slope` is the derivative of the\n"
+                "loss before it, as an op, of which second derivatives are made.\n");
+    write_table(to, true, losses);
+    free(losses);
+    free(ops);
+}
+
+/* Takes the last cell off the rows of a table, in place. */
+static void cut_last_column(char *text)
+{
+    char *to = text;
+    while (*text) {
+        char *end = text + strcspn(text, "\n");
+        char *stop = end;
+        if (*text == '|' && end > text + 1)
+            for (stop = end - 1; stop > text && stop[-1] != '|';) stop--;
+        memmove(to, text, (size_t)(stop - text));
+        to += stop - text;
+        if (*end) *to++ = *end++;
+        text = end;
+    }
+    *to = '\0';
+}
+
+static void the_table_of_ops_is_up_to_date(void **state)
+{
+    (void)state;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    write_ops(file);
+    rewind(file);
+    char *now = read_all(file), *page = read_source("docs/ops.md");
+    fclose(file);
+    assert_non_null(now);
+    if (!gr_op_at(0)->forward[GR_AVX2][GR_F32]) { /* the page was written on an x86-64 */
+        cut_last_column(now);
+        cut_last_column(page);
+    }
+    if (strcmp(now, page) != 0) fail_msg("docs/ops.md is out of date: test_docs --ops > docs/ops.md");
+    free(now);
+    free(page);
+}
+
+static void columns_can_be_cut(void **state)
+{
+    (void)state;
+    char text[] = "words | here\n| a | b |\n| c \\| d | e |\n";
+    cut_last_column(text);
+    assert_string_equal(text, "words | here\n| a |\n| c \\| d |\n");
+}
+
+static void every_op_states_its_gradient(void **state)
+{
+    (void)state;
+    for (int i = 0; gr_op_at(i); i++)
+        if (!gr_op_at(i)->gradient || !*gr_op_at(i)->gradient) fail_msg("%s: .gradient is missing", gr_op_at(i)->name);
+}
+
+/* ---- Comments in headers ------------------------------------------------------------------------------------ */
+
+/* How many public functions stand in a paragraph that has no comment. Names the first in `name`. */
+static int undocumented(char *header, char name[64])
+{
+    int found = 0, functions = 0;
+    char first[64] = "", *line;
+    bool comment = false;
+    name[0] = '\0';
+    for (char end[] = ""; (line = next_line(&header)) || functions; line = NULL) {
+        if (!line) line = end;
+        if (*line) {
+            comment |= strstr(line, "/*") || strstr(line, "*/");
+            char *function = strncmp(line, "GR_EXPORT", 9) == 0 ? strstr(line, "gr_") : NULL;
+            for (char *p = function; p; p = strstr(p + 1, "gr_")) function = p[strcspn(p, "(, )")] == '(' ? p : function;
+            if (function && !functions++) snprintf(first, sizeof first, "%.*s", (int)strcspn(function, "("), function);
+            continue;
+        }
+        if (functions && !comment) {
+            if (!found) memcpy(name, first, sizeof first);
+            found += functions;
+        }
+        functions = 0;
+        comment = false;
+    }
+    return found;
+}
+
+static void every_function_has_its_comment(void **state)
+{
+    (void)state;
+    glob_t headers;
+    int functions = 0;
+    assert_int_equal(glob(GR_SOURCE_DIR "/include/gradus/*.h", 0, NULL, &headers), 0);
+    for (size_t i = 0; i < headers.gl_pathc; i++) {
+        const char *path = headers.gl_pathv[i], *base = strrchr(path, '/') + 1;
+        char *text = read_text(path), opening[80], name[64];
+        assert_non_null(text);
+        snprintf(opening, sizeof opening, "/* %s: ", base);
+        if (strncmp(text, opening, strlen(opening)) != 0) fail_msg("%s does not open with \"%s\"", base, opening);
+        for (const char *p = text; (p = strstr(p, "\nGR_EXPORT")) != NULL; p++) functions++;
+        if (undocumented(text, name)) fail_msg("%s: %s() has no comment", base, name);
+        free(text);
+    }
+    globfree(&headers);
+    assert_true(functions > 100);
+}
+
+static void a_missing_comment_is_seen(void **state)
+{
+    (void)state;
+    char name[64];
+    char good[] = "/* a\n * b */\nGR_EXPORT int gr_a(int x);\nGR_EXPORT gr_t *gr_b(gr_t *x);\n\nGR_EXPORT int gr_c(void); /* c */\n";
+    assert_int_equal(undocumented(good, name), 0);
+    char bad[] = "/* a */\n\nGR_EXPORT GR_NODISCARD gr_t *gr_bad(gr_t *x,\n    int y);\n";
+    assert_int_equal(undocumented(bad, name), 1);
+    assert_string_equal(name, "gr_bad");
+}
+
+/* ---- Links -------------------------------------------------------------------------------------------------- */
+
+/* A heading as the anchor that GitHub makes of it. */
+static void anchor_of(const char *heading, char *anchor, size_t room)
+{
+    size_t n = 0;
+    for (; *heading && n + 1 < room; heading++) {
+        unsigned char c = (unsigned char)*heading;
+        if (c == ' ') anchor[n++] = '-';
+        else if (isalnum(c) || c == '-' || c == '_' || c >= 0x80) anchor[n++] = (char)tolower(c);
+    }
+    anchor[n] = '\0';
+}
+
+static bool has_anchor(const char *path, const char *wanted)
+{
+    char *text = read_text(path), *rest = text, *line, anchor[256];
+    bool found = false, code = false;
+    while (text && !found && (line = next_line(&rest)) != NULL) {
+        if (strncmp(line, "```", 3) == 0) code = !code;
+        if (code || *line != '#') continue;
+        line += strspn(line, "#");
+        anchor_of(line + strspn(line, " "), anchor, sizeof anchor);
+        found = strcmp(anchor, wanted) == 0;
+    }
+    free(text);
+    return found;
+}
+
+/* Whether a link in the document at `path` leads somewhere; those to other sites are not followed. */
+static bool resolves(const char *path, const char *link)
+{
+    if (strstr(link, "://") || strncmp(link, "mailto:", 7) == 0) return true;
+    const char *slash = strrchr(path, '/'), *hash = strchr(link, '#');
+    int folder = slash ? (int)(slash - path) : 0, file = hash ? (int)(hash - link) : (int)strlen(link);
+    char target[4096];
+    if (file) snprintf(target, sizeof target, "%.*s/%.*s", folder, path, file, link);
+    else snprintf(target, sizeof target, "%s", path);
+    return access(target, F_OK) == 0 && (!hash || has_anchor(target, hash + 1));
+}
+
+/* Whether something in `these` looks like a file of ours, and if so, whether it is there. */
+static bool names_what_is_there(const char *word)
+{
+    static const char *const folders[] = {"include/", "src/", "examples/", "tests/", "bench/", "docs/", "scripts/", "cmake/"};
+    bool ours = false;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) ours |= strncmp(word, folders[i], strlen(folders[i])) == 0;
+    if (!ours || strpbrk(word, " *<>{}$.,") != strchr(word, '.') || strstr(word, "..")) return true;
+    char target[4096];
+    snprintf(target, sizeof target, "%s/%s", GR_SOURCE_DIR, word);
+    return access(target, F_OK) == 0;
+}
+
+/* Looks at links and at names of files in `code`, outside blocks of code. Returns how many it has seen. */
+static int check_line(const char *path, char *line, char complaint[512])
+{
+    int seen = 0;
+    for (char *p = line; (p = strstr(p, "](")) != NULL;) {
+        p += 2;
+        char *end = strchr(p, ')');
+        if (!end) break;
+        *end = '\0';
+        if (!resolves(path, p)) snprintf(complaint, 512, "%s: the link %s leads nowhere", path, p);
+        *end = ')';
+        seen++;
+    }
+    for (char *p = line; (p = strchr(p, '`')) != NULL;) {
+        char *end = strchr(++p, '`');
+        if (!end) break;
+        *end = '\0';
+        if (!names_what_is_there(p)) snprintf(complaint, 512, "%s: there is no %s", path, p);
+        *end = '`';
+        p = end + 1;
+        seen++;
+    }
+    return seen;
+}
+
+static void links_resolve(void **state)
+{
+    (void)state;
+    glob_t pages;
+    int seen = 0;
+    assert_int_equal(glob(GR_SOURCE_DIR "/*.md", 0, NULL, &pages), 0);
+    assert_int_equal(glob(GR_SOURCE_DIR "/docs/*.md", GLOB_APPEND, NULL, &pages), 0);
+    glob(GR_SOURCE_DIR "/*/*.md", GLOB_APPEND, NULL, &pages);
+    for (size_t i = 0; i < pages.gl_pathc; i++) {
+        char *text = read_text(pages.gl_pathv[i]), *rest = text, *line, complaint[512] = "";
+        assert_non_null(text);
+        for (bool code = false; (line = next_line(&rest)) != NULL;) {
+            if (strncmp(line, "```", 3) == 0) code = !code;
+            else if (!code) seen += check_line(pages.gl_pathv[i], line, complaint);
+            if (*complaint) fail_msg("%s", complaint);
+        }
+        free(text);
+    }
+    globfree(&pages);
+    assert_true(seen > 20);
+}
+
+static void a_broken_link_is_seen(void **state)
+{
+    (void)state;
+    const char *page = GR_SOURCE_DIR "/docs/ops.md";
+    char complaint[512] = "";
+    char good[] = "[a](losses.md) [b](../README.md#no-wait) [c](#losses) [d](https://nowhere.example) `src/ops.c` `y = x`";
+    char *wrong_anchor = strstr(good, "#no-wait");
+    memcpy(wrong_anchor, ")       ", 8);
+    assert_int_equal(check_line(page, good, complaint), 6);
+    assert_string_equal(complaint, "");
+    const char *bad[] = {"[a](nothing.md)", "[b](#no-such-heading)", "see `src/nothing.c`"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "%s", bad[i]);
+        complaint[0] = '\0';
+        check_line(page, line, complaint);
+        if (!*complaint) fail_msg("%s went unnoticed", bad[i]);
+    }
+}
+
+int main(int argc, char *argv[])
+{
+    if (argc == 2 && strcmp(argv[1], "--ops") == 0) {
+        write_ops(stdout);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_of_ops_is_up_to_date), cmocka_unit_test(columns_can_be_cut),
+        cmocka_unit_test(every_op_states_its_gradient),   cmocka_unit_test(every_function_has_its_comment),
+        cmocka_unit_test(a_missing_comment_is_seen),      cmocka_unit_test(links_resolve),
+        cmocka_unit_test(a_broken_link_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
