@@ -71,10 +71,10 @@ static void pinned_bits(void **state)
 static void pinned_tensors(void **state)
 {
     (void)state;
-    static const uint64_t normal[] = {0x3fd93e2b5ba0cd4a, 0x3fe0112f2e42a839, 0xbfc839df8e4cc521, 0x3fc455c907ef1756};
+    static const uint64_t normal[] = {0x3fd80d668d0e2442, 0x3feaf521c8762e4d, 0xc0013a57368a200e, 0xbfe4a310e2125164};
     static const uint64_t uniform[] = {0x3fc27825324a44f7, 0xbf71d52c37f5ea40, 0x3fc8fb45f275058b, 0x3fbc3f49699d7410};
     gr_rng rng = gr_rng_seed(42);
-    gr_tensor *z = gr_normal(GR_F64, GR_SHAPE(4), 0.1, 0.3, &rng);
+    gr_tensor *z = gr_normal(GR_F64, GR_SHAPE(4), -0.9, 1.3, &rng);
     rng = gr_rng_seed(42);
     gr_tensor *u = gr_uniform(GR_F64, GR_SHAPE(4), -0.1, 0.2, &rng);
     for (int i = 0; i < 4; i++) {
@@ -124,10 +124,8 @@ static void splits_do_not_meet(void **state)
     static uint64_t drawn[STATES * DRAWS];
     gr_rng rng = gr_rng_seed(3), states[STATES];
     for (int i = 0; i < STATES - 2; i++) states[i] = gr_rng_split(&rng);
-    gr_rng child = states[0];
     states[STATES - 2] = rng;
     states[STATES - 1] = gr_rng_seed(4);
-    assert_memory_equal(&child, &states[0], sizeof child);
     for (int i = 0; i < STATES; i++)
         for (int k = 0; k < DRAWS; k++) drawn[i * DRAWS + k] = gr_rng_u64(&states[i]);
     qsort(drawn, COUNT(drawn), sizeof *drawn, by_value);
@@ -167,9 +165,8 @@ static void uniform_is_uniform(void **state)
     }
     assert_true(chi_square(cells, CELLS, DRAWS) < chi_square_limit(CELLS - 1));
     assert_true(chi_square(pairs, CELLS, DRAWS) < chi_square_limit(CELLS - 1));
-    gr_rng ends[] = {{{0, 1, 2, 0}}, {{UINT64_MAX, 1, 2, 0}}}; /* whose next 64 bits are all 0, all 1 */
+    gr_rng ends[] = {{{0, 1, 2, 0}}, {{UINT64_MAX, 1, 2, 1}}}; /* whose next 64 bits are all 0, all 1 */
     assert_true(gr_rng_uniform(&ends[0]) == 0.0);
-    ends[1].s[0] = UINT64_MAX, ends[1].s[3] = 1; /* rotate(0) + all ones */
     assert_true(gr_rng_uniform(&ends[1]) == 1.0 - 0x1p-53);
 }
 
@@ -213,8 +210,8 @@ static void normal_is_normal(void **state)
     assert_true(z[0] < -3.9 && z[DRAWS - 1] > 3.9);
 }
 
-/* Of the bounds the last is three quarters of 2^64's half: a plain remainder would draw its first third half as often
- * again as the last. */
+/* Of the last bound, 3 2^61, a plain remainder would draw each of the lower two thirds half as often again as the
+ * upper one. */
 static void below_has_no_favourites(void **state)
 {
     (void)state;

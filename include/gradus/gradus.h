@@ -9,6 +9,7 @@
  *     optim.h    parameters, optimizers, schedules, clipping
  *     data.h     CSV and IDX files, mini-batches, generated sets
  *     check.h    derivatives against finite differences
+ *     draw.h     a tape as a picture
  *     op.h       an op of your own
  *
  * Ownership: you free what you create; the tape frees what it computes.
@@ -18,6 +19,7 @@
 
 #include <gradus/check.h>
 #include <gradus/data.h>
+#include <gradus/draw.h>
 #include <gradus/losses.h>
 #include <gradus/op.h>
 #include <gradus/ops.h>

@@ -129,8 +129,8 @@ static inline void gr_tensor_set_type(gr_tensor *t, gr_dtype dtype, int rank, co
 gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
 
 /* offset + scale * draw(rng), rounded twice on every machine (random.c). */
-typedef double (*gr_draw)(gr_rng *rng);
-double gr_rng_scaled(gr_rng *rng, gr_draw draw, double offset, double scale);
+typedef double (*gr_distribution)(gr_rng *rng);
+double gr_rng_scaled(gr_rng *rng, gr_distribution draw, double offset, double scale);
 
 /* The axis counted from 0, or -1 for none. */
 int gr_axis(int rank, int axis);

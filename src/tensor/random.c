@@ -81,7 +81,7 @@ double gr_rng_normal(gr_rng *rng)
     }
 }
 
-double gr_rng_scaled(gr_rng *rng, gr_draw draw, double offset, double scale)
+double gr_rng_scaled(gr_rng *rng, gr_distribution draw, double offset, double scale)
 {
     return offset + scale * draw(rng);
 }

@@ -156,7 +156,7 @@ gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
 
 /* ---- Random initial values ---------------------------------------------------------------------------------- */
 
-static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_draw draw, double offset,
+static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_distribution draw, double offset,
                         double scale, gr_rng *rng)
 {
     if (!rng) return gr_fail_null(who, "rng"), NULL;

@@ -1,0 +1,109 @@
+/* draw.c: the nodes of a tape in Graphviz's language. */
+#include <gradus/draw.h>
+#include <math.h>
+
+#include "internal.h"
+
+typedef struct drawing {
+    FILE *file;
+    const gr_tape *t;
+    int max_elements;
+} drawing;
+
+/* A name within a record label, whose special characters are escaped. */
+static void put_name(FILE *file, const char *name)
+{
+    for (; *name; name++) {
+        if (strchr("{}|<>\\\" ", *name)) fputc('\\', file);
+        fputc(*name, file);
+    }
+}
+
+/* "2.5000", "0.5 -1 2", or "-3.1 .. 0.02 .. 2.9" for the smallest, the mean and the largest of many. */
+static void put_values(const drawing *d, const gr_tensor *x)
+{
+    if (!x) {
+        fputs("none", d->file);
+    } else if (x->released) {
+        fputs("given back", d->file);
+    } else if (x->size <= d->max_elements) {
+        for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%.4g", i ? " " : "", gr_element(x, i));
+    } else {
+        double low = gr_element(x, 0), high = low, sum = 0.0;
+        for (int64_t i = 0; i < x->size; i++) {
+            low = fmin(low, gr_element(x, i));
+            high = fmax(high, gr_element(x, i));
+            sum += gr_element(x, i);
+        }
+        fprintf(d->file, "%.3g .. %.3g .. %.3g", low, sum / (double)x->size, high);
+    }
+}
+
+/* What identifies a tensor in the text: results by their node, leaves by where they are first used. */
+static void put_id(const drawing *d, const gr_tensor *x)
+{
+    if (x->node) {
+        fprintf(d->file, "result%lld", (long long)x->node->id);
+        return;
+    }
+    for (const gr_record *r = d->t->first; r; r = r->next)
+        for (int i = 0; i < r->n.n_in; i++)
+            if (r->n.in[i] == x) {
+                fprintf(d->file, "leaf%lld_%d", (long long)r->id, i);
+                return;
+            }
+}
+
+static bool first_use(const drawing *d, const gr_record *here, int input)
+{
+    for (const gr_record *r = d->t->first; r; r = r->next)
+        for (int i = 0; i < r->n.n_in; i++)
+            if (r->n.in[i] == here->n.in[input]) return r == here && i == input;
+    return false;
+}
+
+static void put_box(const drawing *d, const gr_tensor *x, const char *otherwise, const char *colour)
+{
+    fputs("  ", d->file);
+    put_id(d, x);
+    fputs(" [shape=record, style=filled, fillcolor=\"", d->file);
+    fprintf(d->file, "%s\", label=\"{ ", colour);
+    put_name(d->file, *gr_name(x) ? gr_name(x) : otherwise);
+    if (x->rank) fprintf(d->file, " %s", GR_SHAPE_OF(x));
+    fputs(" | value ", d->file);
+    put_values(d, x);
+    if (x->requires_grad) {
+        fputs(" | gradient ", d->file);
+        put_values(d, gr_gradient(x));
+    }
+    fputs(" }\"];\n", d->file);
+}
+
+static void put_node(const drawing *d, const gr_record *r)
+{
+    for (int i = 0; i < r->n.n_in; i++)
+        if (!r->n.in[i]->node && first_use(d, r, i))
+            put_box(d, r->n.in[i], "constant", r->n.in[i]->requires_grad ? "#cfe8cf" : "#e4e4e4");
+    put_box(d, r->n.out, r->n.op->formula ? r->n.op->name : "result", "#cfdff2");
+    fprintf(d->file, "  op%lld [shape=ellipse, style=filled, fillcolor=white, label=\"%s\"];\n", (long long)r->id, r->n.op->name);
+    for (int i = 0; i < r->n.n_in; i++) {
+        fputs("  ", d->file);
+        put_id(d, r->n.in[i]);
+        fprintf(d->file, " -> op%lld;\n", (long long)r->id);
+    }
+    fprintf(d->file, "  op%lld -> ", (long long)r->id);
+    put_id(d, r->n.out);
+    fputs(";\n", d->file);
+}
+
+gr_status gr_draw(FILE *file, const gr_tape *t, const gr_draw_options *options)
+{
+    if (!file || !t) return gr_fail_null("draw", file ? "tape" : "file");
+    if (!t->first) return gr_fail(GR_ERR_STATE, "draw: nothing was recorded on this tape");
+    drawing d = {.file = file, .t = t, .max_elements = options && options->max_elements > 0 ? options->max_elements : 4};
+    fprintf(file, "digraph tape {\n  rankdir=%s;\n  bgcolor=transparent;\n  node [fontname=\"sans-serif\", fontsize=11];\n"
+            "  edge [color=\"#888888\"];\n", options && options->top_down ? "TB" : "LR");
+    for (const gr_record *r = t->first; r; r = r->next) put_node(&d, r);
+    fputs("}\n", file);
+    return ferror(file) ? gr_fail(GR_ERR_IO, "draw: the file did not take it") : GR_OK;
+}
