@@ -8,7 +8,7 @@ install(DIRECTORY include/gradus ${PROJECT_BINARY_DIR}/include/gradus
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
-# One export set for each kind, because only the static library asks its user for OpenBLAS and zlib.
+# One export set for each kind, because only the static library asks its user for OpenBLAS, zlib and libpng.
 set(gradus_kinds)
 macro(gr_install kind target)
     list(APPEND gradus_kinds ${kind})
@@ -34,9 +34,14 @@ foreach(folder IN ITEMS LIBDIR INCLUDEDIR)
     cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_${folder} BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
         OUTPUT_VARIABLE pc_${folder})
 endforeach()
+set(pc_requires)
 if(ZLIB_FOUND)
-    set(pc_requires zlib)
+    list(APPEND pc_requires zlib)
 endif()
+if(PNG_FOUND)
+    list(APPEND pc_requires libpng)
+endif()
+list(JOIN pc_requires ", " pc_requires)
 get_target_property(pc_libs BLAS::BLAS INTERFACE_LINK_LIBRARIES)
 list(APPEND pc_libs m)
 if(OpenMP_C_FOUND)

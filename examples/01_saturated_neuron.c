@@ -88,7 +88,8 @@ typedef struct view {
 
 static void must_agree(const char *what, double a, double b, double relative, double absolute)
 {
-    if (!(fabs(a - b) <= relative * fmax(fabs(a), fabs(b)) + absolute)) fail("%s disagree: %.12g and %.12g", what, a, b);
+    if (!(fabs(a - b) <= relative * fmax(fabs(a), fabs(b)) + absolute))
+        fail("%s disagree: %.12g and %.12g", what, a, b);
 }
 
 /* Forward, backward, and the gradients compared. Leaves the tape's gradients in the parameters. */
@@ -122,8 +123,8 @@ static void print_row(int64_t step, const view *v)
 static void log_row(FILE *log, double w, double b, int which, int64_t step, const neuron *n, const view *v)
 {
     fprintf(log, "%.17g,%.17g,%s,%lld,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g\n", w, b, loss_names[which],
-            (long long)step, gr_item(n->w), gr_item(n->b), v->output, v->loss, v->slope, v->by_formula[0], v->by_tape[0],
-            v->by_difference[0]);
+            (long long)step, gr_item(n->w), gr_item(n->b), v->output, v->loss, v->slope, v->by_formula[0],
+            v->by_tape[0], v->by_difference[0]);
 }
 
 /* The first few steps, then fewer and fewer. */
@@ -190,7 +191,7 @@ static void slopes_at(gr_dtype dtype, double at, double slope[N_TAPE], double lo
     check(gr_require_grad(z));
     for (int i = 0; i < N_TAPE; i++) {
         gr_tensor *l = i == TAPE_MSE ? gr_mse(t, gr_sigmoid(t, z), y, NULL)
-                     : i == TAPE_P   ? gr_bce(t, gr_sigmoid(t, z), y, NULL)
+                       : i == TAPE_P ? gr_bce(t, gr_sigmoid(t, z), y, NULL)
                                      : gr_bce(t, z, y, &(gr_loss_options){.from_logits = true});
         check(gr_backward(t, l, 0));
         slope[i] = gr_item(gr_gradient(z));
@@ -243,14 +244,17 @@ static void gradients_by_z(void)
 
     double f32 = where_mse_dies(GR_F32), f64 = where_mse_dies(GR_F64), slope[N_TAPE], loss[N_TAPE];
     slopes_at(GR_F64, f64, slope, loss);
-    printf("\nFrom z = %.4f on sigma(z) is exactly 1.0 in F64 (in F32 from %.4f on). The output p then holds no trace of z:\n"
+    printf("\nFrom z = %.4f on sigma(z) is exactly 1.0 in F64 (in F32 from %.4f on). The output p then holds no trace "
+           "of z:\n"
            "  MSE                        loss %10.4f   gradient %g: it will never move again\n"
            "  cross entropy of p         loss %10.4f   gradient %g: log(1 - p) is cut off, and sigma' is 0\n"
            "  cross entropy of logits    loss %10.4f   gradient %g: exact, because it never forms p\n"
            "So train on logits: gr_bce(tape, z, y, &(gr_loss_options){.from_logits = true}).\n",
-           f64, f32, loss[TAPE_MSE], slope[TAPE_MSE], loss[TAPE_P], slope[TAPE_P], loss[TAPE_LOGITS], slope[TAPE_LOGITS]);
+           f64, f32, loss[TAPE_MSE], slope[TAPE_MSE], loss[TAPE_P], slope[TAPE_P], loss[TAPE_LOGITS],
+           slope[TAPE_LOGITS]);
     if (!(f64 > 36.73 && f64 < 36.75)) fail("expected sigma to be 1 from z = 36.74 on, found %g", f64);
-    if (slope[TAPE_MSE] != 0.0 || slope[TAPE_P] != 0.0 || slope[TAPE_LOGITS] != 1.0) fail("expected gradients of 0, 0 and 1");
+    if (slope[TAPE_MSE] != 0.0 || slope[TAPE_P] != 0.0 || slope[TAPE_LOGITS] != 1.0)
+        fail("expected gradients of 0, 0 and 1");
 }
 
 /* ---- Pictures ----------------------------------------------------------------------------------------------- */
@@ -260,15 +264,18 @@ static void draw_runs(const race races[], int n)
 {
     const char *name = "01_saturated_neuron";
     FILE *s = begin_picture(name, 550 * n, 360);
-    fprintf(s, "set multiplot layout 1,%d\nset xlabel 'step of gradient descent'\nset ylabel 'output (target: 0)'\n"
-               "set yrange [0:1.02]\nset xrange [0:10<*]\nset key samplen 2\n", n);
+    fprintf(s,
+            "set multiplot layout 1,%d\nset xlabel 'step of gradient descent'\nset ylabel 'output (target: 0)'\n"
+            "set yrange [0:1.02]\nset xrange [0:10<*]\nset key samplen 2\n",
+            n);
     for (const race *r = races; r < races + n; r++) {
         static const char *const colours[N_LOSSES] = {"#d9a441", "#c8553d", "#2a6f97"};
         fprintf(s, "set title 'from w = %g, b = %g' textcolor rgb '#333333'\nplot ", r->w, r->b);
         for (int which = 0; which < N_LOSSES; which++) {
-            fprintf(s, "'%s.csv' using ($1==%.17g && $2==%.17g && strcol(3) eq '%s' ? $4 : NaN):7 with lines lw 2.5 "
-                       "lc rgb '%s' title '%s: %lld steps', \\\n  ", name, r->w, r->b, loss_names[which], colours[which],
-                    loss_names[which], (long long)r->steps[which]);
+            fprintf(s,
+                    "'%s.csv' using ($1==%.17g && $2==%.17g && strcol(3) eq '%s' ? $4 : NaN):7 with lines lw 2.5 "
+                    "lc rgb '%s' title '%s: %lld steps', \\\n  ",
+                    name, r->w, r->b, loss_names[which], colours[which], loss_names[which], (long long)r->steps[which]);
         }
         fprintf(s, "0.1 with lines dt 2 lc rgb '#888888' title 'goal: below 0.1'\n");
     }
@@ -289,11 +296,14 @@ static void draw_gradients(void)
     }
     close_file(csv, name);
     FILE *s = begin_picture(name, 620, 380);
-    fprintf(s, "set key bottom left\nset xlabel 'z = w x + b (the target is 0)'\nset ylabel 'gradient dl/dz, logarithmic'\n"
-               "set logscale y\nset mytics 1\nset format y '10^{%%L}'\nset yrange [1e-17:10]\nset xrange [0:40]\n"
-               "plot '%s.csv' using 1:2 with lines lw 2.5 lc rgb '#c8553d' title 'MSE: 0 from z = 36.74 on', \\\n"
-               "  '' using 1:3 with lines lw 6 lc rgb '#a9cfe4' title 'cross entropy of p: 0 there too', \\\n"
-               "  '' using 1:4 with lines lw 2 lc rgb '#2a6f97' title 'cross entropy of logits: 1'\n", name);
+    fprintf(
+        s,
+        "set key bottom left\nset xlabel 'z = w x + b (the target is 0)'\nset ylabel 'gradient dl/dz, logarithmic'\n"
+        "set logscale y\nset mytics 1\nset format y '10^{%%L}'\nset yrange [1e-17:10]\nset xrange [0:40]\n"
+        "plot '%s.csv' using 1:2 with lines lw 2.5 lc rgb '#c8553d' title 'MSE: 0 from z = 36.74 on', \\\n"
+        "  '' using 1:3 with lines lw 6 lc rgb '#a9cfe4' title 'cross entropy of p: 0 there too', \\\n"
+        "  '' using 1:4 with lines lw 2 lc rgb '#2a6f97' title 'cross entropy of logits: 1'\n",
+        name);
     finish_picture(s, name);
 }
 

@@ -21,7 +21,7 @@ typedef struct source {
 } source;
 
 typedef struct data {
-    gr_dataset *set; /* as it was read: names of classes and features, class indices */
+    gr_dataset *set;          /* as it was read: names of classes and features, class indices */
     gr_dataset *train, *test; /* x [n, features] and y as numbers, [n, outputs] */
     int classes;
     int64_t features, outputs;
@@ -33,7 +33,8 @@ static gr_dataset *read_source(const source *s, gr_rng *rng)
     if (!s->csv) return need(gr_make_blobs(s->samples, s->spread, rng));
     gr_csv_report report;
     gr_dataset *set = need(gr_csv_read(s->csv, &s->columns, &report));
-    printf("%s: %lld rows read, %lld dropped for a missing field\n", s->csv, (long long)report.rows, (long long)report.dropped);
+    printf("%s: %lld rows read, %lld dropped for a missing field\n", s->csv, (long long)report.rows,
+           (long long)report.dropped);
     return set;
 }
 
@@ -53,25 +54,26 @@ static gr_dataset *with_numbers(gr_dataset *set, int64_t outputs)
     return numbers;
 }
 
-static const char *class_name(const data *d, int class)
+static const char *class_name(const data *d, int c)
 {
     static char number[16];
-    const char *name = gr_dataset_class_name(d->set, class);
-    snprintf(number, sizeof number, "%d", class);
+    const char *name = gr_dataset_class_name(d->set, c);
+    snprintf(number, sizeof number, "%d", c);
     return name ? name : number;
 }
 
 static void describe(const data *d)
 {
     const int32_t *index = gr_read_i32(gr_dataset_y(d->set));
-    printf("%lld samples, %lld features, %d classes:", (long long)gr_dataset_size(d->set), (long long)d->features, d->classes);
-    for (int class = 0; class < d->classes; class++) {
+    printf("%lld samples, %lld features, %d classes:", (long long)gr_dataset_size(d->set), (long long)d->features,
+           d->classes);
+    for (int c = 0; c < d->classes && c < 12; c++) {
         int64_t count = 0;
-        for (int64_t i = 0; i < gr_dataset_size(d->set); i++) count += index[i] == class;
-        if (class < 12) printf("%s %s (%lld)", class ? "," : "", class_name(d, class), (long long)count);
+        for (int64_t i = 0; i < gr_dataset_size(d->set); i++) count += index[i] == c;
+        printf("%s %s (%lld)", c ? "," : "", class_name(d, c), (long long)count);
     }
-    printf("%s\n%lld for training, %lld held out\n", d->classes > 12 ? ", ..." : "", (long long)gr_dataset_size(d->train),
-           (long long)gr_dataset_size(d->test));
+    printf("%s\n%lld for training, %lld held out\n", d->classes > 12 ? ", ..." : "",
+           (long long)gr_dataset_size(d->train), (long long)gr_dataset_size(d->test));
 }
 
 static data load(const source *s, gr_rng *rng)
@@ -202,7 +204,8 @@ static void train_epoch(gr_tape *t, const model *m, int which, gr_batches *batch
 /* One of the four runs. They get the same `rng`: the same first weights, the same batches. */
 static run train(const data *d, int which, int start, const plan *p, gr_rng rng)
 {
-    run r = {.m = make_model(d, start, p->bias, gr_rng_split(&rng)), .history = calloc((size_t)p->epochs + 1, sizeof(point))};
+    run r = {.m = make_model(d, start, p->bias, gr_rng_split(&rng)),
+             .history = calloc((size_t)p->epochs + 1, sizeof(point))};
     if (!r.history) fail("out of memory");
     gr_tape *t = need(gr_tape_new());
     gr_optimizer *sgd = need(gr_sgd(r.m.params, &(gr_sgd_options){.lr = p->rate}));
@@ -211,8 +214,9 @@ static run train(const data *d, int which, int start, const plan *p, gr_rng rng)
         point *h = &r.history[epoch];
         h->train = measure(t, &r.m, which, d->train, &h->loss);
         h->test = measure(t, &r.m, which, d->test, NULL);
-        if (!isfinite(h->loss)) fail("%s: the loss is %g after epoch %lld: try a smaller --rate", loss_names[which],
-                                     h->loss, (long long)epoch);
+        if (!isfinite(h->loss))
+            fail("%s: the loss is %g after epoch %lld: try a smaller --rate", loss_names[which], h->loss,
+                 (long long)epoch);
         show_progress(which, start, epoch, p);
         if (epoch < p->epochs) train_epoch(t, &r.m, which, batches, sgd);
     }
@@ -240,8 +244,8 @@ static void print_start(int start, const run runs[N_LOSSES], const plan *p)
     for (int64_t epoch = 0; epoch <= p->epochs; epoch++) {
         const point *a = &runs[MSE].history[epoch], *b = &runs[CROSS_ENTROPY].history[epoch];
         if (is_shown(epoch, p->epochs))
-            printf("%6lld  %9.5f   %5.1f %%   %5.1f %%   %9.5f   %5.1f %%   %5.1f %%\n", (long long)epoch, a->loss, a->train,
-                   a->test, b->loss, b->train, b->test);
+            printf("%6lld  %9.5f   %5.1f %%   %5.1f %%   %9.5f   %5.1f %%   %5.1f %%\n", (long long)epoch, a->loss,
+                   a->train, a->test, b->loss, b->train, b->test);
     }
 }
 
@@ -270,8 +274,8 @@ static void log_runs(run runs[N_STARTS][N_LOSSES], const plan *p)
         for (int which = 0; which < N_LOSSES; which++)
             for (int64_t epoch = 0; epoch <= p->epochs; epoch++) {
                 const point *h = &runs[start][which].history[epoch];
-                fprintf(csv, "%s,%s,%lld,%.9g,%.9g,%.9g\n", start_names[start], loss_names[which], (long long)epoch, h->loss,
-                        h->train, h->test);
+                fprintf(csv, "%s,%s,%lld,%.9g,%.9g,%.9g\n", start_names[start], loss_names[which], (long long)epoch,
+                        h->loss, h->train, h->test);
             }
     close_file(csv, "02_logistic_regression.csv");
 }
@@ -289,12 +293,16 @@ static void draw_curves(void)
     for (int row = 0; row < 2; row++)
         for (int start = 0; start < N_STARTS; start++) {
             fprintf(s, "set title 'from the %s start' textcolor rgb '#333333'\n", start_names[start]);
-            if (row == 0) fprintf(s, "set ylabel 'loss on the training samples'\nset yrange [0:*]\nset key top right\n");
+            if (row == 0)
+                fprintf(s, "set ylabel 'loss on the training samples'\nset yrange [0:*]\nset key top right\n");
             else fprintf(s, "set ylabel 'held-out accuracy in %%'\nset yrange [0:102]\nset key bottom right\n");
             for (int which = 0; which < N_LOSSES; which++)
-                fprintf(s, "%s'%s.csv' using (strcol(1) eq '%s' && strcol(2) eq '%s' ? $3 : NaN):%d with lines lw %d lc rgb "
-                           "'%s' title '%s'%s", which ? "  " : "plot ", name, start_names[start], loss_names[which],
-                        row ? 6 : 4, which == MSE ? 4 : 2, loss_colours[which], loss_names[which], which ? "\n" : ", \\\n");
+                fprintf(
+                    s,
+                    "%s'%s.csv' using (strcol(1) eq '%s' && strcol(2) eq '%s' ? $3 : NaN):%d with lines lw %d lc rgb "
+                    "'%s' title '%s'%s",
+                    which ? "  " : "plot ", name, start_names[start], loss_names[which], row ? 6 : 4,
+                    which == MSE ? 4 : 2, loss_colours[which], loss_names[which], which ? "\n" : ", \\\n");
         }
     fprintf(s, "unset multiplot\n");
     finish_picture(s, name);
@@ -375,7 +383,8 @@ static void draw_boundaries(const data *d, run runs[N_STARTS][N_LOSSES])
     for (int start = 0; start < N_STARTS; start++)
         for (int which = 0; which < N_LOSSES; which++) {
             char file[64];
-            snprintf(file, sizeof file, "02_boundary_%s_%s", start_names[start], which == MSE ? "mse" : "cross_entropy");
+            snprintf(file, sizeof file, "02_boundary_%s_%s", start_names[start],
+                     which == MSE ? "mse" : "cross_entropy");
             FILE *csv = create_file(file, ".csv");
             for (int one = 0; one < d->classes; one++)
                 for (int other = one + 1; other < d->classes; other++)
@@ -383,13 +392,16 @@ static void draw_boundaries(const data *d, run runs[N_STARTS][N_LOSSES])
             close_file(csv, file);
         }
     FILE *s = begin_picture(name, 1000, 540);
-    fprintf(s, "set multiplot layout 1,2\nset bmargin at screen 0.3\nset tmargin at screen 0.92\n"
-               "set key at graph 0.4, graph -0.22 center top vertical maxrows 3 noenhanced samplen 2\n"
-               "set xrange [%g:%g]\nset yrange [%g:%g]\n", p.lo[0], p.hi[0], p.lo[1], p.hi[1]);
+    fprintf(s,
+            "set multiplot layout 1,2\nset bmargin at screen 0.3\nset tmargin at screen 0.92\n"
+            "set key at graph 0.4, graph -0.22 center top vertical maxrows 3 noenhanced samplen 2\n"
+            "set xrange [%g:%g]\nset yrange [%g:%g]\n",
+            p.lo[0], p.hi[0], p.lo[1], p.hi[1]);
     for (int k = 0; k < 2; k++) {
         const char *feature = gr_dataset_feature_name(d->set, k);
+        if (!feature) feature = k ? "second feature" : "first feature";
         fprintf(s, "set %clabel ", "xy"[k]);
-        print_text(s, "", feature ? feature : k ? "second feature" : "first feature", " (standard deviations from the mean)");
+        print_text(s, "", feature, " (standard deviations from the mean)");
         fprintf(s, " noenhanced\n");
     }
     for (int start = 0; start < N_STARTS; start++) {
@@ -404,9 +416,11 @@ static void draw_boundaries(const data *d, run runs[N_STARTS][N_LOSSES])
         for (int which = 0; which < N_LOSSES; which++) {
             const char *file = which == MSE ? "mse" : "cross_entropy";
             if (drawn[start][which])
-                fprintf(s, "'02_boundary_%s_%s.csv' using 1:2 with lines lw 3 %slc rgb '%s' title '%s'", start_names[start],
-                        file, which == MSE ? "" : "dt 2 ", loss_colours[which], loss_names[which]);
-            else fprintf(s, "NaN with lines lw 3 lc rgb '%s' title '%s: all one class'", loss_colours[which], loss_names[which]);
+                fprintf(s, "'02_boundary_%s_%s.csv' using 1:2 with lines lw 3 %slc rgb '%s' title '%s'",
+                        start_names[start], file, which == MSE ? "" : "dt 2 ", loss_colours[which], loss_names[which]);
+            else
+                fprintf(s, "NaN with lines lw 3 lc rgb '%s' title '%s: all one class'", loss_colours[which],
+                        loss_names[which]);
             fprintf(s, which == MSE ? ", \\\n  " : "\n");
         }
     }
@@ -425,8 +439,8 @@ int main(int argc, char *argv[])
     double min_accuracy = 0.0;
     const option options[] = {
         {"--csv", "FILE", "a table: CSV, a class in one column, numbers in the others", TEXT, &from.csv, 0, 0},
-        {"--target", "COLUMN", "  the class: a name, or a position from 0 (the last)", TEXT, &from.columns.target, 0, 0},
-        {"--features", "COLUMNS", "  what to learn from, separated by commas (all others)", TEXT, &from.columns.features, 0, 0},
+        {"--target", "COLUMN", "  the class, by name or position from 0 (last)", TEXT, &from.columns.target, 0, 0},
+        {"--features", "COLUMNS", "  what to learn from (all others)", TEXT, &from.columns.features, 0, 0},
         {"--drop", "COLUMNS", "  what to leave out", TEXT, &from.columns.drop, 0, 0},
         {"--missing", "TEXTS", "  what stands for a missing field (NA,NaN,nan,?,)", TEXT, &from.columns.missing, 0, 0},
         {"--separator", "C", "  between fields (,)", TEXT, &separator, 0, 0},
@@ -434,21 +448,23 @@ int main(int argc, char *argv[])
         {"--no-header", NULL, "  the first row is data", FLAG, &from.columns.no_header, 0, 0},
         {"--idx", "IMAGES LABELS", "images: two IDX files like MNIST's, plain or gzip'd", TWO_TEXTS, &from.idx, 0, 0},
         {"--samples", "N", "generated points, when no file is given (600)", INTEGER, &from.samples, 10, 1e6},
-        {"--spread", "S", "  standard deviation of the two clouds around (-1,-1), (1,1) (1)", NUMBER, &from.spread, 0, 100},
+        {"--spread", "S", "  their standard deviation around (-1,-1) and (1,1) (1)", NUMBER, &from.spread, 0, 100},
         {"--train-share", "S", "share of the samples that is trained on (0.8)", NUMBER, &from.train_share, 0.01, 0.99},
         {"--epochs", "N", "passes over the training samples (60)", INTEGER, &p.epochs, 1, 1e6},
         {"--batch", "N", "samples in a step (32)", INTEGER, &p.batch, 1, 1e9},
         {"--rate", "R", "step size of the gradient descent (0.2)", NUMBER, &p.rate, 1e-6, 1e6},
         {"--bias", "B", "how certain the saturated start is (8)", NUMBER, &p.bias, 0, 1000},
         {"--seed", "N", "of split, first weights and order (1)", INTEGER, &seed, 0, 1e15},
-        {"--min-accuracy", "P", "fail unless cross entropy ends with P % held out right", NUMBER, &min_accuracy, 0, 100},
+        {"--min-accuracy", "P", "fail unless cross entropy gets P % held out right", NUMBER, &min_accuracy, 0, 100},
     };
-    read_options(argc, argv, "Lesson 2: logistic regression, MSE against cross entropy, on your data or on generated points.",
+    read_options(argc, argv,
+                 "Lesson 2: logistic regression, MSE against cross entropy, on your data or on generated points.",
                  options, COUNT(options));
     if (from.csv && from.idx[0]) refuse("--csv or --idx, not both");
     if (strlen(separator) != 1) refuse("--separator %s: expected one character", separator);
     const gr_csv_options *c = &from.columns;
-    if (!from.csv && (c->target || c->features || c->drop || c->missing || c->no_header || skip_lines || *separator != ','))
+    if (!from.csv &&
+        (c->target || c->features || c->drop || c->missing || c->no_header || skip_lines || *separator != ','))
         refuse("options for columns need --csv");
     from.columns.separator = *separator;
     from.columns.skip_lines = (int)skip_lines;
@@ -459,7 +475,8 @@ int main(int argc, char *argv[])
     run runs[N_STARTS][N_LOSSES];
     for (int start = 0; start < N_STARTS; start++) {
         for (int which = 0; which < N_LOSSES; which++) runs[start][which] = train(&d, which, start, &p, rng);
-        if (start == SATURATED) printf("\nNow b says %g in favour of %s, whatever the input.", p.bias, class_name(&d, d.classes - 1));
+        if (start == SATURATED)
+            printf("\nNow b says %g in favour of %s, whatever the input.", p.bias, class_name(&d, d.classes - 1));
         print_start(start, runs[start], &p);
     }
     print_summary(runs, &p);

@@ -3,7 +3,7 @@
 #ifndef LESSONS_COMMON_H
 #define LESSONS_COMMON_H
 
-#define _POSIX_C_SOURCE 200809L /* mkdir, isatty */
+#define _POSIX_C_SOURCE 200809L /* mkdir, fork, isatty */
 
 #include <errno.h>
 #include <math.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gradus/gradus.h>
@@ -206,37 +207,24 @@ static inline FILE *begin_picture(const char *name, int width, int height)
     return script;
 }
 
-/* The text in quotes that a shell takes for one word, whatever is in it. */
-static inline void quote(char *to, const char *text)
-{
-    *to++ = '\'';
-    for (; *text; text++)
-        if (*text == '\'') to += sprintf(to, "'\\''");
-        else *to++ = *text;
-    *to++ = '\'';
-    *to = '\0';
-}
-
 /* Draws it with gnuplot, or says that there is none. */
 static inline void finish_picture(FILE *script, const char *name)
 {
     close_file(script, name);
-    char *svg = path_in_out(name, ".svg");
-    if (system("command -v gnuplot >/dev/null 2>&1") != 0) {
-        printf("gnuplot is not installed, so %s is not drawn. Later, in that folder: gnuplot %s.gp\n", svg, name);
-        free(svg);
-        return;
-    }
-    size_t room = 4 * strlen(out) + strlen(name) + 64;
-    char *command = malloc(room), *folder = malloc(4 * strlen(out) + 3);
-    if (!command || !folder) fail("out of memory");
-    quote(folder, out);
-    snprintf(command, room, "CDPATH= cd -- %s && gnuplot %s.gp", folder, name);
+    char *svg = path_in_out(name, ".svg"), *gp = path_in_out(name, ".gp");
     fflush(stdout);
-    if (system(command) != 0) fail("gnuplot could not draw %s", svg);
-    printf("drawn: %s\n", svg);
-    free(folder);
-    free(command);
+    pid_t child = fork();
+    if (child == 0) { /* the script names its files without a folder */
+        if (chdir(out) == 0) execlp("gnuplot", "gnuplot", strrchr(gp, '/') + 1, (char *)NULL);
+        _exit(errno == ENOENT ? 127 : 126);
+    }
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child) fail("cannot run gnuplot: %s", strerror(errno));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        printf("gnuplot is not installed: %s is not drawn. Later, in that folder: gnuplot %s.gp\n", svg, name);
+    else if (status != 0) fail("gnuplot could not draw %s", gp);
+    else printf("drawn: %s\n", svg);
+    free(gp);
     free(svg);
 }
 

@@ -13,6 +13,7 @@ ninja-build|ninja|Ninja
 pkg-config|pkg-config|pkg-config or pkgconf
 libopenblas-openmp-dev|cblas.h|OpenBLAS with its cblas.h
 zlib1g-dev|zlib.h|zlib with its header
+libpng-dev|png.h|libpng with its header
 libcmocka-dev|cmocka.h|cmocka, for the tests
 gnuplot-nox|gnuplot|gnuplot, for the plots
 clang|clang|Clang
@@ -68,7 +69,7 @@ need() { # PACKAGE...
 
 # Goes on without a package as long as the tools that every build starts with are there.
 need_to_build() { # PACKAGE...
-    need gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev zlib1g-dev "$@" || true
+    need gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev zlib1g-dev libpng-dev "$@" || true
     local tool version
     for tool in cc cmake ninja; do has $tool || die "Cannot go on without $tool."; done
     version=$(cmake --version | sed -n '1s/[^0-9]*//p')

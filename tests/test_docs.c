@@ -128,7 +128,8 @@ static void write_ops(FILE *to)
     fprintf(to, "\n## Losses\n\nDeclared in [losses.h](../include/gradus/losses.h), explained in [losses.md](losses.md). The formulas are those of one\n"
                 "position, before weights and the reduction: a mean divides the gradient by the number of positions. Besides\n"
                 "prediction and target there may be weights as inputs; they have no gradient. A `_slope` is the derivative of the\n"
-                "loss before it, as an op, of which second derivatives are made.\n");
+                "loss before it, as an op, of which second derivatives are made; *class_target* is what cross entropy and KL weigh\n"
+                "logarithms with.\n");
     write_table(to, true, losses);
     free(losses);
     free(ops);

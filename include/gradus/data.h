@@ -53,6 +53,9 @@ GR_EXPORT int gr_dataset_classes(const gr_dataset *set);
 GR_EXPORT const char *gr_dataset_class_name(const gr_dataset *set, int index);
 GR_EXPORT const char *gr_dataset_feature_name(const gr_dataset *set, int index);
 
+/* The name of a sample: of an image, its file's without the ending. NULL where it has none. */
+GR_EXPORT const char *gr_dataset_sample_name(const gr_dataset *set, int64_t index);
+
 /* Two new sets, yours: a share of the rows, rounded, and the others, in an order drawn from rng (NULL: the first
  * rows, the others). Both must get a row: GR_ERR_OPTION. On failure both are NULL and rng is where it was. */
 GR_EXPORT GR_NODISCARD gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_dataset **first,
@@ -131,11 +134,60 @@ GR_EXPORT gr_tensor *gr_idx_read(const char *path, bool integer);
 /* Images [n, rows, columns] of bytes as x [n, rows*columns], F32 in 0..1, and labels [n] in 0..9999 as classes. */
 GR_EXPORT gr_dataset *gr_idx_read_pair(const char *images, const char *labels);
 
+/* ---- PNG ---------------------------------------------------------------------------------------------------- */
+
+/* A picture as F32 [C,H,W] in 0..1, row by row from the top: 1 to 16 bits, grey, colours or a palette. `channels` 1 makes
+ * it grey, 0.299 R + 0.587 G + 0.114 B, 3 repeats grey in each channel, and 0 takes 1 or 3, whichever the file has. Colours
+ * are multiplied by their alpha, so that what is transparent is black. Values are those in the file: no gamma, no profile.
+ * Refused before memory is asked for: a side over 32,768, over 2^26 pixels, more pixels than the file's bytes can be
+ * unpacked to. Errors, with the path: GR_ERR_IO, GR_ERR_FORMAT (no PNG, cut off, damaged: the reason is libpng's),
+ * GR_ERR_OPTION (channels), GR_ERR_MEMORY, GR_ERR_UNSUPPORTED (the build has no libpng). */
+GR_EXPORT gr_tensor *gr_png_read(const char *path, int channels);
+
+/* Writes [H,W] or [1,H,W] as grey and [3,H,W] as RGB, 8 bits: values are clipped to 0..1 and rounded to 255ths. F32 or
+ * F64. The file is written beside its place and then put there: after a failure what was there before still is. Errors:
+ * GR_ERR_SHAPE, GR_ERR_DTYPE, GR_ERR_VALUE (a NaN, with its position), GR_ERR_IO, GR_ERR_MEMORY, GR_ERR_UNSUPPORTED. */
+GR_EXPORT GR_NODISCARD gr_status gr_png_write(const char *path, const gr_tensor *image);
+
+/* ---- A folder of images beside a folder of masks ------------------------------------------------------------ */
+
+/* First the crop, then the size. Images are resized by area where they shrink and bilinearly where they grow, masks by
+ * the nearest pixel. */
+typedef struct gr_image_set_options {
+    int channels;                     /* of x: 1 or 3; 0: as the first image has */
+    int64_t crop_height, crop_width;  /* the middle of each image, which must be as large; 0: all of it */
+    int64_t height, width;            /* resized to this; 0: as it is */
+    int64_t limit;                    /* read no more than the first of them; 0: all */
+} gr_image_set_options;
+
+/* x [n,C,H,W], F32 in 0..1, and y [n,1,H,W], F32, 1 where the mask is over 1/2 and 0 elsewhere: the PNG files of both
+ * folders, in the order of their names' bytes. An image and its mask have the same name but for the ending; other files
+ * do not count. Without a size the images must have one. gr_dataset_sample_name() is the file's name. Errors: those of
+ * gr_png_read(), GR_ERR_IO (a folder), GR_ERR_FORMAT (files without their partner, shapes that differ: the first few
+ * are named), GR_ERR_OPTION. NULL options are the defaults. */
+GR_EXPORT gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_image_set_options *options);
+
 /* ---- Generated sets ----------------------------------------------------------------------------------------- */
 
 /* n points in the plane, half in each of two normal clouds of standard deviation `spread` around (-1,-1) and (1,1),
  * class 0 and 1, alternating. F32 [n,2] and I32 [n]. Errors: GR_ERR_OPTION for n below 1 or a spread below 0. */
 GR_EXPORT gr_dataset *gr_make_blobs(int64_t n, double spread, gr_rng *rng);
+
+/* Images for segmentation: discs, ellipses and rectangles, turned at random, brighter than a noisy background. */
+typedef struct gr_shapes_options {
+    int64_t count;         /* images; 0: 64 */
+    int64_t height, width; /* 4 to 4096; 0: 64 */
+    double foreground;     /* the share of each image's pixels that shapes cover, above 0 and below 1; 0: 0.1 */
+    int64_t shapes;        /* up to so many in an image; 0: 5 */
+    double contrast;       /* the shapes' brightness less the background's, up to 1; 0: 0.4 */
+    double noise;          /* standard deviation, in each pixel; 0: 0.1; below 0: none */
+    double hard;           /* share of the images with a quarter of the contrast, spread evenly; 0: none */
+} gr_shapes_options;
+
+/* x [n,1,H,W] in 0..1 and y [n,1,H,W] in {0,1}, F32. Each image's share of foreground is what was asked for to within
+ * 2 % of itself or 3 pixels. The same state of rng makes the same bits on every machine. Errors: GR_ERR_NULL,
+ * GR_ERR_OPTION (a number out of its range; a share of less than one pixel), GR_ERR_MEMORY; rng is then where it was. */
+GR_EXPORT gr_dataset *gr_make_shapes(const gr_shapes_options *options, gr_rng *rng);
 
 #ifdef __cplusplus
 }

@@ -81,6 +81,7 @@ GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);
 #define GR_AXES(...) (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), ((int[]){__VA_ARGS__})
 #define GR_ALL_AXES 0, NULL
 
+/* The sum, 0 for nothing; the sum over the count. */
 GR_EXPORT gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 

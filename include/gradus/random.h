@@ -23,6 +23,7 @@ typedef struct gr_rng {
     uint64_t s[4];
 } gr_rng;
 
+/* The state that a seed stands for; any seed is as good as another. */
 GR_EXPORT gr_rng gr_rng_seed(uint64_t seed);
 
 /* A state of its own for a second purpose (data beside weights, say), by 2^128 steps away from `rng`, which moves

@@ -144,11 +144,12 @@ static void release(pass *p, gr_record *r)
 static gr_status visit(pass *p, gr_record *r)
 {
     gr_tensor *g = r->n.out->slot;
-    if (r->released)
+    const bool passes = !p->x || r->reached; /* or else the gradient ends here, asked for by name */
+    if (passes && r->released)
         return gr_fail(GR_ERR_STATE, "backward: an earlier backward gave the values of %s back: pass it GR_RETAIN", r->n.op->name);
-    if (check_unchanged(r)) return gr_last_status();
+    if (passes && check_unchanged(r)) return gr_last_status();
     const int64_t serial = p->t->serial;
-    for (int i = 0; (!p->x || r->reached) && i < r->n.n_in; i++)
+    for (int i = 0; passes && i < r->n.n_in; i++)
         if (pull_back(p, r, i, g)) return gr_last_status();
     if (p->t->backward) sweep(p->t, serial);
     if (r->n.out->wanted)
@@ -161,7 +162,7 @@ static gr_status visit(pass *p, gr_record *r)
     } else {
         gr_drop(p->t, g);
     }
-    if (!(p->flags & GR_RETAIN)) release(p, r);
+    if (passes && !(p->flags & GR_RETAIN)) release(p, r);
     return GR_OK;
 }
 

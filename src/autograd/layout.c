@@ -63,12 +63,10 @@ gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
     gr_type to = {.rank = rank};
     if (rank < 0 || rank > GR_MAX_RANK || (rank && !shape))
         return gr_fail(GR_ERR_SHAPE, "reshape: rank %d%s", rank, rank && !shape ? " without a shape" : " is outside 0..8"), NULL;
-    bool negative = false;
     int64_t sure[GR_MAX_RANK];
     for (int i = 0; i < rank; i++) {
         to.shape[i] = shape[i];
         sure[i] = shape[i] == -1 ? 1 : shape[i];
-        negative |= sure[i] < 0;
     }
     if (gr_checked_size("reshape", gr_type_of(x), rank, sure) < 0) return NULL;
     bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
