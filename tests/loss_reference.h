@@ -86,7 +86,8 @@ typedef struct row {
 } row;
 
 /* sum_c w_c t_c (log t_c - log p_c), the first term for KL only; w may be NULL. */
-static void class_row(row *r, bool kl, bool logits, int64_t n, const exact x[], const exact t[], const double w[], exact tiny)
+static void class_row(row *r, bool kl, bool logits, int64_t n, const exact x[], const exact t[], const double w[],
+                      exact tiny)
 {
     exact e[MOST_CLASSES], e_size[MOST_CLASSES], T[MOST_CLASSES], sum = 0;
     int64_t top = 0;

@@ -196,8 +196,9 @@ static void assert_shape(const char *what, const gr_tensor *x, const shape *s)
     if (!same) fail_msg("%s: a result of another shape", what);
 }
 
-/* Sums of many terms may differ by the order in which they are added: by an epsilon for each, relative to their size. */
-static void assert_sums(const char *what, int row, const gr_tensor *x, const double sum[], const double size[], double epsilon)
+/* Sums may differ by the order in which terms are added: by an epsilon for each, relative to their size. */
+static void assert_sums(const char *what, int row, const gr_tensor *x, const double sum[], const double size[],
+                        double epsilon)
 {
     for (int64_t i = 0; i < gr_size(x); i++)
         if (!(fabs(gr_get(x, i) - sum[i]) <= epsilon * size[i]))
@@ -244,7 +245,8 @@ static void walk(const struct op *op, int row, const shape *const in[], gr_tenso
     const double epsilon = gr_dtype_of(y) == GR_F32 ? 0x1p-24 : 0x1p-53;
     int64_t at[GR_MAX_RANK] = {0};
     for (int64_t k = 0; k < size_of(&out); k++, advance(&out, at)) {
-        const int64_t i = source(in[0], &out, at), j = source(in[1], &out, at), m = op->n_in == 3 ? source(in[2], &out, at) : 0;
+        const int64_t i = source(in[0], &out, at), j = source(in[1], &out, at),
+                      m = op->n_in == 3 ? source(in[2], &out, at) : 0;
         const element e = op->at(gr_get(x[0], i), gr_get(x[1], j), op->n_in == 3 ? gr_get(x[2], m) : 0);
         if (!(fabs(gr_get(y, k) - e.y) <= epsilon * fabs(e.y)))
             fail_msg("%s, row %d, at %lld: %.17g, expected %.17g", op->name, row, (long long)k, gr_get(y, k), e.y);
@@ -274,11 +276,12 @@ static void check(const struct op *op, int row, gr_dtype dtype)
     for (int i = 0; i < 2; i++) {
         const double terms = (double)gr_size(y) / (double)(gr_size(x[i]) > 0 ? gr_size(x[i]) : 1);
         assert_shape(op->name, d[i], in[i]);
-        assert_sums(op->name, row, d[i], expected.sum[i], expected.size[i], (4 + sqrt(terms)) * (dtype == GR_F32 ? 0x1p-23 : 0x1p-52));
+        assert_sums(op->name, row, d[i], expected.sum[i], expected.size[i],
+                    (4 + sqrt(terms)) * (dtype == GR_F32 ? 0x1p-23 : 0x1p-52));
     }
     free_gradients(&expected);
-    for (int i = 0; i < 3; i++) gr_tensor_free(x[i]);
     gr_tape_free(t);
+    for (int i = 0; i < 3; i++) gr_tensor_free(x[i]);
 }
 
 static void values_and_gradients(void **state)
@@ -302,8 +305,8 @@ static void with_itself(void **state)
     gr_tensor *y = gr_mul(t, x, gr_reshape(t, x, GR_SHAPE(1, 3))); /* x_i x_j */
     assert_int_equal(gr_grad(t, gr_sum(t, y, GR_ALL_AXES, false), &x, 1, &d, 0), GR_OK);
     for (int i = 0; i < 3; i++) assert_true(gr_get(d, i) == 2 * 7);
-    gr_tensor_free(x);
     gr_tape_free(t);
+    gr_tensor_free(x);
 }
 
 /* ---- What does not broadcast -------------------------------------------------------------------------------- */
@@ -311,8 +314,11 @@ static void with_itself(void **state)
 static const struct pair {
     shape a, b;
 } misfits[] = {
-    {S(2), S(3)},          {S(0), S(2)},          {S(2), S(0)},          {S(3, 4), S(3)},       {S(3, 4), S(4, 3)},
-    {S(2, 3), S(2, 3, 4)}, {S(2, 3, 4), S(2, 4)}, {S(2, 1, 4), S(3, 3)}, {S(3, 2), S(0, 1, 3)}, {S(2, 2, 2, 2, 2, 2, 2, 2), S(3)},
+    {S(2), S(3)},          {S(0), S(2)},
+    {S(2), S(0)},          {S(3, 4), S(3)},
+    {S(3, 4), S(4, 3)},    {S(2, 3), S(2, 3, 4)},
+    {S(2, 3, 4), S(2, 4)}, {S(2, 1, 4), S(3, 3)},
+    {S(3, 2), S(0, 1, 3)}, {S(2, 2, 2, 2, 2, 2, 2, 2), S(3)},
 };
 
 static void misfits_are_refused(void **state)
@@ -323,7 +329,8 @@ static void misfits_are_refused(void **state)
     for (size_t i = 0; i < sizeof misfits / sizeof *misfits; i++)
         for (int k = 0; k < 2 * N_OPS; k++) {
             const shape *a = k % 2 ? &misfits[i].b : &misfits[i].a, *b = k % 2 ? &misfits[i].a : &misfits[i].b;
-            gr_tensor *x[3] = {filled(GR_F64, a, &rng, false), filled(GR_F64, b, &rng, false), filled(GR_F64, a, &rng, true)};
+            gr_tensor *x[3] = {filled(GR_F64, a, &rng, false), filled(GR_F64, b, &rng, false),
+                               filled(GR_F64, a, &rng, true)};
             gr_clear_error();
             assert_null(ops[k / 2].run(t, x));
             assert_int_equal(gr_last_status(), GR_ERR_SHAPE);

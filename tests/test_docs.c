@@ -88,11 +88,13 @@ static const char about_ops[] =
 static const char about_losses[] =
     "\n"
     "## Losses\n\n"
-    "Declared in [losses.h](../include/gradus/losses.h), explained in [losses.md](losses.md). The formulas\n"
-    "are those of one position, before weights and the reduction: a mean divides the gradient by the number\n"
-    "of positions. Besides prediction and target there may be weights as inputs; they have no gradient. A\n"
-    "`_slope` is the derivative of the loss before it, as an op, of which second derivatives are made;\n"
-    "*class_target* is what cross entropy and KL weigh logarithms with.\n";
+    "Declared in [losses.h](../include/gradus/losses.h) and [segmentation.h](../include/gradus/segmentation.h),\n"
+    "explained in [losses.md](losses.md). The formulas are those of one position, before weights and the\n"
+    "reduction: a mean divides the gradient by the number of positions. Besides prediction and target there\n"
+    "may be weights as inputs; they have no gradient. A `_slope` is the derivative of the loss before it, as\n"
+    "an op, of which second derivatives are made; *class_target* is what cross entropy and KL weigh\n"
+    "logarithms with. Dice and the other losses of regions are composed of `gr_soft_counts()` and *share*,\n"
+    "the Lovasz losses of *lovasz* and *class_error*.\n";
 
 /* Whether a public header declares gr_name(). */
 static bool is_public(const char *headers, const char *name)
@@ -137,13 +139,18 @@ static void write_table(FILE *to, bool losses, const char *headers)
 
 static void write_ops(FILE *to)
 {
-    char *ops = read_source("include/gradus/ops.h"), *losses = read_source("include/gradus/losses.h");
+    char *ops = read_source("include/gradus/ops.h"), *basic = read_source("include/gradus/losses.h");
+    char *segmentation = read_source("include/gradus/segmentation.h"), *losses = malloc(strlen(basic) + strlen(segmentation) + 1);
+    assert_non_null(losses);
+    strcat(strcpy(losses, basic), segmentation);
     fputs(introduction, to);
     fputs(about_ops, to);
     write_table(to, false, ops);
     fputs(about_losses, to);
     write_table(to, true, losses);
     free(losses);
+    free(segmentation);
+    free(basic);
     free(ops);
 }
 

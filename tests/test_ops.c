@@ -1,54 +1,6 @@
 /* test_ops.c: every op of the table, by its samples: values on every dtype, first and second derivatives against
  * differences, refused calls. An op without samples, or whose inputs no sample differentiates, fails. */
-#include "helpers.h"
-
-#include <gradus/gradus.h>
-
-enum { MAX_INPUTS = 4 };
-
-/* ---- A sample's inputs -------------------------------------------------------------------------------------- */
-
-static int inputs_of(const gr_op *op, const gr_sample *s)
-{
-    return s->n_in ? s->n_in : op->n_in;
-}
-
-static gr_tensor *sample_input(const gr_sample_input *in, gr_dtype dtype, gr_rng *rng)
-{
-    if (in->integer) dtype = GR_I32;
-    else if (in->f64) dtype = GR_F64;
-    gr_tensor *x = gr_zeros(dtype, in->rank, in->shape);
-    assert_non_null(x);
-    for (int64_t i = 0; i < gr_size(x); i++) {
-        double v = in->lo + (in->hi - in->lo) * gr_rng_uniform(rng);
-        if (in->values) v = in->values[i % in->n_values];
-        if (in->integer) v = (double)(int)v;
-        assert_int_equal(gr_set(x, i, v), GR_OK);
-    }
-    return x;
-}
-
-static void make_inputs(const gr_op *op, const gr_sample *s, gr_dtype dtype, gr_tensor *x[], uint64_t seed)
-{
-    gr_rng rng = gr_rng_seed(seed);
-    for (int i = 0; i < inputs_of(op, s); i++) x[i] = sample_input(&s->in[i], dtype, &rng);
-}
-
-static void free_inputs(gr_tensor *x[], int n)
-{
-    for (int i = 0; i < n; i++) gr_tensor_free(x[i]);
-}
-
-static bool differentiable(const gr_op *op, int i, const gr_tensor *x)
-{
-    if (gr_dtype_of(x) == GR_I32) return false;
-    return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : op->vjp[i] != NULL;
-}
-
-typedef struct call {
-    const gr_op *op;
-    const gr_sample *s;
-} call;
+#include "op_samples.h"
 
 /* ---- Refused calls ------------------------------------------------------------------------------------------ */
 
@@ -76,12 +28,6 @@ static void refused(void **state)
 }
 
 /* ---- First derivatives -------------------------------------------------------------------------------------- */
-
-static gr_tensor *run_op(gr_tape *t, gr_tensor *const x[], int n, void *context)
-{
-    const call *c = context;
-    return gr_apply(t, c->op, x, n, c->s->attr);
-}
 
 static void first_derivatives(void **state)
 {

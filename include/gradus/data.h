@@ -53,7 +53,7 @@ GR_EXPORT int gr_dataset_classes(const gr_dataset *set);
 GR_EXPORT const char *gr_dataset_class_name(const gr_dataset *set, int index);
 GR_EXPORT const char *gr_dataset_feature_name(const gr_dataset *set, int index);
 
-/* The name of a sample: of an image, its file's without the ending. NULL where it has none. */
+/* The name of a sample: of an image, its file's without the ending; NULL where it has none. */
 GR_EXPORT const char *gr_dataset_sample_name(const gr_dataset *set, int64_t index);
 
 /* Two new sets, yours: a share of the rows, rounded, and the others, in an order drawn from rng (NULL: the first
@@ -136,9 +136,10 @@ GR_EXPORT gr_dataset *gr_idx_read_pair(const char *images, const char *labels);
 
 /* ---- PNG ---------------------------------------------------------------------------------------------------- */
 
-/* A picture as F32 [C,H,W] in 0..1, row by row from the top: 1 to 16 bits, grey, colours or a palette. `channels` 1 makes
- * it grey, 0.299 R + 0.587 G + 0.114 B, 3 repeats grey in each channel, and 0 takes 1 or 3, whichever the file has. Colours
- * are multiplied by their alpha, so that what is transparent is black. Values are those in the file: no gamma, no profile.
+/* A picture as F32 [C,H,W] in 0..1, row by row from the top: 1 to 16 bits, grey, colours or a palette. `channels` 1
+ * makes it grey, 0.299 R + 0.587 G + 0.114 B, 3 repeats grey in each channel, and 0 takes 1 or 3, whichever the file
+ * has. Colours are multiplied by their alpha, so that what is transparent is black. Values are those in the file: no
+ * gamma, no profile.
  * Refused before memory is asked for: a side over 32,768, over 2^26 pixels, more pixels than the file's bytes can be
  * unpacked to. Errors, with the path: GR_ERR_IO, GR_ERR_FORMAT (no PNG, cut off, damaged: the reason is libpng's),
  * GR_ERR_OPTION (channels), GR_ERR_MEMORY, GR_ERR_UNSUPPORTED (the build has no libpng). */
@@ -186,7 +187,7 @@ typedef struct gr_shapes_options {
 
 /* x [n,1,H,W] in 0..1 and y [n,1,H,W] in {0,1}, F32. Each image's share of foreground is what was asked for to within
  * 2 % of itself or 3 pixels. The same state of rng makes the same bits on every machine. Errors: GR_ERR_NULL,
- * GR_ERR_OPTION (a number out of its range; a share of less than one pixel), GR_ERR_MEMORY; rng is then where it was. */
+ * GR_ERR_OPTION (a number out of its range, a share of less than one pixel), GR_ERR_MEMORY; rng stays where it was. */
 GR_EXPORT gr_dataset *gr_make_shapes(const gr_shapes_options *options, gr_rng *rng);
 
 #ifdef __cplusplus

@@ -7,7 +7,9 @@
  *     ops.h      what a tape can compute
  *     losses.h   what is minimised
  *     optim.h    parameters, optimizers, schedules, clipping
- *     data.h     CSV and IDX files, mini-batches, generated sets
+ *     data.h     CSV, IDX and PNG files, mini-batches, generated sets
+ *     metrics.h  confusion counts and what is made of them, Otsu's threshold
+ *     checkpoint.h  trained weights to a file and back
  *     check.h    derivatives against finite differences
  *     draw.h     a tape as a picture
  *     op.h       an op of your own
@@ -18,13 +20,16 @@
 #define GRADUS_GRADUS_H
 
 #include <gradus/check.h>
+#include <gradus/checkpoint.h>
 #include <gradus/data.h>
 #include <gradus/draw.h>
 #include <gradus/losses.h>
+#include <gradus/metrics.h>
 #include <gradus/op.h>
 #include <gradus/ops.h>
 #include <gradus/optim.h>
 #include <gradus/random.h>
+#include <gradus/segmentation.h>
 #include <gradus/status.h>
 #include <gradus/tape.h>
 #include <gradus/tensor.h>

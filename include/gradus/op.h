@@ -75,6 +75,32 @@ typedef gr_tensor *(*gr_vjp_nth_rule)(gr_tape *t, const gr_node *n, int i, gr_te
 /* As a VJP: this input moves the output, but its derivative is 0 wherever there is one. */
 GR_EXPORT gr_tensor *gr_vjp_zero(gr_tape *t, const gr_node *n, gr_tensor *g);
 
+/* For the gradient checker (check.h), which alone asks for these two; an op may do without.
+ *
+ * Branches: an op whose formula has cases (max(x, 0) has two) folds the case that each element took into the signature
+ * with gr_fold_branch(), after its kernel has run. Where the signatures of two points are equal no kink and no step lies
+ * between them, so a difference may be taken; where they differ at any step, the point is a kink, and that is known, not
+ * guessed.
+ *
+ * Terms: an op that adds up says what its result, of one element, is the sum of. The checker subtracts the terms of two
+ * evaluations one by one before it adds, so that the rounding of a mean over a million elements is not in its way. A
+ * term is a tensor, all of whose elements are summed, times a factor; without a tensor it is the factor alone. Returns
+ * how many terms there are, or 0 when there is nothing to say. */
+typedef void (*gr_branches_rule)(const gr_node *n, uint64_t *signature);
+
+typedef struct gr_term {
+    gr_tensor *of;
+    double factor;
+} gr_term;
+enum { GR_MAX_TERMS = 2 };
+typedef int (*gr_terms_rule)(const gr_node *n, gr_term terms[GR_MAX_TERMS]);
+
+static inline void gr_fold_branch(uint64_t *signature, int64_t branch)
+{
+    *signature = (*signature ^ (uint64_t)branch) * 0x9e3779b97f4a7c15u;
+    *signature ^= *signature >> 29;
+}
+
 /* The processors that kernels are compiled for; GR_ANY_CPU is the one that must be there, the rest are optional. */
 typedef enum gr_cpu { GR_ANY_CPU, GR_AVX2, GR_AVX512, GR_N_CPUS } gr_cpu;
 
@@ -112,6 +138,8 @@ struct gr_op {
     gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */
     gr_vjp_rule vjp[GR_MAX_VJPS];              /* NULL: an input that needs a gradient is refused there */
     gr_vjp_nth_rule vjp_nth;                   /* for GR_VARIADIC */
+    gr_branches_rule branches;                 /* NULL: the formula has no cases */
+    gr_terms_rule terms;                       /* NULL: the result is no sum */
     const gr_sample *samples;
     int n_samples;
 };

@@ -46,11 +46,18 @@ GR_EXPORT int64_t gr_params_elements(const gr_params *params);                 /
 GR_EXPORT gr_tensor *gr_params_at(const gr_params *params, int position);      /* as added; NULL past the end */
 GR_EXPORT gr_tensor *gr_params_get(const gr_params *params, const char *name); /* NULL with GR_ERR_INDEX: no such */
 
+/* A buffer: a tensor that belongs to a model and is saved with it, but is not trained, such as the running statistics
+ * of a batch normalisation. Handed over as with gr_params_add(), under a name of its own among parameters and buffers;
+ * any dtype, no gradient. gr_params_get() finds it; the functions that count and print parameters leave it out. */
+GR_EXPORT gr_tensor *gr_params_add_buffer(gr_params *params, const char *name, gr_tensor *tensor);
+GR_EXPORT int gr_params_buffer_count(const gr_params *params);
+GR_EXPORT gr_tensor *gr_params_buffer_at(const gr_params *params, int position); /* as added; NULL past the end */
+
 /* One line for each: name, dtype, shape, number of elements; and the total. */
 GR_EXPORT void gr_params_fprint(FILE *file, const gr_params *params);
 
-/* A copy of all of them in another dtype, without gradients: to check in F64 what trains in F32. NULL with GR_ERR_NULL,
- * GR_ERR_DTYPE (i32), GR_ERR_MEMORY. */
+/* A copy of all of them in another dtype, without gradients: to check in F64 what trains in F32. Buffers are copied
+ * too, in that dtype if they are floats. NULL with GR_ERR_NULL, GR_ERR_DTYPE (i32), GR_ERR_MEMORY. */
 GR_EXPORT gr_params *gr_params_copy_as(gr_dtype dtype, const gr_params *params);
 
 /* Sets all gradients back to nothing; gr_step() does it too. */

@@ -127,7 +127,7 @@ static const gr_sample gate_samples[] = {
 
 const gr_op gr_op_gate = {.name = "gate", .formula = "z = [x > 0 ? a : b] g",
                           .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z", .n_in = 2, .shape = gr_shape_same,
-                          .forward = GR_KERNELS(gate_map), .attr_size = sizeof(gr_scalars), .vjp = {gate_vjp, gr_vjp_zero},
+                          .forward = GR_KERNELS(gate_map), .attr_size = sizeof(gr_scalars), .branches = gr_branch_sign_of_second, .vjp = {gate_vjp, gr_vjp_zero},
                           GR_SAMPLES(gate_samples)};
 
 static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -136,7 +136,7 @@ static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_relu = {.name = "relu", .formula = "y = max(x, 0)",
-                          .gradient = "dx = g [x > 0]", UNARY(relu), .vjp = {relu_vjp}, GR_SAMPLES(samples)};
+                          .gradient = "dx = g [x > 0]", UNARY(relu), .branches = gr_branch_sign, .vjp = {relu_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_relu(gr_tape *t, gr_tensor *x)
 {
@@ -158,7 +158,7 @@ static const gr_sample scalar_samples[] = {
 };
 
 const gr_op gr_op_leaky_relu = {.name = "leaky_relu", .formula = "y = x > 0 ? x : a x",
-                                .gradient = "dx = g [x > 0 ? 1 : a]", UNARY(leaky_relu),
+                                .gradient = "dx = g [x > 0 ? 1 : a]", UNARY(leaky_relu), .branches = gr_branch_sign,
                                 .attr_size = sizeof(gr_scalars), .vjp = {leaky_relu_vjp}, GR_SAMPLES(scalar_samples)};
 
 gr_tensor *gr_leaky_relu(gr_tape *t, gr_tensor *x, double slope)
@@ -177,7 +177,7 @@ static gr_tensor *elu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_elu = {.name = "elu", .formula = "y = x > 0 ? x : a (e^x - 1)",
-                         .gradient = "dx = g [x > 0 ? 1 : a e^x]", UNARY(elu),
+                         .gradient = "dx = g [x > 0 ? 1 : a e^x]", UNARY(elu), .branches = gr_branch_sign,
                          .attr_size = sizeof(gr_scalars), .vjp = {elu_vjp}, GR_SAMPLES(scalar_samples)};
 
 gr_tensor *gr_elu(gr_tape *t, gr_tensor *x, double alpha)

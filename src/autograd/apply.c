@@ -154,7 +154,11 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
     if (status) return refused(n->op, status);
     const bool scalar = type.rank == 0 && gr_is_float(type.dtype);
     if (!scalar && gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
-    if (type.view) return n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
+    if (type.view) {
+        n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
+        if (t->checking && n->out) gr_fold_op(t, n);
+        return n->out;
+    }
     gr_kernel kernel = kernel_for(n->op, type.dtype);
     if (!kernel) {
         gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype));
@@ -163,7 +167,10 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
     n->out = gr_result(t, type.dtype, type.rank, type.shape);
     if (!n->out) return NULL;
     status = kernel(n);
-    if (!status) return n->out;
+    if (!status) {
+        if (t->checking) gr_fold_op(t, n);
+        return n->out;
+    }
     gr_drop(t, n->saved);
     gr_discard(t, n->out);
     n->out = n->saved = NULL;

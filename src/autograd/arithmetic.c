@@ -53,10 +53,25 @@ static gr_tensor *negated(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, g);
 }
 
+/* What a sum of two numbers is the sum of. */
+static int terms_of_sum(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], 1.0};
+    terms[1] = (gr_term){n->in[1], 1.0};
+    return 2;
+}
+
+static int terms_of_difference(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], 1.0};
+    terms[1] = (gr_term){n->in[1], -1.0};
+    return 2;
+}
+
 /* ---- y = a + b:  da = g,  db = g ---------------------------------------------------------------------------- */
 
 const gr_op gr_op_add = {.name = "add", .formula = "y = a + b",
-                         .gradient = "da = g, db = g", BINARY(add), .vjp = {itself, itself}};
+                         .gradient = "da = g, db = g", BINARY(add), .terms = terms_of_sum, .vjp = {itself, itself}};
 
 gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -66,7 +81,7 @@ gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
 /* ---- y = a - b:  da = g,  db = -g --------------------------------------------------------------------------- */
 
 const gr_op gr_op_sub = {.name = "sub", .formula = "y = a - b",
-                         .gradient = "da = g, db = -g", BINARY(sub), .vjp = {itself, negated}};
+                         .gradient = "da = g, db = -g", BINARY(sub), .terms = terms_of_difference, .vjp = {itself, negated}};
 
 gr_tensor *gr_sub(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -158,10 +173,10 @@ static gr_tensor *larger_b(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 const gr_op gr_op_maximum = {.name = "maximum", .formula = "y = max(a, b)",
                              .gradient = "da = g [a > b], db = g [b > a], half of g each where a = b",
-                             BINARY(maximum), .vjp = {larger_a, larger_b}};
+                             BINARY(maximum), .branches = gr_branch_order, .vjp = {larger_a, larger_b}};
 const gr_op gr_op_minimum = {.name = "minimum", .formula = "y = min(a, b)",
                              .gradient = "da = g [a < b], db = g [b < a], half of g each where a = b",
-                             BINARY(minimum), .vjp = {larger_b, larger_a}};
+                             BINARY(minimum), .branches = gr_branch_order, .vjp = {larger_b, larger_a}};
 
 gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -176,9 +191,9 @@ gr_tensor *gr_minimum(gr_tape *t, gr_tensor *a, gr_tensor *b)
 /* ---- y = [a > b], [a = b]:  steps --------------------------------------------------------------------------- */
 
 const gr_op gr_op_greater = {.name = "greater", .formula = "y = [a > b]",
-                             .gradient = "da = 0, db = 0", BINARY(greater), .vjp = {gr_vjp_zero, gr_vjp_zero}};
+                             .gradient = "da = 0, db = 0", BINARY(greater), .branches = gr_branch_order, .vjp = {gr_vjp_zero, gr_vjp_zero}};
 const gr_op gr_op_equal = {.name = "equal", .formula = "y = [a = b]",
-                           .gradient = "da = 0, db = 0", BINARY(equal), .vjp = {gr_vjp_zero, gr_vjp_zero}};
+                           .gradient = "da = 0, db = 0", BINARY(equal), .branches = gr_branch_order, .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_greater(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -211,7 +226,7 @@ static const gr_sample where_samples[] = {
 
 const gr_op gr_op_where = {.name = "where", .formula = "y = c ? a : b",
                            .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g", .n_in = 3, .shape = gr_shape_broadcast,
-                           .forward = GR_KERNELS(where_map), .vjp = {gr_vjp_zero, where_a, where_b},
+                           .forward = GR_KERNELS(where_map), .branches = gr_branch_sign, .vjp = {gr_vjp_zero, where_a, where_b},
                            GR_SAMPLES(where_samples)};
 
 gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b)

@@ -31,6 +31,8 @@ struct gr_tape {
     int64_t nodes, tensors, serial;
     bool recording;
     bool backward; /* under way: results are temporary */
+    bool checking; /* by the gradient checker: every op folds the branches it takes into the signature */
+    uint64_t signature;
 };
 
 /* ---- tape.c: memory ----------------------------------------------------------------------------------------- */
@@ -51,7 +53,7 @@ void gr_discard(gr_tape *t, gr_tensor *x);
 gr_tensor *gr_hold(gr_tensor *x);
 void gr_drop(gr_tape *t, gr_tensor *x);
 
-/* ---- backward.c --------------------------------------------------------------------------------------------- */
+/* ---- stretch.c ---------------------------------------------------------------------------------------------- */
 
 /* Whether g's shape is one that x broadcasts to, and then g summed over the axes along which it did. */
 bool gr_sums_to(const gr_tensor *g, const gr_tensor *x);
@@ -59,6 +61,24 @@ gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x);
 
 /* to += from, of the same dtype and number of elements (src/autograd/arithmetic.c). */
 void gr_accumulate(gr_tensor *to, const gr_tensor *from);
+
+/* ---- branches.c: for the gradient checker --------------------------------------------------------------------- */
+
+/* That this op ran, on how much, and by which branches. */
+void gr_fold_op(gr_tape *t, const gr_node *n);
+
+/* The sign of each element of the first and of the second input; which of two is larger; on which side of the bounds
+ * in the attributes (gr_scalars) the first input lies. */
+void gr_branch_sign(const gr_node *n, uint64_t *signature);
+void gr_branch_sign_of_second(const gr_node *n, uint64_t *signature);
+void gr_branch_order(const gr_node *n, uint64_t *signature);
+void gr_branch_bounds(const gr_node *n, uint64_t *signature);
+
+/* -1, 0, 1, and 2 for a NaN. */
+static inline int gr_branch_of(double x)
+{
+    return x > 0.0 ? 1 : x < 0.0 ? -1 : x == 0.0 ? 0 : 2;
+}
 
 /* ---- for the ops -------------------------------------------------------------------------------------------- */
 

@@ -44,6 +44,12 @@ static gr_tensor *reshape_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_reshape(t, g, first(n)->rank, first(n)->shape);
 }
 
+static int reshape_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], 1.0};
+    return 1;
+}
+
 static const gr_sample reshape_samples[] = {
     {.what = "a matrix to a vector", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {12}}},
     {.what = "with a dimension to work out", .in = {GR_IN(-1, 1, 2, 6)}, .attr = &(gr_type){.rank = 3, .shape = {2, -1, 3}}},
@@ -55,7 +61,7 @@ static const gr_sample reshape_samples[] = {
 
 const gr_op gr_op_reshape = {.name = "reshape", .formula = "y = x in another shape",
                              .gradient = "dx = g in x's shape", .n_in = 1, .shape = reshape_shape,
-                             .attr_size = sizeof(gr_type), .vjp = {reshape_vjp}, GR_SAMPLES(reshape_samples)};
+                             .attr_size = sizeof(gr_type), .terms = reshape_terms, .vjp = {reshape_vjp}, GR_SAMPLES(reshape_samples)};
 
 gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
 {

@@ -1,7 +1,6 @@
-/* reduce.c: sums, means, extremes and log-sum-exp over any axes, and their opposite, broadcast_to. */
+/* reduce.c: sums, means, extremes and log-sum-exp over any axes. */
 #ifndef K
 #include "autograd/internal.h"
-#include "tensor/broadcast.h"
 
 typedef struct reduction {
     int n_axes; /* 0: all of them */
@@ -168,6 +167,29 @@ static const gr_sample samples[] = {
 
 #define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(reduction), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
 
+/* The gradient checker's view: a sum's terms, and the winners of max and min. */
+static int sum_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], 1.0};
+    return 1;
+}
+
+static int mean_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], 1.0 / (double)n->in[0]->size};
+    return 1;
+}
+
+static void branch_winners(const gr_node *n, uint64_t *signature)
+{
+    const rows r = rows_of(n);
+    for (int64_t row = 0; row < r.count; row++)
+        for (int64_t i = 0; i < r.length; i++) {
+            int64_t from = row * r.length + i, place = row_place(&r, row) + (r.reduced ? 0 : i);
+            if (gr_element(n->in[0], from) == gr_element(n->out, place)) gr_fold_branch(signature, from);
+        }
+}
+
 /* ---- y = sum x:  dx = g over the reduced axes --------------------------------------------------------------- */
 
 static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -176,7 +198,7 @@ static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_sum = {.name = "sum", .formula = "y = sum x",
-                         .gradient = "dx = g, repeated", REDUCTION(sum), .shape = reduced_shape, .vjp = {sum_vjp}};
+                         .gradient = "dx = g, repeated", REDUCTION(sum), .terms = sum_terms, .shape = reduced_shape, .vjp = {sum_vjp}};
 
 gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -192,7 +214,7 @@ static gr_tensor *mean_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 const gr_op gr_op_mean = {.name = "mean", .formula = "y = (sum x) / n",
                           .gradient = "dx = g / n, repeated",
-                          REDUCTION(mean), .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
+                          REDUCTION(mean), .terms = mean_terms, .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
 
 gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -211,10 +233,10 @@ static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 const gr_op gr_op_max = {.name = "max", .formula = "y = max x",
                          .gradient = "dx = g [x = y] / number of winners",
-                         REDUCTION(max), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+                         REDUCTION(max), .branches = branch_winners, .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
 const gr_op gr_op_min = {.name = "min", .formula = "y = min x",
                          .gradient = "dx = g [x = y] / number of winners",
-                         REDUCTION(min), .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+                         REDUCTION(min), .branches = branch_winners, .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
 
 gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -253,102 +275,6 @@ gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool k
         return gr_fail(GR_ERR_SHAPE, "var: %lld elements with a correction of %d", (long long)count, correction), NULL;
     gr_tensor *sum = gr_sum(t, gr_square(t, gr_sub(t, x, mean)), n_axes, axes, keep);
     return gr_scale(t, sum, 1.0 / (double)(count - correction));
-}
-
-/* ---- y = x over new and stretched axes:  dx = g, summed back by the engine ---------------------------------- */
-
-static gr_status broadcast_to_shape(const gr_node *n, gr_type *type)
-{
-    if (gr_same_float(n)) return gr_last_status();
-    const gr_tensor *x = n->in[0];
-    const gr_type *to = n->attr;
-    bool fits = to->rank >= x->rank;
-    for (int i = 1; fits && i <= x->rank; i++) {
-        int64_t from = x->shape[x->rank - i];
-        fits = from == 1 || from == to->shape[to->rank - i];
-    }
-    if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "broadcast_to: %s does not broadcast to %s", GR_SHAPE_OF(x),
-                       gr_shape_text(&(gr_text){{0}}, to->rank, to->shape));
-    *type = *to;
-    type->dtype = gr_type_of(x);
-    return GR_OK;
-}
-
-static gr_status broadcast_to(gr_node *n);
-
-static gr_tensor *broadcast_to_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)t;
-    (void)n;
-    return g;
-}
-
-static const gr_sample broadcast_samples[] = {
-    {.what = "a row to a matrix", .in = {GR_IN(-2, 2, 4)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
-    {.what = "a column to a matrix", .in = {GR_IN(-2, 2, 3, 1)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(gr_type){.rank = 3, .shape = {2, 1, 3}}},
-    {.what = "to nothing", .in = {GR_IN(-2, 2, 1)}, .attr = &(gr_type){.rank = 1, .shape = {0}}},
-    {.what = "a smaller shape", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
-    {.what = "another length", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
-};
-
-const gr_op gr_op_broadcast_to = {.name = "broadcast_to", .formula = "y = x, repeated",
-                                  .gradient = "dx = g, summed over what was repeated",
-                                  .n_in = 1, .shape = broadcast_to_shape,
-                                  .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},
-                                  .attr_size = sizeof(gr_type), .vjp = {broadcast_to_vjp}, GR_SAMPLES(broadcast_samples)};
-
-gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
-{
-    if (!x) return gr_fail_null("broadcast_to", "input 0"), NULL;
-    if (gr_checked_size("broadcast_to", gr_type_of(x), rank, shape) < 0) return NULL;
-    bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
-    if (same && t && x->tape == t && !x->released) return x;
-    gr_type to = {.rank = rank};
-    memcpy(to.shape, shape, (size_t)rank * sizeof *shape);
-    return GR_CALL(broadcast_to, &to, x);
-}
-
-static void broadcast_span(void *context, int64_t begin, int64_t end)
-{
-    const gr_broadcast *p = context;
-    const void *place[GR_MAX_BROADCAST];
-    for (int64_t at = begin, n; at < end; at += n) {
-        n = gr_broadcast_row(p, at, end, place);
-        char *y = (char *)p->out + (size_t)at * p->size;
-        if (p->step[0]) memcpy(y, place[0], (size_t)n * p->size);
-        else
-            for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)i * p->size, place[0], p->size);
-    }
-}
-
-static gr_status broadcast_to(gr_node *n)
-{
-    gr_broadcast p;
-    gr_broadcast_plan(&p, n->out, n->in, 1);
-    gr_parallel(n->out->size, GR_GRAIN, broadcast_span, &p);
-    return GR_OK;
-}
-
-bool gr_sums_to(const gr_tensor *g, const gr_tensor *x)
-{
-    bool fits = g->rank >= x->rank;
-    for (int i = 1; fits && i <= x->rank; i++) {
-        int64_t wanted = x->shape[x->rank - i];
-        fits = wanted == 1 || wanted == g->shape[g->rank - i];
-    }
-    return fits;
-}
-
-gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x)
-{
-    int axes[GR_MAX_RANK], n_axes = 0;
-    for (int i = 1; i <= g->rank; i++) {
-        bool stretched = i <= x->rank && x->shape[x->rank - i] == 1 && g->shape[g->rank - i] != 1;
-        if (i > x->rank || stretched) axes[n_axes++] = g->rank - i;
-    }
-    return gr_reshape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, x->rank, x->shape);
 }
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */

@@ -30,8 +30,14 @@ static gr_tensor *neg_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, g);
 }
 
+static int neg_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], -1.0};
+    return 1;
+}
+
 const gr_op gr_op_neg = {.name = "neg", .formula = "y = -x",
-                         .gradient = "dx = -g", UNARY(neg), .vjp = {neg_vjp}, GR_SAMPLES(anywhere)};
+                         .gradient = "dx = -g", UNARY(neg), .terms = neg_terms, .vjp = {neg_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_neg(gr_tape *t, gr_tensor *x)
 {
@@ -45,6 +51,12 @@ static gr_tensor *scale_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, g, ((const gr_scalars *)n->attr)->a);
 }
 
+static int scale_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], ((const gr_scalars *)n->attr)->a};
+    return 1;
+}
+
 static const gr_sample scale_samples[] = {
     {.what = "a matrix", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_scalars){.a = -2.5}},
     {.what = "by nothing", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){.a = 0}},
@@ -52,7 +64,7 @@ static const gr_sample scale_samples[] = {
 };
 
 const gr_op gr_op_scale = {.name = "scale", .formula = "y = a x",
-                           .gradient = "dx = a g", UNARY(scale), .attr_size = sizeof(gr_scalars),
+                           .gradient = "dx = a g", UNARY(scale), .attr_size = sizeof(gr_scalars), .terms = scale_terms,
                            .vjp = {scale_vjp}, GR_SAMPLES(scale_samples)};
 
 gr_tensor *gr_scale(gr_tape *t, gr_tensor *x, double factor)
@@ -69,8 +81,15 @@ static gr_tensor *shift_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return g;
 }
 
+static int shift_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    terms[0] = (gr_term){n->in[0], 1.0};
+    terms[1] = (gr_term){NULL, ((const gr_scalars *)n->attr)->a};
+    return 2;
+}
+
 const gr_op gr_op_shift = {.name = "shift", .formula = "y = x + a",
-                           .gradient = "dx = g", UNARY(shift), .attr_size = sizeof(gr_scalars),
+                           .gradient = "dx = g", UNARY(shift), .attr_size = sizeof(gr_scalars), .terms = shift_terms,
                            .vjp = {shift_vjp}, GR_SAMPLES(scale_samples)};
 
 gr_tensor *gr_shift(gr_tape *t, gr_tensor *x, double offset)
@@ -203,7 +222,7 @@ static gr_tensor *abs_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_abs = {.name = "abs", .formula = "y = |x|",
-                         .gradient = "dx = g sign(x)", UNARY(abs), .vjp = {abs_vjp}, GR_SAMPLES(anywhere)};
+                         .gradient = "dx = g sign(x)", UNARY(abs), .branches = gr_branch_sign, .vjp = {abs_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 {
@@ -213,7 +232,7 @@ gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 /* ---- y = sign(x): steps ------------------------------------------------------------------------------------- */
 
 const gr_op gr_op_sign = {.name = "sign", .formula = "y = [x > 0] - [x < 0]",
-                          .gradient = "dx = 0", UNARY(sign), .vjp = {gr_vjp_zero}, GR_SAMPLES(anywhere)};
+                          .gradient = "dx = 0", UNARY(sign), .branches = gr_branch_sign, .vjp = {gr_vjp_zero}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_sign(gr_tape *t, gr_tensor *x)
 {
@@ -280,11 +299,11 @@ static const gr_sample clamp_samples[] = {
 
 const gr_op gr_op_inside = {.name = "inside", .formula = "y = [a <= x <= b]",
                             .gradient = "dx = 0", .n_in = 1, .shape = clamp_shape,
-                            .forward = GR_KERNELS(inside_map), .attr_size = sizeof(gr_scalars), .vjp = {gr_vjp_zero},
+                            .forward = GR_KERNELS(inside_map), .attr_size = sizeof(gr_scalars), .branches = gr_branch_bounds, .vjp = {gr_vjp_zero},
                             GR_SAMPLES(clamp_samples)};
 const gr_op gr_op_clamp = {.name = "clamp", .formula = "y = min(max(x, a), b)",
                            .gradient = "dx = g [a <= x <= b]", .n_in = 1, .shape = clamp_shape,
-                           .forward = GR_KERNELS(clamp_map), .attr_size = sizeof(gr_scalars), .vjp = {clamp_vjp},
+                           .forward = GR_KERNELS(clamp_map), .attr_size = sizeof(gr_scalars), .branches = gr_branch_bounds, .vjp = {clamp_vjp},
                            GR_SAMPLES(clamp_samples)};
 
 gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)

@@ -87,6 +87,7 @@ void gr_dataset_free(gr_dataset *set)
     if (set->y != set->x) gr_tensor_free(set->y);
     gr_release(set->classes);
     gr_release(set->features);
+    gr_release(set->samples);
     gr_release(set);
 }
 
@@ -120,6 +121,11 @@ const char *gr_dataset_feature_name(const gr_dataset *set, int index)
     return set ? gr_names_get(set->features, index) : NULL;
 }
 
+const char *gr_dataset_sample_name(const gr_dataset *set, int64_t index)
+{
+    return set && index >= 0 && index < gr_dataset_size(set) ? gr_names_get(set->samples, (int)index) : NULL;
+}
+
 /* ---- Rows, and sets of some of them ------------------------------------------------------------------------- */
 
 void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, int64_t start)
@@ -145,6 +151,19 @@ static gr_tensor *some_rows(const gr_tensor *from, const int64_t *order, int64_t
     return rows;
 }
 
+/* The names of some of the samples; true also where there are none. */
+static bool some_names(gr_names **to, const gr_names *names, const int64_t *order, int64_t start, int64_t count)
+{
+    if (!names) return true;
+    const char **texts = gr_allocate_array(count, sizeof *texts);
+    if (!texts) return false;
+    for (int64_t i = 0; i < count; i++)
+        texts[i] = gr_names_get(names, (int)(order ? order[start + i] : start + i));
+    *to = gr_names_new((int)count, texts);
+    gr_release(texts);
+    return *to != NULL;
+}
+
 static gr_dataset *subset(const gr_dataset *set, const int64_t *order, int64_t start, int64_t count)
 {
     gr_tensor *x = some_rows(set->x, order, start, count), *y = x ? some_rows(set->y, order, start, count) : NULL;
@@ -152,7 +171,9 @@ static gr_dataset *subset(const gr_dataset *set, const int64_t *order, int64_t s
     gr_dataset *part = gr_dataset_new(x, y);
     if (!part) return NULL;
     part->n_classes = set->n_classes;
-    if (copy_names(&part->classes, set->classes) && copy_names(&part->features, set->features)) return part;
+    if (copy_names(&part->classes, set->classes) && copy_names(&part->features, set->features) &&
+        some_names(&part->samples, set->samples, order, start, count))
+        return part;
     gr_dataset_free(part);
     return NULL;
 }

@@ -1,4 +1,4 @@
-/* internal.h: what the readers share: the bytes of a file, the rows of a table, numbers and names. */
+/* internal.h: what readers and writers share: the bytes of a file, the rows of a table, numbers and names. */
 #ifndef GR_DATA_INTERNAL_H
 #define GR_DATA_INTERNAL_H
 
@@ -20,7 +20,7 @@ const char *gr_names_get(const gr_names *names, int index); /* NULL when there i
 
 struct gr_dataset {
     gr_tensor *x, *y;
-    gr_names *classes, *features; /* NULL: it has none */
+    gr_names *classes, *features, *samples; /* NULL: it has none */
     int n_classes;
 };
 
@@ -57,6 +57,24 @@ const char *gr_quote(gr_quoted *quoted, const char *text, size_t most);
 const char *gr_quote_path(gr_quoted *quoted, const char *path);
 #define GR_QUOTE(text) gr_quote(&(gr_quoted){{0}}, (text), 40)
 #define GR_QUOTE_PATH(path) gr_quote_path(&(gr_quoted){{0}}, (path))
+
+/* A file being written beside its place, with a name of its own, which takes its place when all of it is there. What is
+ * no regular file (a pipe, a terminal) is written to directly. */
+typedef struct gr_sink gr_sink;
+
+gr_sink *gr_sink_open(const char *who, const char *path);
+gr_status gr_sink_write(gr_sink *s, const void *bytes, size_t size); /* after a failure it does nothing */
+
+/* Puts the file in its place if `status` and all writing so far went well, removes it otherwise; frees the sink. */
+gr_status gr_sink_close(gr_sink *s, gr_status status);
+
+/* ---- Images (png.c, resize.c) ------------------------------------------------------------------------------- */
+
+enum { GR_MAX_SIDE = 32768, GR_MAX_PIXELS = 1 << 26 };
+
+/* The middle of an image [C,H,W], and an image in another size. NULL with GR_ERR_MEMORY. */
+gr_tensor *gr_crop_middle(const gr_tensor *image, int64_t height, int64_t width);
+gr_tensor *gr_resize(const gr_tensor *image, int64_t height, int64_t width, bool nearest);
 
 /* ---- CSV (csv_rows.c, number.c) ----------------------------------------------------------------------------- */
 

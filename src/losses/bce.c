@@ -3,22 +3,9 @@
 #ifndef K
 #include "losses/samples.h"
 
-static bool no_probability(double y)
-{
-    return !(y >= 0.0 && y <= 1.0);
-}
-
 static gr_status bce_complain(const gr_node *n)
 {
-    const gr_tensor *p = n->in[0];
-    const gr_loss_attr *attr = gr_loss_attr_of(n);
-    for (int64_t i = 0; i < p->size && !attr->from_logits; i++) {
-        bool skip = attr->ignore && gr_element(n->in[1], i) == attr->ignore_index;
-        if (!skip && (gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0))
-            return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
-                           gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
-    }
-    return gr_complain(n, no_probability, "a number in [0,1]");
+    return gr_complain_probability(n);
 }
 
 #define GR_KERNEL_FILE "losses/bce.c"
@@ -30,24 +17,13 @@ static gr_tensor *bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_pointwise_vjp(t, n, g, &gr_op_bce_slope);
 }
 
-/* 1 - p, and p where it is divided by or its logarithm taken: never below the smallest normal number. */
-static gr_tensor *complement(gr_tape *t, gr_tensor *p)
-{
-    return gr_shift(t, gr_neg(t, p), 1.0);
-}
-
-static gr_tensor *clamped(gr_tape *t, gr_tensor *p)
-{
-    return gr_clamp(t, p, gr_dtype_of(p) == GR_F32 ? 0x1p-126 : 0x1p-1022, 1.0);
-}
-
 /* dl/dy = log(1-p) - log p = -x, times what smoothing leaves of y */
 static gr_tensor *bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     gr_tensor *p = n->in[0], *d;
     if (attr->from_logits) d = gr_neg(t, p);
-    else d = gr_sub(t, gr_log(t, clamped(t, complement(t, p))), gr_log(t, clamped(t, p)));
+    else d = gr_sub(t, gr_log_complement(t, p), gr_safe_log(t, p));
     return gr_loss_scaled(t, n, g, gr_scale(t, d, 1.0 - attr->label_smoothing));
 }
 
@@ -63,8 +39,8 @@ static gr_tensor *bce_slope_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *p = n->in[0], *y = smoothed(t, n);
     if (gr_loss_attr_of(n)->from_logits) return gr_mul(t, g, gr_mul(t, gr_sigmoid(t, p), gr_sigmoid(t, gr_neg(t, p))));
-    gr_tensor *p1 = clamped(t, p), *q1 = clamped(t, complement(t, p));
-    return gr_mul(t, g, gr_add(t, gr_div(t, gr_div(t, complement(t, y), q1), q1), gr_div(t, gr_div(t, y, p1), p1)));
+    gr_tensor *p1 = gr_not_zero(t, p), *q1 = gr_not_zero(t, gr_complement(t, p));
+    return gr_mul(t, g, gr_add(t, gr_div(t, gr_div(t, gr_complement(t, y), q1), q1), gr_div(t, gr_div(t, y, p1), p1)));
 }
 
 /* d2l/dp dy = -1/(1-p) - 1/p = -1/(p (1-p)),  d2l/dx dy = -1 */
@@ -72,7 +48,7 @@ static gr_tensor *bce_slope_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *p = n->in[0];
     g = gr_scale(t, g, gr_loss_attr_of(n)->label_smoothing - 1.0);
-    return gr_loss_attr_of(n)->from_logits ? g : gr_div(t, g, gr_mul(t, p, complement(t, p)));
+    return gr_loss_attr_of(n)->from_logits ? g : gr_div(t, g, gr_mul(t, p, gr_complement(t, p)));
 }
 
 static const gr_sample samples[] = {
@@ -129,9 +105,9 @@ GR_INLINE real K(bce_logits_at)(real x, real y, real *slope)
 GR_INLINE real K(bce_probability_at)(real p, real y, real *slope)
 {
     const real q = 1 - p, p1 = p < TINY ? TINY : p, q1 = q < TINY ? TINY : q, r = 1 / (p1 * q1);
-    const real log_q = K(log_normal)(q1, 0) + ((1 - q) - p) * (p1 * r); /* log(1-p), with what rounding 1-p lost */
+    const real log_q = K(log_normal)(q1, 0) + ((1 - q) - p) * (p1 * r); /* with what rounding 1-p lost; NaN for NaN */
     *slope = ((1 - y) * p1 - y * q1) * r;
-    return -(y * K(log_normal)(p1, 0) + (1 - y) * log_q) + (p - p); /* NaN in is NaN out */
+    return -(y * K(log_normal)(p1, 0) + (1 - y) * log_q);
 }
 
 GR_INLINE real K(bce_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)

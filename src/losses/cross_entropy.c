@@ -240,7 +240,7 @@ static const gr_sample target_samples[] = {
 };
 
 #define CLASSES(kernel)                                                                                                \
-    .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+    .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .terms = gr_loss_terms, .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
 
 const gr_op gr_op_cross_entropy = {.name = "cross_entropy", .formula = "l = -sum y log p",
                                    .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = -g log p_c",

@@ -21,6 +21,13 @@ static gr_tensor *hinge_x(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_pointwise_vjp(t, n, g, &gr_op_hinge_slope);
 }
 
+/* On which side of the margin a score lies. */
+static void hinge_branches(const gr_node *n, uint64_t *signature)
+{
+    for (int64_t i = 0; i < n->in[0]->size; i++)
+        gr_fold_branch(signature, gr_branch_of(1.0 - gr_element(n->in[1], i) * gr_element(n->in[0], i)));
+}
+
 static const gr_sample samples[] = {
     {.what = "mean", .in = {GR_IN(-2, 2, 3, 4), GR_SIGNS(3, 4)}, GR_LOSS(0)},
     {.what = "sum", .in = {GR_IN(-2, 2, 3, 4), GR_SIGNS(3, 4)}, GR_LOSS(.reduction = GR_SUM)},
@@ -36,10 +43,10 @@ static const gr_sample slope_samples[] = {
 };
 
 const gr_op gr_op_hinge = {.name = "hinge", .formula = "l = max(0, 1 - y x)",
-                           .gradient = "dx = -g y [y x < 1]", GR_POINTWISE(hinge), .vjp = {hinge_x},
+                           .gradient = "dx = -g y [y x < 1]", GR_POINTWISE(hinge), .branches = hinge_branches, .vjp = {hinge_x},
                            GR_SAMPLES(samples)};
 const gr_op gr_op_hinge_slope = {.name = "hinge_slope", .formula = "d = -y [y x < 1]",
-                                 .gradient = "dx = 0", GR_POINTWISE_SLOPE(hinge),
+                                 .gradient = "dx = 0", GR_POINTWISE_SLOPE(hinge), .branches = hinge_branches,
                                  .vjp = {gr_vjp_zero}, GR_SAMPLES(slope_samples)};
 
 gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_options *options)

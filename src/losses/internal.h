@@ -21,9 +21,18 @@ typedef struct gr_loss_attr {
 /* Which options a loss has; the others are refused. */
 enum { GR_HAS_LOGITS = 1, GR_HAS_SMOOTHING = 2, GR_HAS_CLASSES = 4 };
 
-/* Runs the op of a loss with the user's options. */
+/* Runs the op of a loss with the user's options. The second form is for an op whose attributes begin with these: fills
+ * in what is the user's. */
 gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
                          double a, double b);
+gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
+                              gr_loss_attr *attr);
+
+/* Refuses options that are out of range or that a loss does not have. */
+gr_status gr_check_loss_options(const char *who, int has, const gr_loss_options *o);
+
+/* Refuses a number of a loss that is outside [lo, hi], infinite or NaN. */
+gr_status gr_check_number(const char *who, const char *what, double x, double lo, double hi);
 
 static inline const gr_loss_attr *gr_loss_attr_of(const gr_node *n)
 {
@@ -47,6 +56,9 @@ gr_status gr_check_weight(const gr_node *n, const gr_tensor *weight, const char 
 /* The first target that is bad and not ignored, in a message. */
 gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expected);
 
+/* The same for targets in [0,1] and, unless they are logits, predictions. */
+gr_status gr_complain_probability(const gr_node *n);
+
 /* ---- Pointwise losses: one number for each pair of numbers --------------------------------------------------- */
 
 /* p and y of one shape, a result after the reduction. */
@@ -56,7 +68,7 @@ gr_status gr_pointwise_shape(const gr_node *n, gr_type *type);
 #define gr_slope_shape gr_shape_same
 
 #define GR_POINTWISE(loss)                                                                                             \
-    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr),                        \
+    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr), .terms = gr_loss_terms,                        \
     .forward = GR_KERNELS(loss##_loss)
 #define GR_POINTWISE_SLOPE(loss)                                                                                       \
     .n_in = 2, .shape = gr_slope_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(loss##_slope)
@@ -65,8 +77,28 @@ gr_status gr_pointwise_shape(const gr_node *n, gr_type *type);
  * recorded, it is made of the op `slope` instead. */
 gr_tensor *gr_pointwise_vjp(gr_tape *t, const gr_node *n, gr_tensor *g, const gr_op *slope);
 
+/* For the gradient checker: the unreduced loss, and the factor of the reduction. The second form is for an op whose
+ * attributes begin with these, of which it is given a copy. */
+int gr_loss_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS]);
+int gr_loss_terms_with(const gr_node *n, gr_loss_attr *attr, gr_term terms[GR_MAX_TERMS]);
+
+/* Its branches: on which side of y a prediction p lies. */
+void gr_branch_residual(const gr_node *n, uint64_t *signature);
+
 /* g d, with d = dl/dp or dl/dy of the unreduced loss: times weight and 1/count, and 0 where ignored. */
 gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d);
+
+/* The slope that the forward pass has saved for a g of 1. */
+static inline gr_tensor *gr_saved_slope(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return g->is_one ? n->saved : gr_mul(t, n->saved, g);
+}
+
+/* 1 - p; p as a divisor or a logarithm's argument: at least the smallest normal number; log p; log(1-p), exact near p = 0. */
+gr_tensor *gr_complement(gr_tape *t, gr_tensor *p);
+gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p);
+gr_tensor *gr_safe_log(gr_tape *t, gr_tensor *p);
+gr_tensor *gr_log_complement(gr_tape *t, gr_tensor *p);
 
 /* ---- Blocks: what is summed does not depend on the number of threads ------------------------------------------ */
 
@@ -78,6 +110,8 @@ typedef struct gr_loss_pass {
     int64_t grain;    /* positions of a block */
     double scale;     /* of the slope: 1/count for a mean */
     bool keep_values; /* GR_NONE */
+    const double *planes; /* a number of each plane, for a loss that has one, */
+    int64_t plane;        /* and its positions */
     double sum[GR_LOSS_BLOCKS];
     bool bad[GR_LOSS_BLOCKS]; /* a target or prediction out of range was met */
 } gr_loss_pass;

@@ -1,9 +1,11 @@
 /* loss.c: what all losses do alike: read the options, reduce, scale a gradient. */
+#include <math.h>
+
 #include "internal.h"
 
 /* ---- Options ------------------------------------------------------------------------------------------------ */
 
-static gr_status check_options(const char *name, int has, const gr_loss_options *o)
+gr_status gr_check_loss_options(const char *name, int has, const gr_loss_options *o)
 {
     if ((int)o->reduction < 0 || o->reduction >= GR_N_REDUCTIONS)
         return gr_fail(GR_ERR_OPTION, "%s: no such reduction: %d", name, (int)o->reduction);
@@ -15,21 +17,37 @@ static gr_status check_options(const char *name, int has, const gr_loss_options 
     return GR_OK;
 }
 
-gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
-                         double a, double b)
+gr_status gr_check_number(const char *who, const char *what, double x, double lo, double hi)
+{
+    if (x >= lo && x <= hi && x - x == 0.0) return GR_OK;
+    if (hi == (double)INFINITY) return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected %g or more", who, what, x, lo);
+    return gr_fail(GR_ERR_OPTION, "%s: %s %g is outside [%g,%g]", who, what, x, lo, hi);
+}
+
+gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
+                              gr_loss_attr *attr)
 {
     const gr_loss_options o = options ? *options : (gr_loss_options){0};
-    if (check_options(op->name, has, &o)) return NULL;
+    if (gr_check_loss_options(op->name, has, &o)) return NULL;
     gr_tensor *in[4] = {p, y};
     int n_in = 2;
     if (o.weight) in[n_in++] = o.weight;
     if (o.class_weight) in[n_in++] = o.class_weight;
+    attr->reduction = o.reduction;
+    attr->from_logits = o.from_logits;
+    attr->ignore = o.ignore;
+    attr->weighted = o.weight != NULL;
+    attr->class_weighted = o.class_weight != NULL;
     /* Compared in the target's dtype, wherever that is done. */
-    const double ignore_index = y && y->dtype == GR_F32 ? (double)(float)o.ignore_index : o.ignore_index;
-    gr_loss_attr attr = {.reduction = o.reduction, .from_logits = o.from_logits, .ignore = o.ignore,
-                         .weighted = o.weight != NULL, .class_weighted = o.class_weight != NULL,
-                         .ignore_index = ignore_index, .label_smoothing = o.label_smoothing, .a = a, .b = b};
-    return gr_apply(t, op, in, n_in, &attr);
+    attr->ignore_index = y && y->dtype == GR_F32 ? (double)(float)o.ignore_index : o.ignore_index;
+    attr->label_smoothing = o.label_smoothing;
+    return gr_apply(t, op, in, n_in, attr);
+}
+
+gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
+                         double a, double b)
+{
+    return gr_loss_apply_with(t, op, has, p, y, options, &(gr_loss_attr){.a = a, .b = b});
 }
 
 gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what, int rank, const int64_t shape[])
@@ -58,6 +76,48 @@ gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expec
     while (i < y->size - 1 && (!bad(gr_element(y, i)) || (attr->ignore && gr_element(y, i) == attr->ignore_index))) i++;
     return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected %s", n->op->name, gr_element(y, i),
                    gr_position_text(&(gr_text){{0}}, y, i), expected);
+}
+
+static bool no_probability(double y)
+{
+    return !(y >= 0.0 && y <= 1.0);
+}
+
+gr_status gr_complain_probability(const gr_node *n)
+{
+    const gr_tensor *p = n->in[0];
+    const gr_loss_attr *attr = gr_loss_attr_of(n);
+    for (int64_t i = 0; i < p->size && !attr->from_logits; i++) {
+        bool skip = attr->ignore && gr_element(n->in[1], i) == attr->ignore_index;
+        if (!skip && (gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0))
+            return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
+                           gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
+    }
+    return gr_complain(n, no_probability, "a number in [0,1]");
+}
+
+/* ---- Probabilities as ops see them -------------------------------------------------------------------------- */
+
+gr_tensor *gr_complement(gr_tape *t, gr_tensor *p)
+{
+    return gr_shift(t, gr_neg(t, p), 1.0);
+}
+
+gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p)
+{
+    return gr_clamp(t, p, gr_dtype_of(p) == GR_F32 ? 0x1p-126 : 0x1p-1022, 1.0);
+}
+
+gr_tensor *gr_safe_log(gr_tape *t, gr_tensor *p)
+{
+    return gr_log(t, gr_not_zero(t, p));
+}
+
+/* Rounding 1-p loses a small p: there it is log1p(-p). */
+gr_tensor *gr_log_complement(gr_tape *t, gr_tensor *p)
+{
+    gr_tensor *half = gr_constant(t, gr_dtype_of(p), 0.5), *small = gr_log1p(t, gr_neg(t, gr_minimum(t, p, half)));
+    return gr_where(t, gr_greater(t, p, half), gr_safe_log(t, gr_complement(t, p)), small);
 }
 
 /* ---- Reduction ---------------------------------------------------------------------------------------------- */
@@ -104,6 +164,32 @@ gr_status gr_loss_run(gr_node *n, gr_loss_pass *p, int64_t positions, int64_t le
     if (bad) return complain(n);
     if (!p->keep_values) write_value(n->out, sum * p->scale);
     return GR_OK;
+}
+
+/* ---- For the gradient checker ------------------------------------------------------------------------------- */
+
+int gr_loss_terms_with(const gr_node *n, gr_loss_attr *attr, gr_term terms[GR_MAX_TERMS])
+{
+    if (attr->reduction == GR_NONE) return 0;
+    attr->reduction = GR_NONE;
+    bool was_recording = gr_set_recording(n->tape, false);
+    gr_tensor *each = gr_apply(n->tape, n->op, n->in, n->n_in, attr);
+    gr_set_recording(n->tape, was_recording);
+    if (!each) return 0;
+    terms[0] = (gr_term){each, scale_of(n, each->size)};
+    return 1;
+}
+
+int gr_loss_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
+{
+    gr_loss_attr attr = *gr_loss_attr_of(n);
+    return gr_loss_terms_with(n, &attr, terms);
+}
+
+void gr_branch_residual(const gr_node *n, uint64_t *signature)
+{
+    for (int64_t i = 0; i < n->in[0]->size; i++)
+        gr_fold_branch(signature, gr_branch_of(gr_element(n->in[0], i) - gr_element(n->in[1], i)));
 }
 
 /* ---- Pointwise ---------------------------------------------------------------------------------------------- */

@@ -24,6 +24,14 @@ static gr_tensor *zero_one_p(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_pointwise_vjp(t, n, g, &gr_op_zero_one_slope);
 }
 
+/* The label of each prediction. */
+static void zero_one_branches(const gr_node *n, uint64_t *signature)
+{
+    const double threshold = gr_loss_attr_of(n)->from_logits ? 0.0 : 0.5;
+    for (int64_t i = 0; i < n->in[0]->size; i++)
+        gr_fold_branch(signature, gr_branch_of(gr_element(n->in[0], i) - threshold));
+}
+
 static const gr_sample samples[] = {
     {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
     {.what = "sum of logits", .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)}, GR_LOSS(.reduction = GR_SUM, .from_logits = true)},
@@ -38,10 +46,10 @@ static const gr_sample slope_samples[] = {
 };
 
 const gr_op gr_op_zero_one = {.name = "zero_one", .formula = "l = [label(p) != y]",
-                              .gradient = "dp = 0", GR_POINTWISE(zero_one),
+                              .gradient = "dp = 0", GR_POINTWISE(zero_one), .branches = zero_one_branches,
                               .vjp = {zero_one_p}, GR_SAMPLES(samples)};
 const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope", .formula = "d = 0",
-                                    .gradient = "dp = 0, dy = 0", GR_POINTWISE_SLOPE(zero_one),
+                                    .gradient = "dp = 0, dy = 0", GR_POINTWISE_SLOPE(zero_one), .branches = zero_one_branches,
                                     .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(slope_samples)};
 
 gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)

@@ -12,6 +12,8 @@
 struct gr_params {
     int n, capacity;
     gr_tensor **tensors;
+    int n_buffers, buffer_capacity;
+    gr_tensor **buffers;
 };
 
 /* Most state tensors of a rule, and most numbers. */

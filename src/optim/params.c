@@ -12,7 +12,9 @@ void gr_params_free(gr_params *params)
 {
     if (!params) return;
     for (int i = 0; i < params->n; i++) gr_tensor_free(params->tensors[i]);
+    for (int i = 0; i < params->n_buffers; i++) gr_tensor_free(params->buffers[i]);
     gr_release(params->tensors);
+    gr_release(params->buffers);
     gr_release(params);
 }
 
@@ -22,46 +24,83 @@ static gr_tensor *find(const gr_params *params, const char *name)
 {
     for (int i = 0; i < params->n; i++)
         if (strcmp(gr_name(params->tensors[i]), name) == 0) return params->tensors[i];
+    for (int i = 0; i < params->n_buffers; i++)
+        if (strcmp(gr_name(params->buffers[i]), name) == 0) return params->buffers[i];
     return NULL;
 }
 
-static gr_status check_new(const gr_params *params, const char *name, const gr_tensor *w)
+static bool holds(const gr_params *params, const gr_tensor *w)
 {
-    if (!params || !name) return gr_fail_null("params_add", params ? "name" : "the set");
-    if (!*name) return gr_fail(GR_ERR_OPTION, "params_add: the name is empty");
-    if (find(params, name)) return gr_fail(GR_ERR_OPTION, "params_add: the set has a parameter %s already", name);
-    if (!gr_is_float((gr_dtype)w->dtype))
-        return gr_fail(GR_ERR_DTYPE, "params_add: %s is %s, expected f32 or f64", name,
-                       gr_dtype_name((gr_dtype)w->dtype));
+    for (int i = 0; i < params->n; i++)
+        if (params->tensors[i] == w) return true;
+    for (int i = 0; i < params->n_buffers; i++)
+        if (params->buffers[i] == w) return true;
+    return false;
+}
+
+static gr_status check_new(const char *who, const gr_params *params, const char *name)
+{
+    if (!params || !name) return gr_fail_null(who, params ? "name" : "the set");
+    if (!*name) return gr_fail(GR_ERR_OPTION, "%s: the name is empty", who);
+    const gr_tensor *other = find(params, name);
+    if (other)
+        return gr_fail(GR_ERR_OPTION, "%s: the set has a %s %s already", who,
+                       other->requires_grad ? "parameter" : "buffer", name);
     return GR_OK;
 }
 
-static gr_status make_room(gr_params *params)
+/* A tensor that the set may take, or free when it cannot. */
+static bool is_free(const char *who, const gr_params *params, const gr_tensor *w)
 {
-    if (params->n < params->capacity) return GR_OK;
-    int capacity = params->capacity ? 2 * params->capacity : 8;
-    gr_tensor **tensors = gr_allocate((size_t)capacity * sizeof *tensors);
-    if (!tensors) return GR_ERR_MEMORY;
-    if (params->n) memcpy(tensors, params->tensors, (size_t)params->n * sizeof *tensors);
-    gr_release(params->tensors);
-    params->tensors = tensors;
-    params->capacity = capacity;
+    if (!w) return gr_fail_null(who, "tensor"), false;
+    if (w->tape)
+        return gr_fail(GR_ERR_STATE, "%s: this %s is a result of a tape, not yours", who, GR_SHAPE_OF(w)), false;
+    if (params && holds(params, w))
+        return gr_fail(GR_ERR_STATE, "%s: this tensor is in the set already, as %s", who, gr_name(w)), false;
+    return true;
+}
+
+static gr_status make_room(gr_tensor ***tensors, int n, int *capacity)
+{
+    if (n < *capacity) return GR_OK;
+    int larger = *capacity ? 2 * *capacity : 8;
+    gr_tensor **moved = gr_allocate((size_t)larger * sizeof *moved);
+    if (!moved) return GR_ERR_MEMORY;
+    if (n) memcpy(moved, *tensors, (size_t)n * sizeof *moved);
+    gr_release(*tensors);
+    *tensors = moved;
+    *capacity = larger;
     return GR_OK;
 }
 
 gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *w)
 {
-    if (!w) return gr_fail_null("params_add", "tensor"), NULL;
-    if (w->tape)
-        return gr_fail(GR_ERR_STATE, "params_add: this %s is a result of a tape, not yours", GR_SHAPE_OF(w)), NULL;
-    for (int i = 0; params && i < params->n; i++)
-        if (params->tensors[i] == w)
-            return gr_fail(GR_ERR_STATE, "params_add: this tensor is in the set already, as %s", gr_name(w)), NULL;
-    if (check_new(params, name, w) || make_room(params) || gr_set_name(w, name) || gr_require_grad(w)) {
+    const char who[] = "params_add";
+    if (!is_free(who, params, w)) return NULL;
+    gr_status status = check_new(who, params, name);
+    if (!status && !gr_is_float((gr_dtype)w->dtype))
+        status = gr_fail(GR_ERR_DTYPE, "params_add: %s is %s, expected f32 or f64", name,
+                         gr_dtype_name((gr_dtype)w->dtype));
+    if (status || make_room(&params->tensors, params->n, &params->capacity) || gr_set_name(w, name) ||
+        gr_require_grad(w)) {
         gr_tensor_free(w);
         return NULL;
     }
     return params->tensors[params->n++] = w;
+}
+
+gr_tensor *gr_params_add_buffer(gr_params *params, const char *name, gr_tensor *w)
+{
+    const char who[] = "params_add_buffer";
+    if (!is_free(who, params, w)) return NULL;
+    gr_status status = check_new(who, params, name);
+    if (!status && gr_requires_grad(w))
+        status = gr_fail(GR_ERR_STATE, "params_add_buffer: %s requires a gradient: a buffer is not trained", name);
+    if (status || make_room(&params->buffers, params->n_buffers, &params->buffer_capacity) || gr_set_name(w, name)) {
+        gr_tensor_free(w);
+        return NULL;
+    }
+    return params->buffers[params->n_buffers++] = w;
 }
 
 /* ---- Looking ------------------------------------------------------------------------------------------------ */
@@ -81,6 +120,16 @@ int64_t gr_params_elements(const gr_params *params)
 gr_tensor *gr_params_at(const gr_params *params, int position)
 {
     return position >= 0 && position < gr_params_count(params) ? params->tensors[position] : NULL;
+}
+
+int gr_params_buffer_count(const gr_params *params)
+{
+    return params ? params->n_buffers : 0;
+}
+
+gr_tensor *gr_params_buffer_at(const gr_params *params, int position)
+{
+    return position >= 0 && position < gr_params_buffer_count(params) ? params->buffers[position] : NULL;
 }
 
 gr_tensor *gr_params_get(const gr_params *params, const char *name)
@@ -124,6 +173,13 @@ gr_params *gr_params_copy_as(gr_dtype dtype, const gr_params *params)
     for (int i = 0; copy && i < params->n; i++) {
         gr_tensor *w = gr_copy_as(dtype, params->tensors[i]);
         if (w && gr_params_add(copy, gr_name(params->tensors[i]), w)) continue;
+        gr_params_free(copy);
+        copy = NULL;
+    }
+    for (int i = 0; copy && i < params->n_buffers; i++) {
+        const gr_tensor *b = params->buffers[i];
+        gr_tensor *w = gr_copy_as(gr_is_float((gr_dtype)b->dtype) ? dtype : (gr_dtype)b->dtype, b);
+        if (w && gr_params_add_buffer(copy, gr_name(b), w)) continue;
         gr_params_free(copy);
         copy = NULL;
     }

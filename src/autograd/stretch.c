@@ -1,0 +1,99 @@
+/* stretch.c: broadcasting as an op, and the way back that every broadcast input's gradient takes: summing. */
+#include "internal.h"
+#include "tensor/broadcast.h"
+
+/* ---- y = x over new and stretched axes:  dx = g, summed back by the engine ---------------------------------- */
+
+static gr_status broadcast_to_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_same_float(n)) return gr_last_status();
+    const gr_tensor *x = n->in[0];
+    const gr_type *to = n->attr;
+    bool fits = to->rank >= x->rank;
+    for (int i = 1; fits && i <= x->rank; i++) {
+        int64_t from = x->shape[x->rank - i];
+        fits = from == 1 || from == to->shape[to->rank - i];
+    }
+    if (!fits)
+        return gr_fail(GR_ERR_SHAPE, "broadcast_to: %s does not broadcast to %s", GR_SHAPE_OF(x),
+                       gr_shape_text(&(gr_text){{0}}, to->rank, to->shape));
+    *type = *to;
+    type->dtype = gr_type_of(x);
+    return GR_OK;
+}
+
+static gr_status broadcast_to(gr_node *n);
+
+static gr_tensor *broadcast_to_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
+static const gr_sample broadcast_samples[] = {
+    {.what = "a row to a matrix", .in = {GR_IN(-2, 2, 4)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
+    {.what = "a column to a matrix", .in = {GR_IN(-2, 2, 3, 1)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(gr_type){.rank = 3, .shape = {2, 1, 3}}},
+    {.what = "to nothing", .in = {GR_IN(-2, 2, 1)}, .attr = &(gr_type){.rank = 1, .shape = {0}}},
+    {.what = "a smaller shape", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
+    {.what = "another length", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
+};
+
+const gr_op gr_op_broadcast_to = {.name = "broadcast_to", .formula = "y = x, repeated",
+                                  .gradient = "dx = g, summed over what was repeated",
+                                  .n_in = 1, .shape = broadcast_to_shape,
+                                  .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},
+                                  .attr_size = sizeof(gr_type), .vjp = {broadcast_to_vjp}, GR_SAMPLES(broadcast_samples)};
+
+gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
+{
+    if (!x) return gr_fail_null("broadcast_to", "input 0"), NULL;
+    if (gr_checked_size("broadcast_to", gr_type_of(x), rank, shape) < 0) return NULL;
+    bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
+    if (same && t && x->tape == t && !x->released) return x;
+    gr_type to = {.rank = rank};
+    memcpy(to.shape, shape, (size_t)rank * sizeof *shape);
+    return GR_CALL(broadcast_to, &to, x);
+}
+
+static void broadcast_span(void *context, int64_t begin, int64_t end)
+{
+    const gr_broadcast *p = context;
+    const void *place[GR_MAX_BROADCAST];
+    for (int64_t at = begin, n; at < end; at += n) {
+        n = gr_broadcast_row(p, at, end, place);
+        char *y = (char *)p->out + (size_t)at * p->size;
+        if (p->step[0]) memcpy(y, place[0], (size_t)n * p->size);
+        else
+            for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)i * p->size, place[0], p->size);
+    }
+}
+
+static gr_status broadcast_to(gr_node *n)
+{
+    gr_broadcast p;
+    gr_broadcast_plan(&p, n->out, n->in, 1);
+    gr_parallel(n->out->size, GR_GRAIN, broadcast_span, &p);
+    return GR_OK;
+}
+
+bool gr_sums_to(const gr_tensor *g, const gr_tensor *x)
+{
+    bool fits = g->rank >= x->rank;
+    for (int i = 1; fits && i <= x->rank; i++) {
+        int64_t wanted = x->shape[x->rank - i];
+        fits = wanted == 1 || wanted == g->shape[g->rank - i];
+    }
+    return fits;
+}
+
+gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x)
+{
+    int axes[GR_MAX_RANK], n_axes = 0;
+    for (int i = 1; i <= g->rank; i++) {
+        bool stretched = i <= x->rank && x->shape[x->rank - i] == 1 && g->shape[g->rank - i] != 1;
+        if (i > x->rank || stretched) axes[n_axes++] = g->rank - i;
+    }
+    return gr_reshape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, x->rank, x->shape);
+}

@@ -1,0 +1,186 @@
+/* report.c: what is told of a check: a table for people, CSV and JSON for programs. */
+#include <stdarg.h>
+
+#include "internal.h"
+
+/* ---- Names -------------------------------------------------------------------------------------------------- */
+
+const char *gr_check_verdict_name(gr_check_verdict v)
+{
+    static const char *const name[GR_CHECK_N_VERDICTS] = {"PASS", "FAIL", "KINK", "UNRESOLVED", "VACUOUS", "NONDETERMINISTIC"};
+    return (int)v >= 0 && v < GR_CHECK_N_VERDICTS ? name[v] : "?";
+}
+
+static const char *mode_name(gr_check_mode m)
+{
+    static const char *const name[GR_CHECK_N_MODES] = {"full", "sampled", "directional", "jacobian", "per node", "accumulation", "f32"};
+    return (int)m >= 0 && m < GR_CHECK_N_MODES ? name[m] : "?";
+}
+
+/* ---- Text --------------------------------------------------------------------------------------------------- */
+
+/* Where text goes: a file, or memory of which no more than `capacity` is used. */
+typedef struct sink {
+    FILE *file;
+    char *text;
+    size_t capacity, length;
+} sink;
+
+static GR_PRINTF(2, 3) void say(sink *s, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const size_t left = s->length < s->capacity ? s->capacity - s->length : 0;
+    int n = s->file ? vfprintf(s->file, format, arguments) : vsnprintf(left ? s->text + s->length : NULL, left, format, arguments);
+    va_end(arguments);
+    if (n > 0) s->length += (size_t)n;
+}
+
+static void say_counts(sink *s, const gr_check_report *r)
+{
+    say(s, "%s: %lld compared (%s)", gr_check_verdict_name(r->verdict), (long long)r->compared, mode_name(r->mode));
+    for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
+        if (r->count[v]) say(s, ", %lld %s", (long long)r->count[v], gr_check_verdict_name((gr_check_verdict)v));
+    say(s, "; %lld evaluations, %lld backward passes\n", (long long)r->evaluations, (long long)r->backwards);
+    if (r->culprit_op) say(s, "the first op that is wrong by itself: %s, node %lld\n", r->culprit_op, (long long)r->culprit);
+    if (*r->hint) say(s, "hint: %s\n", r->hint);
+}
+
+static void say_element(sink *s, const gr_check_element *e)
+{
+    say(s, "%-16s %-24s %16.9e %16.9e %9.1e %9.1e %16.9e %16.9e %8.1e", gr_check_verdict_name(e->verdict), e->place,
+        e->analytic, e->numeric, e->error, e->relative, e->below, e->above, e->step);
+    if (e->left != e->right) say(s, "  between %.6g and %.6g", e->left, e->right);
+    if (e->output >= 0) say(s, "  of output %lld", (long long)e->output);
+    if (e->op) say(s, "  %s, node %lld", e->op, (long long)e->node);
+    say(s, "\n");
+}
+
+static void say_histogram(sink *s, const gr_check_report *r)
+{
+    say(s, "relative errors:");
+    for (int i = 0; i < GR_CHECK_BINS; i++) {
+        if (!r->histogram[i]) continue;
+        if (i == GR_CHECK_BINS - 1) say(s, "  1 or more: %lld", (long long)r->histogram[i]);
+        else say(s, "  <1e%d: %lld", i - 15, (long long)r->histogram[i]);
+    }
+    say(s, "\n");
+}
+
+static void say_report(sink *s, const gr_check_report *r)
+{
+    say_counts(s, r);
+    if (!r->n_worst) return;
+    say_histogram(s, r);
+    say(s, "%-16s %-24s %16s %16s %9s %9s %16s %16s %8s\n", "the worst", "", "analytic", "numeric", "+-error", "relative",
+        "f(x-h)", "f(x+h)", "h");
+    for (int i = 0; i < r->n_worst; i++) say_element(s, &r->worst[i]);
+}
+
+void gr_check_fprint(FILE *file, const gr_check_report *r)
+{
+    say_report(&(sink){.file = file}, r);
+}
+
+size_t gr_check_format(char *text, size_t capacity, const gr_check_report *r)
+{
+    sink s = {.text = text, .capacity = capacity};
+    if (capacity) *text = '\0';
+    say_report(&s, r);
+    return s.length;
+}
+
+/* ---- CSV ---------------------------------------------------------------------------------------------------- */
+
+/* Names come from users: quotes are doubled. */
+static void say_quoted(sink *s, const char *text)
+{
+    say(s, "\"");
+    for (; *text; text++) say(s, *text == '"' ? "\"\"" : "%c", *text);
+    say(s, "\"");
+}
+
+void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
+{
+    sink s = {.file = file};
+    say(&s, "verdict,place,input,index,output,op,node,analytic,numeric,error,relative,step,below,above,left,right\n");
+    for (int i = 0; i < r->n_worst; i++) {
+        const gr_check_element *e = &r->worst[i];
+        say(&s, "%s,", gr_check_verdict_name(e->verdict));
+        say_quoted(&s, e->place);
+        say(&s, ",%d,%lld,%lld,", e->input, (long long)e->index, (long long)e->output);
+        say_quoted(&s, e->op ? e->op : "");
+        say(&s, ",%lld,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g\n", (long long)e->node, e->analytic, e->numeric,
+            e->error, e->relative, e->step, e->below, e->above, e->left, e->right);
+    }
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------------------- */
+
+static void json_text(sink *s, const char *name, const char *text)
+{
+    say(s, "\"%s\": ", name);
+    if (!text) {
+        say(s, "null");
+        return;
+    }
+    say(s, "\"");
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if (*c == '"' || *c == '\\') say(s, "\\%c", *c);
+        else if (*c < 0x20) say(s, "\\u%04x", *c);
+        else say(s, "%c", *c);
+    say(s, "\"");
+}
+
+/* JSON knows no NaN and no infinity. */
+static void json_number(sink *s, const char *name, double x)
+{
+    if (isfinite(x)) say(s, ", \"%s\": %.17g", name, x);
+    else say(s, ", \"%s\": \"%s\"", name, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+}
+
+static void json_element(sink *s, const gr_check_element *e)
+{
+    say(s, "{");
+    json_text(s, "verdict", gr_check_verdict_name(e->verdict));
+    say(s, ", ");
+    json_text(s, "place", e->place);
+    say(s, ", \"input\": %d, \"index\": %lld, \"output\": %lld, ", e->input, (long long)e->index, (long long)e->output);
+    json_text(s, "op", e->op);
+    say(s, ", \"node\": %lld", (long long)e->node);
+    json_number(s, "analytic", e->analytic);
+    json_number(s, "numeric", e->numeric);
+    json_number(s, "error", e->error);
+    json_number(s, "relative", e->relative);
+    json_number(s, "step", e->step);
+    json_number(s, "below", e->below);
+    json_number(s, "above", e->above);
+    json_number(s, "left", e->left);
+    json_number(s, "right", e->right);
+    say(s, "}");
+}
+
+void gr_check_fprint_json(FILE *file, const gr_check_report *r)
+{
+    sink s = {.file = file};
+    say(&s, "{");
+    json_text(&s, "verdict", gr_check_verdict_name(r->verdict));
+    say(&s, ", ");
+    json_text(&s, "mode", mode_name(r->mode));
+    say(&s, ", \"compared\": %lld, \"failed\": %lld, \"evaluations\": %lld, \"backwards\": %lld, \"counts\": {", (long long)r->compared,
+        (long long)r->failed, (long long)r->evaluations, (long long)r->backwards);
+    for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
+        say(&s, "%s\"%s\": %lld", v ? ", " : "", gr_check_verdict_name((gr_check_verdict)v), (long long)r->count[v]);
+    say(&s, "}, \"histogram\": [");
+    for (int i = 0; i < GR_CHECK_BINS; i++) say(&s, "%s%lld", i ? ", " : "", (long long)r->histogram[i]);
+    say(&s, "], ");
+    json_text(&s, "culprit_op", r->culprit_op);
+    say(&s, ", \"culprit\": %lld, ", (long long)r->culprit);
+    json_text(&s, "hint", r->hint);
+    say(&s, ", \"worst\": [");
+    for (int i = 0; i < r->n_worst; i++) {
+        if (i) say(&s, ", ");
+        json_element(&s, &r->worst[i]);
+    }
+    say(&s, "]}\n");
+}

@@ -1,0 +1,278 @@
+/* metrics.c: confusion counts of predictions, the ratios made of them, and Otsu's threshold. */
+#include <math.h>
+
+#include <gradus/metrics.h>
+
+#include "internal.h"
+
+static const gr_confuse_options defaults = {0};
+
+/* ---- What fits together ------------------------------------------------------------------------------------- */
+
+static gr_status check_arguments(const gr_tensor *p, const gr_tensor *y, const gr_confuse_options *o,
+                                 const gr_confusion counts[], int n)
+{
+    if (!p || !y) return gr_fail_null("confuse", p ? "y" : "p");
+    if (!counts) return gr_fail(GR_ERR_NULL, "confuse: counts is NULL");
+    if (n < 1) return gr_fail(GR_ERR_OPTION, "confuse: %d counts: expected 1 or more", n);
+    if (o->threshold != 0.0 && !(o->threshold > 0.0 && o->threshold < 1.0))
+        return gr_fail(GR_ERR_OPTION, "confuse: a threshold of %g: expected one between 0 and 1", o->threshold);
+    if (!p->data || !y->data)
+        return gr_fail(GR_ERR_STATE, "confuse: the values of %s were given back by backward", p->data ? "y" : "p");
+    bool indices = p->dtype == GR_I32, one_of_many = n > 1 && !indices;
+    if (y->dtype != GR_I32 && (n > 1 || indices))
+        return gr_fail(GR_ERR_DTYPE, "confuse: y is %s: expected i32", gr_dtype_name((gr_dtype)y->dtype));
+    if (!one_of_many) {
+        if (gr_same_shape(p, y)) return GR_OK;
+        return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected one shape", GR_SHAPE_OF(p), GR_SHAPE_OF(y));
+    }
+    bool fits = p->rank == y->rank + 1 && y->rank > 0 && p->shape[0] == y->shape[0] && p->shape[1] == n;
+    for (int i = 1; i < y->rank && fits; i++) fits = p->shape[i + 1] == y->shape[i];
+    if (fits) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected [N,%d,...] and [N,...]", GR_SHAPE_OF(p),
+                   GR_SHAPE_OF(y), n);
+}
+
+/* ---- One position ------------------------------------------------------------------------------------------- */
+
+typedef struct question {
+    const gr_tensor *p, *y;
+    const gr_confuse_options *options;
+    int n;
+    double limit;  /* two classes: what p must exceed */
+    int64_t inner; /* many: positions behind the class axis */
+} question;
+
+#define AT(tensor, i) gr_position_text(&(gr_text){{0}}, (tensor), (i))
+
+/* 0 or 1; below 0 with an error. */
+static int said_of_two(const question *q, int64_t i)
+{
+    double v = gr_element(q->p, i);
+    if (q->p->dtype == GR_I32) {
+        if (v == 0.0 || v == 1.0) return v == 1.0;
+        return gr_fail(GR_ERR_VALUE, "confuse: prediction %g at %s is neither 0 nor 1", v, AT(q->p, i)), -1;
+    }
+    if (isnan(v)) return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number", AT(q->p, i)), -1;
+    if (!q->options->from_logits && !(v >= 0.0 && v <= 1.0))
+        return gr_fail(GR_ERR_VALUE, "confuse: prediction %g at %s is outside [0,1]; are these logits?", v,
+                       AT(q->p, i)), -1;
+    return v > q->limit;
+}
+
+static int true_of_two(const question *q, int64_t i)
+{
+    double v = gr_element(q->y, i);
+    if (v == 0.0 || v == 1.0) return v == 1.0;
+    return gr_fail(GR_ERR_VALUE, "confuse: target %g at %s is neither 0 nor 1", v, AT(q->y, i)), -1;
+}
+
+static int checked_class(const question *q, const gr_tensor *t, const char *what, int64_t i)
+{
+    int32_t c = ((const int32_t *)t->data)[i];
+    if (c >= 0 && c < q->n) return c;
+    return gr_fail(GR_ERR_INDEX, "confuse: %s %d at %s is outside 0..%d", what, (int)c, AT(t, i), q->n - 1), -1;
+}
+
+/* The class of the largest score: those of position i lie `inner` apart. */
+static int largest_of_many(const question *q, int64_t i)
+{
+    int64_t first = i / q->inner * q->inner * q->n + i % q->inner;
+    int best = 0;
+    for (int c = 0; c < q->n; c++) {
+        double v = gr_element(q->p, first + c * q->inner);
+        if (isnan(v))
+            return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number",
+                           AT(q->p, first + c * q->inner)), -1;
+        if (v > gr_element(q->p, first + best * q->inner)) best = c;
+    }
+    return best;
+}
+
+static bool is_ignored(const question *q, int64_t i)
+{
+    return q->options->ignore && gr_element(q->y, i) == q->options->ignore_index;
+}
+
+/* ---- Counts ------------------------------------------------------------------------------------------------- */
+
+static gr_status count_two(const question *q, gr_confusion *counts)
+{
+    int64_t found[2][2] = {{0, 0}, {0, 0}}; /* by truth and by what was said */
+    for (int64_t i = 0; i < q->y->size; i++) {
+        if (is_ignored(q, i)) continue;
+        int truth = true_of_two(q, i), said = truth < 0 ? -1 : said_of_two(q, i);
+        if (said < 0) return gr_last_status();
+        found[truth][said]++;
+    }
+    counts->tp += found[1][1];
+    counts->fp += found[0][1];
+    counts->fn += found[1][0];
+    counts->tn += found[0][0];
+    return GR_OK;
+}
+
+/* Into `found`, of which the positions of neither kind follow at the end: all that are not the other three. */
+static gr_status find_many(const question *q, gr_confusion found[])
+{
+    int64_t positions = 0;
+    for (int64_t i = 0; i < q->y->size; i++) {
+        if (is_ignored(q, i)) continue;
+        int truth = checked_class(q, q->y, "target", i);
+        if (truth < 0) return gr_last_status();
+        int said = q->p->dtype == GR_I32 ? checked_class(q, q->p, "prediction", i) : largest_of_many(q, i);
+        if (said < 0) return gr_last_status();
+        positions++;
+        found[truth].tp += said == truth;
+        found[truth].fn += said != truth;
+        found[said].fp += said != truth;
+    }
+    for (int c = 0; c < q->n; c++) found[c].tn = positions - found[c].tp - found[c].fp - found[c].fn;
+    return GR_OK;
+}
+
+static void add_counts(gr_confusion *to, const gr_confusion *c)
+{
+    to->tp += c->tp;
+    to->fp += c->fp;
+    to->fn += c->fn;
+    to->tn += c->tn;
+}
+
+static gr_status count_many(const question *q, gr_confusion counts[])
+{
+    gr_confusion *found = gr_allocate_array(q->n, sizeof *found);
+    if (!found) return GR_ERR_MEMORY;
+    for (int c = 0; c < q->n; c++) found[c] = (gr_confusion){0, 0, 0, 0};
+    gr_status status = find_many(q, found);
+    for (int c = 0; c < q->n && !status; c++) add_counts(&counts[c], &found[c]);
+    gr_release(found);
+    return status;
+}
+
+gr_status gr_confuse(const gr_tensor *p, const gr_tensor *y, const gr_confuse_options *options, gr_confusion counts[],
+                     int n)
+{
+    question q = {.p = p, .y = y, .options = options ? options : &defaults, .n = n, .inner = 1};
+    gr_status status = check_arguments(p, y, q.options, counts, n);
+    if (status) return status;
+    double t = q.options->threshold == 0.0 ? 0.5 : q.options->threshold;
+    q.limit = !q.options->from_logits ? t : t == 0.5 ? 0.0 : log(t / (1.0 - t));
+    for (int i = 1; i < y->rank; i++) q.inner *= y->shape[i];
+    return n == 1 ? count_two(&q, counts) : count_many(&q, counts);
+}
+
+/* ---- Ratios ------------------------------------------------------------------------------------------------- */
+
+static double ratio(int64_t part, int64_t whole)
+{
+    return whole ? (double)part / (double)whole : 1.0;
+}
+
+gr_metrics gr_metrics_of(const gr_confusion *c)
+{
+    if (!c) return gr_metrics_macro(NULL, 0, false);
+    return (gr_metrics){
+        .iou = ratio(c->tp, c->tp + c->fp + c->fn),
+        .dice = ratio(2 * c->tp, 2 * c->tp + c->fp + c->fn),
+        .sensitivity = ratio(c->tp, c->tp + c->fn),
+        .specificity = ratio(c->tn, c->tn + c->fp),
+        .precision = ratio(c->tp, c->tp + c->fp),
+        .accuracy = ratio(c->tp + c->tn, c->tp + c->fp + c->fn + c->tn),
+    };
+}
+
+static bool is_number(const gr_confusion counts[], int n)
+{
+    if (!counts) return gr_fail(GR_ERR_NULL, "metrics: counts is NULL"), false;
+    if (n < 1) return gr_fail(GR_ERR_OPTION, "metrics: of %d classes: expected 1 or more", n), false;
+    return true;
+}
+
+static gr_metrics no_metrics(void)
+{
+    const double none = (double)NAN;
+    return (gr_metrics){none, none, none, none, none, none};
+}
+
+gr_metrics gr_metrics_macro(const gr_confusion counts[], int n, bool skip_absent)
+{
+    if (!is_number(counts, n)) return no_metrics();
+    gr_metrics sum = {0, 0, 0, 0, 0, 0};
+    int taken = 0;
+    for (int c = 0; c < n; c++) {
+        if (skip_absent && counts[c].tp + counts[c].fp + counts[c].fn == 0) continue;
+        gr_metrics m = gr_metrics_of(&counts[c]);
+        sum.iou += m.iou;
+        sum.dice += m.dice;
+        sum.sensitivity += m.sensitivity;
+        sum.specificity += m.specificity;
+        sum.precision += m.precision;
+        sum.accuracy += m.accuracy;
+        taken++;
+    }
+    if (!taken) return gr_metrics_macro(counts, n, false);
+    const double k = taken;
+    return (gr_metrics){sum.iou / k,         sum.dice / k,      sum.sensitivity / k,
+                        sum.specificity / k, sum.precision / k, sum.accuracy / k};
+}
+
+gr_metrics gr_metrics_micro(const gr_confusion counts[], int n)
+{
+    if (!is_number(counts, n)) return no_metrics();
+    gr_confusion sum = {0, 0, 0, 0};
+    for (int c = 0; c < n; c++) add_counts(&sum, &counts[c]);
+    return gr_metrics_of(&sum);
+}
+
+/* ---- Otsu's threshold --------------------------------------------------------------------------------------- */
+
+enum { BINS = 256 };
+
+/* With w0 and w1 the numbers below and above a split and m0 and m1 their mean bins, the variance between is
+ * w0 w1 (m0 - m1)^2 over a constant. The middle of the splits that have the largest: between two clouds with a gap they
+ * are many. Returns how many bins are below. */
+static double best_split(const int64_t histogram[BINS])
+{
+    double all = 0.0, total = 0.0, below = 0.0, sum = 0.0, most = -1.0;
+    int first = 0, last = 0;
+    for (int b = 0; b < BINS; b++) {
+        all += (double)histogram[b];
+        total += (double)histogram[b] * b;
+    }
+    for (int b = 0; b + 1 < BINS; b++) {
+        below += (double)histogram[b];
+        sum += (double)histogram[b] * b;
+        if (below == 0.0 || below == all) continue;
+        double apart = sum / below - (total - sum) / (all - below), between = below * (all - below) * apart * apart;
+        if (between > most) first = b;
+        if (between >= most) last = b;
+        most = fmax(between, most);
+    }
+    return 0.5 * (first + last) + 1.0;
+}
+
+double gr_otsu(const gr_tensor *values)
+{
+    if (!values) return gr_fail_null("otsu", "values"), (double)NAN;
+    if (!gr_is_float((gr_dtype)values->dtype))
+        return gr_fail(GR_ERR_DTYPE, "otsu: values are %s: expected f32 or f64",
+                       gr_dtype_name((gr_dtype)values->dtype)), (double)NAN;
+    if (!values->size) return gr_fail(GR_ERR_SHAPE, "otsu: %s has no values", GR_SHAPE_OF(values)), (double)NAN;
+    if (!values->data) return gr_fail(GR_ERR_STATE, "otsu: the values were given back by backward"), (double)NAN;
+    double lo = (double)INFINITY, hi = -(double)INFINITY;
+    for (int64_t i = 0; i < values->size; i++) {
+        double v = gr_element(values, i);
+        if (!isfinite(v))
+            return gr_fail(GR_ERR_VALUE, "otsu: %g at %s is not finite", v, AT(values, i)), (double)NAN;
+        lo = fmin(lo, v);
+        hi = fmax(hi, v);
+    }
+    if (lo == hi || !isfinite(hi - lo)) return lo == hi ? lo : 0.5 * lo + 0.5 * hi;
+    int64_t histogram[BINS] = {0};
+    for (int64_t i = 0; i < values->size; i++) {
+        int bin = (int)((gr_element(values, i) - lo) / (hi - lo) * BINS);
+        histogram[bin < BINS ? bin : BINS - 1]++;
+    }
+    return lo + (hi - lo) * best_split(histogram) / BINS;
+}

@@ -1,0 +1,300 @@
+/* png.c: pictures in and out through libpng. Its memory is our allocator's, its errors are our errors, and it prints
+ * nothing. Chunks that say nothing about the pixels are stepped over unread. */
+#include "internal.h"
+
+#if GR_WITH_PNG
+
+#include <math.h>
+#include <png.h>
+#include <setjmp.h>
+
+/* What libpng's callbacks and ours share. libpng leaves by longjmp: whatever must be freed afterwards is in here. */
+typedef struct codec {
+    const char *who, *path;
+    png_structp png;
+    png_infop info;
+    gr_status status; /* of the failure that a callback has noted */
+    const png_byte *bytes; /* being read: what is left of the file */
+    size_t left, size;
+    gr_sink *sink; /* being written */
+    png_byte *rows; /* the picture as libpng has it */
+    png_bytep *row;
+    png_uint_32 width, height;
+    int depth, channels; /* of rows: bits in a sample, samples in a pixel */
+    size_t row_bytes;
+} codec;
+
+/* ---- What libpng calls -------------------------------------------------------------------------------------- */
+
+static png_voidp png_allocate(png_structp png, png_alloc_size_t bytes)
+{
+    codec *c = png_get_mem_ptr(png);
+    void *memory = gr_allocate(bytes);
+    if (!memory) c->status = GR_ERR_MEMORY;
+    return memory;
+}
+
+static void png_release(png_structp png, png_voidp memory)
+{
+    (void)png;
+    gr_release(memory);
+}
+
+static _Noreturn void png_failed(png_structp png, png_const_charp reason)
+{
+    codec *c = png_get_error_ptr(png);
+    if (!c->status) c->status = gr_fail(GR_ERR_FORMAT, "%s: %s: %s", c->who, GR_QUOTE_PATH(c->path), GR_QUOTE(reason));
+    png_longjmp(png, 1);
+}
+
+static void png_warned(png_structp png, png_const_charp reason)
+{
+    (void)png;
+    (void)reason;
+}
+
+static void png_take(png_structp png, png_bytep to, size_t bytes)
+{
+    codec *c = png_get_io_ptr(png);
+    if (bytes > c->left) png_error(png, "the file ends too early");
+    memcpy(to, c->bytes, bytes);
+    c->bytes += bytes;
+    c->left -= bytes;
+}
+
+static void png_put(png_structp png, png_bytep bytes, size_t size)
+{
+    codec *c = png_get_io_ptr(png);
+    if (gr_sink_write(c->sink, bytes, size)) {
+        c->status = gr_last_status();
+        png_error(png, "cannot write");
+    }
+}
+
+static void png_flush_nothing(png_structp png)
+{
+    (void)png;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------ */
+
+static const png_byte stepped_over[] = "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0sBIT\0"
+                                       "sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt\0pHYs";
+
+/* The sizes that the header claims, against our limits and against what so many bytes can be unpacked to: deflate makes
+ * one byte of 1032 at best. */
+static gr_status check_sizes(codec *c)
+{
+    double pixels = (double)c->width * c->height;
+    if (c->width > GR_MAX_SIDE || c->height > GR_MAX_SIDE || pixels > GR_MAX_PIXELS)
+        return gr_fail(GR_ERR_FORMAT, "%s: %s: %u x %u pixels are too many: at most %d on a side and %d altogether",
+                       c->who, GR_QUOTE_PATH(c->path), c->width, c->height, GR_MAX_SIDE, GR_MAX_PIXELS);
+    if (pixels * png_get_bit_depth(c->png, c->info) / 8.0 > 1032.0 * (double)c->size)
+        return gr_fail(GR_ERR_FORMAT, "%s: %s: %u x %u pixels cannot be in %zu bytes", c->who,
+                       GR_QUOTE_PATH(c->path), c->width, c->height, c->size);
+    return GR_OK;
+}
+
+/* The header, and what libpng is to make of the samples: 8 or 16 bits, palettes and transparent colours resolved. */
+static void read_header(codec *c)
+{
+    png_set_read_fn(c->png, c, png_take);
+    png_set_benign_errors(c->png, 0); /* nor are small damages let pass */
+    png_set_crc_action(c->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, NULL, 0);
+    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, stepped_over, (int)sizeof stepped_over / 5);
+    png_set_user_limits(c->png, 0x7fffffff, 0x7fffffff); /* ours follow */
+    png_read_info(c->png, c->info);
+    c->width = png_get_image_width(c->png, c->info);
+    c->height = png_get_image_height(c->png, c->info);
+    if (check_sizes(c)) {
+        c->status = GR_ERR_FORMAT;
+        png_longjmp(c->png, 1);
+    }
+    png_set_expand(c->png);
+    png_set_interlace_handling(c->png);
+    png_read_update_info(c->png, c->info);
+    c->depth = png_get_bit_depth(c->png, c->info);
+    c->channels = png_get_channels(c->png, c->info);
+    c->row_bytes = png_get_rowbytes(c->png, c->info);
+}
+
+static bool make_rows(codec *c)
+{
+    c->rows = gr_allocate_array((int64_t)c->height, c->row_bytes);
+    c->row = c->rows ? gr_allocate_array((int64_t)c->height, sizeof *c->row) : NULL;
+    for (png_uint_32 i = 0; c->row && i < c->height; i++) c->row[i] = c->rows + i * c->row_bytes;
+    if (!c->row) c->status = GR_ERR_MEMORY;
+    return c->row != NULL;
+}
+
+/* From the bytes to c->rows. A failed allocation that libpng could do without counts all the same. */
+static bool decode(codec *c)
+{
+    c->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, c, png_failed, png_warned, c, png_allocate, png_release);
+    c->info = c->png ? png_create_info_struct(c->png) : NULL;
+    if (!c->info) {
+        if (!c->status) c->status = gr_fail(GR_ERR_UNSUPPORTED, "%s: libpng does not start: another version?", c->who);
+        return false;
+    }
+    if (setjmp(png_jmpbuf(c->png))) return false;
+    read_header(c);
+    if (!make_rows(c)) return false;
+    png_read_image(c->png, c->row);
+    png_read_end(c->png, NULL);
+    return !c->status;
+}
+
+/* One sample of a pixel as a whole number. */
+static inline uint32_t sample(const codec *c, const png_byte *pixel, int i)
+{
+    return c->depth == 16 ? (uint32_t)pixel[2 * i] << 8 | pixel[2 * i + 1] : pixel[i];
+}
+
+/* Whole numbers up to here, so that every value is rounded once: v/most, or v a/most^2 with an alpha. */
+static void take_row(const codec *c, const png_byte *row, int channels, float *out, size_t plane)
+{
+    const bool colour = c->channels >= 3, alpha = c->channels % 2 == 0;
+    const double most = c->depth == 16 ? 65535.0 : 255.0;
+    const int pixel_bytes = c->channels * c->depth / 8;
+    for (png_uint_32 j = 0; j < c->width; j++, row += pixel_bytes) {
+        double whole = most, part = 1.0;
+        if (alpha) {
+            whole = most * most;
+            part = sample(c, row, c->channels - 1);
+        }
+        if (colour && channels == 1) {
+            uint32_t r = sample(c, row, 0), g = sample(c, row, 1), b = sample(c, row, 2);
+            out[j] = (float)((double)(299 * r + 587 * g + 114 * b) * part / (1000.0 * whole));
+            continue;
+        }
+        for (int k = 0; k < channels; k++)
+            out[(size_t)k * plane + j] = (float)(sample(c, row, colour ? k : 0) * part / whole);
+    }
+}
+
+static gr_tensor *take_pixels(const codec *c, int channels)
+{
+    if (!channels) channels = c->channels >= 3 ? 3 : 1;
+    gr_tensor *image = gr_new(c->who, GR_F32, GR_SHAPE(channels, (int64_t)c->height, (int64_t)c->width));
+    float *out = image ? image->data : NULL;
+    for (png_uint_32 i = 0; image && i < c->height; i++)
+        take_row(c, c->row[i], channels, out + (size_t)i * c->width, (size_t)c->height * c->width);
+    return image;
+}
+
+gr_tensor *gr_png_read(const char *path, int channels)
+{
+    codec c = {.who = "png_read", .path = path};
+    if (channels != 0 && channels != 1 && channels != 3)
+        return gr_fail(GR_ERR_OPTION, "png_read: channels is %d: expected 1, 3 or 0", channels), NULL;
+    gr_source *source = gr_source_open(c.who, path);
+    if (!source) return NULL;
+    char *bytes = gr_source_read_all(source, (uint64_t)1 << 30, &c.size);
+    gr_source_close(source);
+    c.bytes = (const png_byte *)bytes;
+    c.left = c.size;
+    gr_tensor *image = bytes && decode(&c) ? take_pixels(&c, channels) : NULL;
+    png_destroy_read_struct(&c.png, &c.info, NULL);
+    gr_release(c.row);
+    gr_release(c.rows);
+    gr_release(bytes);
+    return image;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------ */
+
+static gr_status check_image(const gr_tensor *image)
+{
+    if (!image) return gr_fail_null("png_write", "image");
+    if (!gr_is_float((gr_dtype)image->dtype))
+        return gr_fail(GR_ERR_DTYPE, "png_write: image is %s: expected f32 or f64",
+                       gr_dtype_name((gr_dtype)image->dtype));
+    int64_t channels = image->rank == 3 ? image->shape[0] : image->rank == 2 ? 1 : 0;
+    if ((channels != 1 && channels != 3) || !image->size)
+        return gr_fail(GR_ERR_SHAPE, "png_write: image is %s: expected [H,W], [1,H,W] or [3,H,W]", GR_SHAPE_OF(image));
+    if (!image->data) return gr_fail(GR_ERR_STATE, "png_write: the values of image were given back by backward");
+    if (image->size / channels > GR_MAX_PIXELS || gr_dim(image, -1) > GR_MAX_SIDE || gr_dim(image, -2) > GR_MAX_SIDE)
+        return gr_fail(GR_ERR_SHAPE, "png_write: image is %s: at most %d on a side and %d pixels", GR_SHAPE_OF(image),
+                       GR_MAX_SIDE, GR_MAX_PIXELS);
+    for (int64_t i = 0; i < image->size; i++)
+        if (isnan(gr_element(image, i)))
+            return gr_fail(GR_ERR_VALUE, "png_write: the value at %s is not a number",
+                           gr_position_text(&(gr_text){{0}}, image, i));
+    return GR_OK;
+}
+
+/* One row, channel beside channel, in 255ths. */
+static void fill_row(png_byte *row, const gr_tensor *image, int64_t i, int channels)
+{
+    int64_t width = gr_dim(image, -1), plane = width * gr_dim(image, -2);
+    for (int64_t j = 0; j < width; j++)
+        for (int k = 0; k < channels; k++) {
+            double v = gr_element(image, k * plane + i * width + j);
+            *row++ = (png_byte)(fmin(fmax(v, 0.0), 1.0) * 255.0 + 0.5);
+        }
+}
+
+static bool encode(codec *c, const gr_tensor *image)
+{
+    c->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, c, png_failed, png_warned, c, png_allocate, png_release);
+    c->info = c->png ? png_create_info_struct(c->png) : NULL;
+    if (!c->info) {
+        if (!c->status) c->status = gr_fail(GR_ERR_UNSUPPORTED, "%s: libpng does not start: another version?", c->who);
+        return false;
+    }
+    if (setjmp(png_jmpbuf(c->png))) return false;
+    png_set_write_fn(c->png, c, png_put, png_flush_nothing);
+    png_set_user_limits(c->png, GR_MAX_SIDE, GR_MAX_SIDE);
+    png_set_IHDR(c->png, c->info, c->width, c->height, 8, c->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(c->png, c->info);
+    for (png_uint_32 i = 0; i < c->height; i++) {
+        fill_row(c->rows, image, i, c->channels);
+        png_write_row(c->png, c->rows);
+    }
+    png_write_end(c->png, NULL);
+    return !c->status;
+}
+
+gr_status gr_png_write(const char *path, const gr_tensor *image)
+{
+    codec c = {.who = "png_write", .path = path};
+    gr_status status = check_image(image);
+    if (status) return status;
+    c.channels = image->rank == 3 && image->shape[0] == 3 ? 3 : 1;
+    c.height = (png_uint_32)gr_dim(image, -2);
+    c.width = (png_uint_32)gr_dim(image, -1);
+    c.sink = gr_sink_open(c.who, path);
+    if (!c.sink) return gr_last_status();
+    c.rows = gr_allocate_array((int64_t)c.width, (size_t)c.channels);
+    if (!c.rows) c.status = GR_ERR_MEMORY;
+    else encode(&c, image);
+    png_destroy_write_struct(&c.png, &c.info);
+    gr_release(c.rows);
+    return gr_sink_close(c.sink, c.status);
+}
+
+#else
+
+static gr_status no_libpng(const char *who)
+{
+    return gr_fail(GR_ERR_UNSUPPORTED, "%s: this build of Gradus has no libpng: install it with its header (Debian and "
+                   "Ubuntu: libpng-dev) and build again", who);
+}
+
+gr_tensor *gr_png_read(const char *path, int channels)
+{
+    (void)path;
+    (void)channels;
+    return no_libpng("png_read"), NULL;
+}
+
+gr_status gr_png_write(const char *path, const gr_tensor *image)
+{
+    (void)path;
+    (void)image;
+    return no_libpng("png_write");
+}
+
+#endif

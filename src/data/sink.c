@@ -1,0 +1,76 @@
+/* sink.c: a file that is there when all of it is there, and not before: written under another name beside its place,
+ * then renamed. Who reads it meanwhile, or after a full disk, finds what was there before. */
+#define _POSIX_C_SOURCE 200809L /* stat */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "internal.h"
+
+struct gr_sink {
+    const char *who, *path;
+    char *beside; /* the name while it is being written; NULL: it is written in its place */
+    FILE *file;
+    bool failed;
+};
+
+static gr_status cannot_write(gr_sink *s)
+{
+    s->failed = true;
+    return gr_fail(GR_ERR_IO, "%s: cannot write %s: %s", s->who, GR_QUOTE_PATH(s->path), strerror(errno));
+}
+
+/* A new file with a name that nobody has: path.tmp, path.tmp1, ... */
+static gr_status open_beside(gr_sink *s)
+{
+    size_t room = strlen(s->path) + 16;
+    s->beside = gr_allocate(room);
+    if (!s->beside) return GR_ERR_MEMORY;
+    for (int i = 0; i < 1000 && !s->file; i++) {
+        if (i == 0) snprintf(s->beside, room, "%s.tmp", s->path);
+        else snprintf(s->beside, room, "%s.tmp%d", s->path, i);
+        errno = 0;
+        s->file = fopen(s->beside, "wbx");
+        if (!s->file && errno != EEXIST) break;
+    }
+    return s->file ? GR_OK : cannot_write(s);
+}
+
+static gr_status open_in_place(gr_sink *s)
+{
+    s->file = fopen(s->path, "wb");
+    return s->file ? GR_OK : cannot_write(s);
+}
+
+gr_sink *gr_sink_open(const char *who, const char *path)
+{
+    if (!path) return gr_fail_null(who, "path"), NULL;
+    gr_sink *s = gr_allocate(sizeof *s);
+    if (!s) return NULL;
+    *s = (gr_sink){.who = who, .path = path};
+    struct stat info;
+    bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+    if (!(special ? open_in_place(s) : open_beside(s))) return s;
+    gr_release(s->beside);
+    gr_release(s);
+    return NULL;
+}
+
+gr_status gr_sink_write(gr_sink *s, const void *bytes, size_t size)
+{
+    if (s->failed) return GR_ERR_IO;
+    return fwrite(bytes, 1, size, s->file) == size ? GR_OK : cannot_write(s);
+}
+
+gr_status gr_sink_close(gr_sink *s, gr_status status)
+{
+    if (!s) return status;
+    if (fclose(s->file) && !s->failed && !status) status = cannot_write(s);
+    if (s->failed && !status) status = GR_ERR_IO;
+    if (s->beside && !status && rename(s->beside, s->path)) status = cannot_write(s);
+    if (s->beside && status) remove(s->beside);
+    gr_release(s->beside);
+    gr_release(s);
+    return status;
+}

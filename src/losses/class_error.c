@@ -1,0 +1,175 @@
+/* class_error.c: how wrong a softmax is about each class, e = y (1-p) + (1-y) p, which for y of 0 or 1 is |y - p|; and
+ * the softmax's derivative, which soft counts need too. 1-p is the sum of the other classes: nothing cancels. */
+#ifndef K
+#include "losses/regions.h"
+#include "losses/samples.h"
+
+/* [n, classes, inner], and the blocks of an image. */
+typedef struct softmaxes {
+    const gr_node *n;
+    int64_t classes, inner, blocks;
+} softmaxes;
+
+enum { BLOCK = 1024 };
+
+static inline int64_t at_most(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+#define GR_KERNEL_FILE "losses/class_error.c"
+#include "tensor/kernel.h"
+
+static gr_status over_classes(const gr_node *n, gr_type *type)
+{
+    if (gr_shape_same(n, type)) return gr_last_status();
+    if (type->rank < 2 || type->shape[1] == 0)
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name, GR_SHAPE_OF(n->in[0]));
+    return GR_OK;
+}
+
+/* ---- z_c = p_c (v_c - sum p v),  J v with J = diag(p) - p p^T ------------------------------------------------- */
+
+static gr_tensor *sum_over_classes(gr_tape *t, gr_tensor *x)
+{
+    return gr_sum(t, x, GR_AXES(1), true);
+}
+
+/* h^T J v = sum p h v - (sum p h)(sum p v), by p: h v - v sum p h - h sum p v;  then by x: J of that */
+static gr_tensor *softmax_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    gr_tensor *x = n->in[0], *v = n->in[1], *p = gr_softmax(t, x, 1);
+    gr_tensor *mean_h = sum_over_classes(t, gr_mul(t, p, h)), *mean_v = sum_over_classes(t, gr_mul(t, p, v));
+    return gr_softmax_grad(t, x, gr_sub(t, gr_mul(t, h, gr_sub(t, v, mean_v)), gr_mul(t, v, mean_h)));
+}
+
+/* J is symmetric */
+static gr_tensor *softmax_grad_v(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    return gr_softmax_grad(t, n->in[0], h);
+}
+
+static const gr_sample grad_samples[] = {
+    {.what = "rows", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-1, 1, 3, 4)}},
+    {.what = "images", .in = {GR_IN(-2, 2, 2, 3, 2, 2), GR_IN(-1, 1, 2, 3, 2, 2)}},
+    {.what = "extreme", .in = {{.rank = 2, .shape = {2, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39)}, GR_IN(-1, 1, 2, 3)}},
+    {.what = "nothing", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}},
+    {.what = "a vector", .in = {GR_IN(-2, 2, 3), GR_IN(-2, 2, 3)}, .refused = "expected classes along axis 1"},
+    {.what = "shapes that differ", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 4)}, .refused = "shapes differ"},
+};
+
+const gr_op gr_op_softmax_grad = {.name = "softmax_grad", .formula = "z_c = p_c (v_c - sum p v), p = softmax(x)",
+                                  .gradient = "dv_c = p_c (h_c - sum p h), dx = the same of h (v - sum p v) - v sum p h, h that of z",
+                                  .n_in = 2, .shape = over_classes, .forward = GR_KERNELS(softmax_grad),
+                                  .vjp = {softmax_grad_x, softmax_grad_v}, GR_SAMPLES(grad_samples)};
+
+gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v)
+{
+    return GR_CALL(softmax_grad, NULL, x, v);
+}
+
+/* ---- e = y (1-p) + (1-y) p ------------------------------------------------------------------------------------- */
+
+/* de/dp = 1 - 2y */
+static gr_tensor *class_error_x(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_softmax_grad(t, n->in[0], gr_mul(t, g, gr_shift(t, gr_scale(t, n->in[1], -2.0), 1.0)));
+}
+
+/* de/dy = 1 - 2p */
+static gr_tensor *class_error_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_shift(t, gr_scale(t, gr_softmax(t, n->in[0], 1), -2.0), 1.0));
+}
+
+static const gr_sample error_samples[] = {
+    {.what = "rows", .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)}},
+    {.what = "images, soft", .in = {GR_IN(-2, 2, 2, 3, 2, 2), GR_IN(0, 1, 2, 3, 2, 2)}},
+    {.what = "extreme", .in = {{.rank = 2, .shape = {2, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39)}, GR_BITS(2, 3)}},
+    {.what = "a vector", .in = {GR_IN(-2, 2, 3), GR_BITS(3)}, .refused = "expected classes along axis 1"},
+};
+
+const gr_op gr_op_class_error = {.name = "class_error", .formula = "e = y (1-p) + (1-y) p, p = softmax(x)",
+                                 .gradient = "dx_c = p_c (v_c - sum p v), v = g (1 - 2y); dy = g (1 - 2p)",
+                                 .n_in = 2, .shape = over_classes, .forward = GR_KERNELS(class_error),
+                                 .vjp = {class_error_x, class_error_y}, GR_SAMPLES(error_samples)};
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+#include "losses/columns.inc"
+
+/* With d_c = v_c - v_top the sum over p loses its largest term: z_c = p_c (d_c - sum of p_k d_k over the others). */
+static void K(softmax_grad_columns)(const softmaxes *s, int64_t at, int64_t n)
+{
+    const real *restrict x = (const real *)s->n->in[0]->data + at, *restrict v = (const real *)s->n->in[1]->data + at;
+    real *restrict z = (real *)s->n->out->data + at;
+    K(columns) columns;
+    real top[K(COLUMNS)], sum[K(COLUMNS)], p[K(COLUMNS)], q[K(COLUMNS)];
+    K(columns_of)(x, s->inner, s->classes, n, &columns);
+    for (int64_t c = 0; c < s->classes; c++)
+        for (int64_t i = 0; i < n; i++) top[i] = columns.top[i] == (real)c ? v[c * s->inner + i] : c ? top[i] : 0;
+    for (int64_t i = 0; i < n; i++) sum[i] = 0;
+    for (int64_t c = 0; c < s->classes; c++) {
+        K(column_shares)(x + c * s->inner, &columns, c, n, p, q);
+        for (int64_t i = 0; i < n; i++) {
+            const real d = v[c * s->inner + i] - top[i];
+            sum[i] += columns.top[i] == (real)c ? 0 : p[i] * d;
+            z[c * s->inner + i] = p[i];
+        }
+    }
+    for (int64_t c = 0; c < s->classes; c++)
+        for (int64_t i = 0; i < n; i++) z[c * s->inner + i] *= (v[c * s->inner + i] - top[i]) - sum[i];
+}
+
+static void K(class_error_columns)(const softmaxes *s, int64_t at, int64_t n)
+{
+    const real *restrict x = (const real *)s->n->in[0]->data + at, *restrict y = (const real *)s->n->in[1]->data + at;
+    real *restrict e = (real *)s->n->out->data + at;
+    K(columns) columns;
+    real p[K(COLUMNS)], q[K(COLUMNS)];
+    K(columns_of)(x, s->inner, s->classes, n, &columns);
+    for (int64_t c = 0; c < s->classes; c++, x += s->inner, y += s->inner, e += s->inner) {
+        K(column_shares)(x, &columns, c, n, p, q);
+        for (int64_t i = 0; i < n; i++) e[i] = y[i] * q[i] + (1 - y[i]) * p[i];
+    }
+}
+
+/* Blocks of images, in tiles of neighbouring pixels. */
+GR_INLINE void K(softmax_blocks)(const softmaxes *s, int64_t begin, int64_t end, void (*columns)(const softmaxes *s, int64_t at, int64_t n))
+{
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t from = item % s->blocks * BLOCK, to = at_most(from + BLOCK, s->inner), image = item / s->blocks * s->classes * s->inner;
+        for (int64_t i = from; i < to; i += K(COLUMNS)) columns(s, image + i, at_most(to - i, K(COLUMNS)));
+    }
+}
+
+static void K(softmax_grad_blocks)(void *context, int64_t begin, int64_t end)
+{
+    K(softmax_blocks)(context, begin, end, K(softmax_grad_columns));
+}
+
+static void K(class_error_blocks)(void *context, int64_t begin, int64_t end)
+{
+    K(softmax_blocks)(context, begin, end, K(class_error_columns));
+}
+
+static gr_status K(run_softmaxes)(gr_node *n, gr_span_body body)
+{
+    const gr_tensor *x = n->in[0];
+    softmaxes s = {.n = n, .classes = x->shape[1], .inner = 1};
+    for (int i = 2; i < x->rank; i++) s.inner *= x->shape[i];
+    s.blocks = (s.inner + BLOCK - 1) / BLOCK;
+    gr_parallel(x->shape[0] * s.blocks, GR_GRAIN / (at_most(s.inner, BLOCK) * s.classes + 1) + 1, body, &s);
+    return GR_OK;
+}
+
+static gr_status K(softmax_grad)(gr_node *n)
+{
+    return K(run_softmaxes)(n, K(softmax_grad_blocks));
+}
+
+static gr_status K(class_error)(gr_node *n)
+{
+    return K(run_softmaxes)(n, K(class_error_blocks));
+}
+#endif

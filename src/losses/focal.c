@@ -1,0 +1,125 @@
+/* focal.c: the focal loss, Eq. 14 (Lin et al., 2017): cross entropy that fades where the prediction is right.
+ *
+ *     l = -(alpha (1-p)^gamma y log p + (1-alpha) p^gamma (1-y) log(1-p))
+ *
+ * A power is taken through the logarithm that is there anyway, p^gamma = e^(gamma log p): from logits, with log p =
+ * -softplus(-x), that is exact however small p is, and it is 1 where gamma is 0. */
+#ifndef K
+#include "losses/samples.h"
+
+#include <gradus/segmentation.h>
+
+static gr_status focal_complain(const gr_node *n)
+{
+    return gr_complain_probability(n);
+}
+
+#define GR_KERNEL_FILE "losses/focal.c"
+#include "tensor/kernel.h"
+
+/* One side of the loss as a function of p: log p, (1-p)^gamma, and the slope of -(1-p)^gamma log p. */
+typedef struct side {
+    gr_tensor *log, *power, *slope;
+} side;
+
+/* dx: -(1-p)^gamma ((1-p) - gamma p log p),  dp: -(1-p)^gamma (1/p - gamma log p / (1-p)) */
+static side side_of(gr_tape *t, const gr_node *n, gr_tensor *p, bool complement)
+{
+    const double gamma = gr_loss_attr_of(n)->b;
+    side s;
+    if (gr_loss_attr_of(n)->from_logits) {
+        gr_tensor *x = complement ? gr_neg(t, p) : p, *sigma = gr_sigmoid(t, x), *other = gr_sigmoid(t, gr_neg(t, x));
+        s.log = gr_neg(t, gr_softplus(t, gr_neg(t, x)));
+        s.power = gr_exp(t, gr_scale(t, gr_softplus(t, x), -gamma));
+        s.slope = gr_neg(t, gr_mul(t, s.power, gr_sub(t, other, gr_scale(t, gr_mul(t, sigma, s.log), gamma))));
+        return s;
+    }
+    gr_tensor *own = gr_not_zero(t, complement ? gr_complement(t, p) : p), *other = gr_not_zero(t, complement ? p : gr_complement(t, p));
+    s.log = complement ? gr_log_complement(t, p) : gr_safe_log(t, p);
+    s.power = gr_pow_scalar(t, other, gamma);
+    gr_tensor *fading = gr_scale(t, gr_mul(t, gr_pow_scalar(t, other, gamma - 1.0), s.log), gamma);
+    s.slope = gr_sub(t, fading, gr_div(t, s.power, own));
+    return s;
+}
+
+/* dl/dx = alpha y (slope of the side of positives) - (1-alpha) (1-y) (that of negatives, as a function of 1-p) */
+static gr_tensor *focal_x(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    if (!t->recording) return gr_saved_slope(t, n, g);
+    const double alpha = gr_loss_attr_of(n)->a;
+    gr_tensor *p = n->in[0], *y = n->in[1];
+    gr_tensor *positive = gr_scale(t, gr_mul(t, y, side_of(t, n, p, false).slope), alpha);
+    gr_tensor *negative = gr_scale(t, gr_mul(t, gr_complement(t, y), side_of(t, n, p, true).slope), 1.0 - alpha);
+    return gr_loss_scaled(t, n, g, gr_sub(t, positive, negative));
+}
+
+/* dl/dy = (1-alpha) p^gamma log(1-p) - alpha (1-p)^gamma log p */
+static gr_tensor *focal_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const double alpha = gr_loss_attr_of(n)->a;
+    side positive = side_of(t, n, n->in[0], false), negative = side_of(t, n, n->in[0], true);
+    return gr_loss_scaled(t, n, g, gr_sub(t, gr_scale(t, gr_mul(t, negative.power, negative.log), 1.0 - alpha),
+                                          gr_scale(t, gr_mul(t, positive.power, positive.log), alpha)));
+}
+
+#define PROBABILITIES(...) GR_IN(0.05, 0.95, __VA_ARGS__)
+
+static const gr_sample samples[] = {
+    {.what = "mean of probabilities", .in = {PROBABILITIES(3, 4), PROBABILITIES(3, 4)}, GR_LOSS(.a = 0.25, .b = 2)},
+    {.what = "mean of logits", .in = {GR_IN(-3, 3, 3, 4), PROBABILITIES(3, 4)}, GR_LOSS(.from_logits = true, .a = 0.25, .b = 2)},
+    {.what = "logits, gamma 0", .in = {GR_IN(-3, 3, 5), PROBABILITIES(5)}, GR_LOSS(.from_logits = true, .a = 0.5, .b = 0, .reduction = GR_NONE)},
+    {.what = "probabilities, gamma 0", .in = {PROBABILITIES(5), PROBABILITIES(5)}, GR_LOSS(.a = 0.5, .b = 0, .reduction = GR_NONE)},
+    {.what = "logits, gamma 1/2", .in = {GR_IN(-3, 3, 5), PROBABILITIES(5)}, GR_LOSS(.from_logits = true, .a = 0.9, .b = 0.5, .reduction = GR_SUM)},
+    {.what = "probabilities, gamma 1/2", .in = {PROBABILITIES(5), PROBABILITIES(5)}, GR_LOSS(.a = 0.9, .b = 0.5, .reduction = GR_SUM)},
+    {.what = "logits, gamma 5", .in = {GR_IN(-3, 3, 5), PROBABILITIES(5)}, GR_LOSS(.from_logits = true, .a = 0.9, .b = 5)},
+    {.what = "a weight for each", .n_in = 3, .in = {GR_IN(-3, 3, 6), PROBABILITIES(6), GR_WEIGHTS(6)}, GR_LOSS(.from_logits = true, .weighted = true, .a = 0.25, .b = 2)},
+    {.what = "extreme logits", .in = {{.rank = 1, .shape = {5}, GR_VALUES(-1000, 1000, 40, -40, 100)}, GR_IN(0.3, 0.6, 5)}, GR_LOSS(.from_logits = true, .reduction = GR_SUM, .a = 0.25, .b = 2)},
+    {.what = "certain and right", .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, 0, 0)}, GR_BITS(3)}, GR_LOSS(.a = 0.25, .b = 0.5), .value_only = true},
+    {.what = "the negatives ignored", .in = {GR_IN(-3, 3, 5), GR_BITS(5)}, GR_LOSS(.from_logits = true, .ignore = true, .a = 0.25, .b = 2), .value_only = true},
+    {.what = "logits for probabilities", .in = {{.rank = 2, .shape = {2, 2}, GR_VALUES(0, 3.25, 0.5, 1)}, GR_BITS(2, 2)}, GR_LOSS(.a = 0.25, .b = 2), .refused = "prediction 3.25 at [0,1] is outside [0,1]; are these logits?"},
+    {.what = "a target outside", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, -1)}}, GR_LOSS(.a = 0.25, .b = 2), .refused = "target -1 at [2]"},
+    {.what = "a column against a vector", .in = {GR_IN(0, 1, 3), GR_BITS(3, 1)}, GR_LOSS(.a = 0.25), .refused = "the prediction is [3], the target [3,1]"},
+};
+
+const gr_op gr_op_focal = {.name = "focal", .formula = "l = -(a (1-p)^c y log p + (1-a) p^c (1-y) log(1-p)), a = alpha, c = gamma",
+                           .gradient = "dp = g (a y (1-p)^c (c log p / (1-p) - 1/p) + (1-a) (1-y) p^c (1/(1-p) - c log(1-p) / p)), from logits times p (1-p); "
+                                       "dy = g ((1-a) p^c log(1-p) - a (1-p)^c log p)",
+                           GR_POINTWISE(focal), .vjp = {focal_x, focal_y}, GR_SAMPLES(samples)};
+
+gr_tensor *gr_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_focal_options *options)
+{
+    gr_focal_options o = options ? *options : (gr_focal_options){0};
+    if (gr_check_number("focal", "alpha", o.alpha, 0.0, 1.0) || gr_check_number("focal", "gamma", o.gamma, 0.0, (double)INFINITY)) return NULL;
+    if (o.alpha == 0.0 && !o.as_given) {
+        o.alpha = 0.25;
+        if (o.gamma == 0.0) o.gamma = 2.0;
+    }
+    return gr_loss_apply(t, &gr_op_focal, GR_HAS_LOGITS, p, y, &o.base, o.alpha, o.gamma);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+#include "losses/logit.inc"
+
+GR_INLINE real K(focal_at)(const gr_loss_attr *attr, bool logits, real x, real y, real *slope)
+{
+    const real alpha = (real)attr->a, gamma = (real)attr->b;
+    const K(two_classes) s = logits ? K(of_logit)(x) : K(of_probability)(x);
+    const real positive = alpha * y * K(exp_negative)(gamma * s.log_q);             /* alpha y (1-p)^gamma */
+    const real negative = (1 - alpha) * (1 - y) * K(exp_negative)(gamma * s.log_p); /* (1-alpha) (1-y) p^gamma */
+    if (logits) *slope = negative * (s.p - gamma * s.q * s.log_q) - positive * (s.q - gamma * s.p * s.log_p);
+    else *slope = negative * (1 / s.q - gamma * s.log_q / s.p) - positive * (1 / s.p - gamma * s.log_p / s.q);
+    return -(positive * s.log_p + negative * s.log_q);
+}
+
+GR_INLINE bool K(focal_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
+{
+    (void)attr;
+    const bool target = (y >= 0) & (y <= 1), prediction = logits | !((p < 0) | (p > 1));
+    return !(target & prediction);
+}
+
+#define LOSS focal
+#define COMPOSED
+#include "losses/pointwise.inc"
+#endif

@@ -1,0 +1,146 @@
+/* huber.c: a square near the target, a straight line far from it. With d = p - y:
+ *
+ *     Huber      l = d^2/2 where |d| <= delta, delta (|d| - delta/2) beyond
+ *     smooth L1  l = d^2/(2 beta) where |d| < beta, |d| - beta/2 beyond: Huber's over its delta. */
+#ifndef K
+#include "losses/samples.h"
+
+#include <gradus/segmentation.h>
+
+static bool no_number(double y)
+{
+    return y != y;
+}
+
+static gr_status huber_complain(const gr_node *n)
+{
+    return gr_complain(n, no_number, "a number");
+}
+
+static gr_status smooth_l1_complain(const gr_node *n)
+{
+    return gr_complain(n, no_number, "a number");
+}
+
+#define GR_KERNEL_FILE "losses/huber.c"
+#include "tensor/kernel.h"
+
+/* dl/dp = d held within [-delta, delta] */
+static gr_tensor *huber_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
+{
+    const double delta = gr_loss_attr_of(n)->a;
+    return gr_clamp(t, d, -delta, delta);
+}
+
+static gr_tensor *huber_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    if (!t->recording) return gr_saved_slope(t, n, g);
+    return gr_loss_scaled(t, n, g, huber_slope(t, n, gr_sub(t, n->in[0], n->in[1])));
+}
+
+static gr_tensor *huber_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_loss_scaled(t, n, g, huber_slope(t, n, gr_sub(t, n->in[1], n->in[0])));
+}
+
+/* dl/dp = d / beta held within [-1, 1] */
+static gr_tensor *smooth_l1_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
+{
+    return gr_clamp(t, gr_scale(t, d, 1.0 / gr_loss_attr_of(n)->a), -1.0, 1.0);
+}
+
+static gr_tensor *smooth_l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    if (!t->recording) return gr_saved_slope(t, n, g);
+    return gr_loss_scaled(t, n, g, smooth_l1_slope(t, n, gr_sub(t, n->in[0], n->in[1])));
+}
+
+static gr_tensor *smooth_l1_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_loss_scaled(t, n, g, smooth_l1_slope(t, n, gr_sub(t, n->in[1], n->in[0])));
+}
+
+/* On the square, or on the line of either side. */
+static void huber_branches(const gr_node *n, uint64_t *signature)
+{
+    const double width = gr_loss_attr_of(n)->a;
+    for (int64_t i = 0; i < n->in[0]->size; i++) {
+        const double d = gr_element(n->in[0], i) - gr_element(n->in[1], i);
+        gr_fold_branch(signature, d > width ? 1 : d < -width ? -1 : 0);
+    }
+}
+
+static const gr_sample samples[] = {
+    {.what = "mean", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.a = 1)},
+    {.what = "sum, narrow", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.reduction = GR_SUM, .a = 0.1)},
+    {.what = "none, wide", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.reduction = GR_NONE, .a = 2.5)},
+    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2), GR_IN_SCALAR(-2, 2)}, GR_LOSS(.a = 1)},
+    {.what = "weighted mean", .n_in = 3, .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4), GR_WEIGHTS(3, 4)}, GR_LOSS(.weighted = true, .a = 1)},
+    {.what = "at the joint", .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, -1, 0)}, GR_IN(0, 0, 3)}, GR_LOSS(.a = 1), .value_only = true},
+    {.what = "nothing, summed", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}, GR_LOSS(.reduction = GR_SUM, .a = 1)},
+    {.what = "a mean over nothing", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}, GR_LOSS(.a = 1), .refused = "a mean over nothing"},
+    {.what = "a target that is NaN", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, (double)NAN, 1)}}, GR_LOSS(.a = 1), .refused = "target nan at [1]"},
+    {.what = "a column against a vector", .in = {GR_IN(0, 1, 3), GR_IN(0, 1, 3, 1)}, GR_LOSS(.a = 1), .refused = "the prediction is [3], the target [3,1]"},
+};
+
+const gr_op gr_op_huber = {.name = "huber", .formula = "l = d^2/2, or a (|d| - a/2) beyond |d| = a, d = p - y, a = delta",
+                           .gradient = "dp = g min(max(d, -a), a), dy = -dp", GR_POINTWISE(huber), .branches = huber_branches, .vjp = {huber_p, huber_y},
+                           GR_SAMPLES(samples)};
+const gr_op gr_op_smooth_l1 = {.name = "smooth_l1", .formula = "l = d^2/(2 b), or |d| - b/2 beyond |d| = b, d = p - y, b = beta",
+                               .gradient = "dp = g min(max(d/b, -1), 1), dy = -dp", GR_POINTWISE(smooth_l1), .branches = huber_branches,
+                               .vjp = {smooth_l1_p, smooth_l1_y}, GR_SAMPLES(samples)};
+
+static gr_tensor *apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y, const gr_loss_options *base, double width)
+{
+    if (!(width >= 0.0 && width < (double)INFINITY))
+        return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected a number above 0", op->name, what, width), NULL;
+    return gr_loss_apply(t, op, 0, p, y, base, width == 0.0 ? 1.0 : width, 0.0);
+}
+
+gr_tensor *gr_huber(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_huber_options *options)
+{
+    const gr_huber_options o = options ? *options : (gr_huber_options){0};
+    return apply(t, &gr_op_huber, "delta", p, y, &o.base, o.delta);
+}
+
+gr_tensor *gr_smooth_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_smooth_l1_options *options)
+{
+    const gr_smooth_l1_options o = options ? *options : (gr_smooth_l1_options){0};
+    return apply(t, &gr_op_smooth_l1, "beta", p, y, &o.base, o.beta);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+GR_INLINE real K(huber_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
+{
+    (void)logits;
+    const real delta = (real)attr->a, d = p - y, size = d < 0 ? -d : d, held = size > delta ? delta : size;
+    *slope = d < 0 ? -held : held;
+    return held * (size - held / 2); /* held is |d| near the target */
+}
+
+GR_INLINE bool K(huber_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
+{
+    return (void)attr, (void)logits, (void)p, y != y;
+}
+
+GR_INLINE real K(smooth_l1_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
+{
+    (void)logits;
+    const real beta = (real)attr->a, d = p - y, size = d < 0 ? -d : d, held = size > beta ? beta : size;
+    *slope = (d < 0 ? -held : held) / beta;
+    return held * (size - held / 2) / beta;
+}
+
+GR_INLINE bool K(smooth_l1_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
+{
+    return K(huber_bad)(attr, logits, p, y);
+}
+
+#define LOSS huber
+#define COMPOSED
+#include "losses/pointwise.inc"
+#define LOSS smooth_l1
+#define COMPOSED
+#include "losses/pointwise.inc"
+#endif

@@ -1,0 +1,261 @@
+/* lovasz.c: the Lovasz extension of the Jaccard loss (Berman, Triki and Blaschko, 2018):
+ *
+ *     l = sum_i e_i (J(S_i) - J(S_(i-1))),   S_i the i elements with the largest errors e,
+ *
+ * where J(S) is the Jaccard loss of a mask of P elements of which just those of S are predicted wrongly: of S, let T be
+ * in the mask and F outside; then J = 1 - (P-T)/(P+F) = (T+F)/(P+F). In the order of errors J grows by
+ *
+ *     1 / (P+F) for an element of the mask,   (P-T) / ((P+F) (P+F+1)) for one outside,
+ *
+ * and these growths are the slope: between ties the order is constant. An element of weight w counts as w elements. */
+#ifndef K
+#include "losses/regions.h"
+#include "losses/samples.h"
+
+/* A call: the elements of a region are `rows` rows of `length` elements, `stride` apart. */
+typedef struct lovasz {
+    const gr_node *n;
+    gr_layout l;
+    int64_t rows, length, stride;
+    const void *weight;
+    gr_tensor *growth;
+    void *key[2];
+    uint32_t *place[2];
+} lovasz;
+
+static int64_t region_start(const lovasz *s, int64_t region)
+{
+    const gr_layout *l = &s->l;
+    const int64_t c = l->c - l->first;
+    switch (l->region) {
+    case GR_PER_PLANE: return (region / c * l->c + l->first + region % c) * l->inner;
+    case GR_PER_CLASS: return (l->first + region) * l->inner;
+    case GR_PER_SAMPLE: return (region * l->c + l->first) * l->inner;
+    default: return l->first * l->inner;
+    }
+}
+
+static lovasz lovasz_of(const gr_node *n)
+{
+    const gr_region_attr *a = n->attr;
+    lovasz s = {.n = n, .l = gr_layout_of(n->in[0], a->region, a->without_background), .rows = 1, .weight = n->n_in > 2 ? n->in[2]->data : NULL};
+    const bool one_class = a->region == GR_PER_PLANE || a->region == GR_PER_CLASS;
+    s.length = (one_class ? 1 : s.l.c - s.l.first) * s.l.inner;
+    s.stride = s.l.c * s.l.inner;
+    if (a->region == GR_PER_CLASS || a->region == GR_WHOLE) s.rows = s.l.n;
+    return s;
+}
+
+static gr_status lovasz_complain(const gr_node *n, int k, int64_t i);
+
+#define GR_KERNEL_FILE "losses/lovasz.c"
+#include "tensor/kernel.h"
+
+/* ---- The op --------------------------------------------------------------------------------------------------- */
+
+static gr_status lovasz_shape(const gr_node *n, gr_type *type)
+{
+    const gr_region_attr *a = n->attr;
+    const gr_tensor *e = n->in[0];
+    gr_type same;
+    if (gr_shape_same(n, &same) || gr_check_region(n->op->name, e, a->region, a->without_background)) return gr_last_status();
+    gr_layout l = gr_layout_of(e, a->region, a->without_background);
+    if (e->size > (int64_t)UINT32_MAX) return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_OF(e));
+    type->dtype = gr_type_of(e);
+    type->rank = gr_region_shape(&l, type->shape);
+    return GR_OK;
+}
+
+/* Says what the first element of input k is that is not as it should be. */
+static gr_status lovasz_complain(const gr_node *n, int k, int64_t i)
+{
+    const gr_region_attr *a = n->attr;
+    return gr_fail(GR_ERR_VALUE, k == 1 ? "%s: target %g at %s, expected 0 or 1" : "%s: the weight is %g at %s, expected 0 or more",
+                   a->who ? a->who : n->op->name, gr_element(n->in[k], i), gr_position_text(&(gr_text){{0}}, n->in[k], i));
+}
+
+/* de = g times the growth of J at each element, which the forward pass has saved */
+static gr_tensor *lovasz_e(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const gr_region_attr *a = n->attr;
+    gr_layout l = gr_layout_of(n->in[0], a->region, a->without_background);
+    return gr_mul(t, n->saved, gr_over_regions(t, &l, n->in[0], g));
+}
+
+/* The slopes are those of the order; elements that may change places without changing them make no kink. */
+static void lovasz_branches(const gr_node *n, uint64_t *signature)
+{
+    for (int64_t i = 0; n->saved && i < n->saved->size; i++) {
+        const double growth = gr_element(n->saved, i);
+        int64_t branch;
+        memcpy(&branch, &growth, sizeof branch);
+        gr_fold_branch(signature, branch);
+    }
+}
+
+#define ATTR(...) .attr = &(gr_region_attr){__VA_ARGS__}
+#define ERRORS GR_IN(0, 2, 2, 3, 2, 3)
+#define MASK GR_BITS(2, 3, 2, 3)
+
+static const gr_sample samples[] = {
+    {.what = "planes", .in = {ERRORS, MASK}, ATTR(0)},
+    {.what = "classes", .in = {ERRORS, MASK}, ATTR(.region = GR_PER_CLASS)},
+    {.what = "samples, without background", .in = {ERRORS, MASK}, ATTR(.region = GR_PER_SAMPLE, .without_background = true)},
+    {.what = "the whole, without background", .in = {ERRORS, MASK}, ATTR(.region = GR_WHOLE, .without_background = true)},
+    {.what = "weighted", .n_in = 3, .in = {ERRORS, MASK, GR_WEIGHTS(2, 3, 2, 3)}, ATTR(0)},
+    {.what = "an empty mask", .in = {GR_IN(0, 2, 5), GR_IN(0, 0, 5)}, ATTR(.region = GR_WHOLE)},
+    {.what = "a full mask", .in = {GR_IN(0, 2, 5), GR_IN(1, 1, 5)}, ATTR(.region = GR_WHOLE)},
+    {.what = "no errors", .in = {GR_IN(0, 0, 5), GR_BITS(5)}, ATTR(.region = GR_WHOLE), .value_only = true},
+    {.what = "planes of nothing", .in = {GR_IN(0, 1, 2, 3, 0), GR_IN(0, 1, 2, 3, 0)}, ATTR(0)},
+    {.what = "a negative weight", .n_in = 3, .in = {GR_IN(0, 2, 3), GR_BITS(3), GR_IN(-1, -1, 3)}, ATTR(.region = GR_WHOLE), .refused = "the weight is -1 at [0], expected 0 or more"},
+    {.what = "a soft target", .in = {GR_IN(0, 2, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, 0.5)}}, ATTR(.region = GR_WHOLE), .refused = "target 0.5 at [2], expected 0 or 1"},
+    {.what = "shapes that differ", .in = {GR_IN(0, 2, 3), GR_BITS(3, 1)}, ATTR(.region = GR_WHOLE), .refused = "shapes differ"},
+    {.what = "a vector has no planes", .in = {GR_IN(0, 2, 3), GR_BITS(3)}, ATTR(0), .refused = "has no planes"},
+};
+
+const gr_op gr_op_lovasz = {.name = "lovasz", .formula = "l = sum_i e_i (J_i - J_(i-1)), e falling",
+                            .gradient = "de_i = g (J_i - J_(i-1))", .n_in = 2, .n_optional = 1, .shape = lovasz_shape,
+                            .attr_size = sizeof(gr_region_attr), .branches = lovasz_branches, .forward = GR_KERNELS(lovasz), .vjp = {lovasz_e}, GR_SAMPLES(samples)};
+
+/* ---- The losses ------------------------------------------------------------------------------------------------ */
+
+/* The extension over errors e; y as numbers, w NULL for weights of 1. */
+static gr_tensor *extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y, gr_tensor *w)
+{
+    gr_tensor *in[3] = {e, y, w ? gr_broadcast_to(c->t, w, c->x->rank, c->x->shape) : NULL};
+    return gr_apply(c->t, &gr_op_lovasz, in, w ? 3 : 2, &c->attr);
+}
+
+/* Where an index says which class, the index must be one. */
+static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+{
+    if (gr_region_options_of(c, t, who, has, x, y, o)) return gr_last_status();
+    return y->dtype == GR_I32 ? gr_check_classes(who, &c->attr, x, y) : GR_OK;
+}
+
+/* e = max(0, 1 - x s) with s = 2y - 1 */
+gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *options)
+{
+    gr_region_call c;
+    gr_region_options o = options ? *options : (gr_region_options){0};
+    o.base.from_logits = true;
+    if (o.softmax) return gr_fail(GR_ERR_OPTION, "lovasz_hinge: has no softmax; see lovasz_softmax"), NULL;
+    if (begin(&c, t, "lovasz_hinge", 0, x, y, &o)) return NULL;
+    gr_tensor *target = gr_region_target(t, &c.attr, x, y), *w = gr_region_weight(t, &c.attr, x, y, o.base.weight);
+    gr_tensor *sign = gr_shift(t, gr_scale(t, target, 2.0), -1.0);
+    gr_tensor *e = gr_relu(t, gr_complement(t, gr_mul(t, x, sign)));
+    gr_tensor *filled = w ? gr_sum_regions(t, &c.layout, gr_broadcast_to(t, w, x->rank, x->shape)) : NULL;
+    return gr_region_reduce(&c, extension(&c, e, target, w), filled);
+}
+
+/* e = |y - p|; a region of a class that it has no pixel of does not count */
+gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+{
+    gr_region_call c;
+    gr_region_options o = options ? *options : (gr_region_options){0};
+    o.softmax = o.base.from_logits;
+    if (begin(&c, t, "lovasz_softmax", GR_HAS_ABSENT, p, y, &o)) return NULL;
+    gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w = gr_region_weight(t, &c.attr, p, y, o.base.weight);
+    gr_tensor *counted = o.absent_classes ? gr_broadcast_to(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
+    gr_tensor *there = gr_sum_regions(t, &c.layout, gr_weighed(t, counted, w));
+    gr_tensor *e = o.softmax ? GR_CALL(class_error, NULL, p, target)
+                             : gr_add(t, gr_mul(t, target, gr_complement(t, p)), gr_mul(t, gr_complement(t, target), p));
+    return gr_region_reduce(&c, extension(&c, e, target, w), there);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+enum { K(DIGIT) = 11, K(DIGITS) = 1 << K(DIGIT) };
+
+/* Elements of a region in falling order of their errors, equal ones in the order of their places: a radix sort on the
+ * errors' bits, which for numbers of one sign are in the order of the numbers. Returns their places in the region. */
+static const uint32_t *K(order)(bits *key, bits *other_key, uint32_t *place, uint32_t *other_place, int64_t n)
+{
+    for (int shift = 0; shift < (int)(8 * sizeof(bits)); shift += K(DIGIT)) {
+        uint32_t start[K(DIGITS)] = {0}, sum = 0;
+        for (int64_t i = 0; i < n; i++) start[key[i] >> shift & (K(DIGITS) - 1)]++;
+        for (int d = K(DIGITS) - 1; d >= 0; d--) {
+            const uint32_t count = start[d];
+            start[d] = sum;
+            sum += count;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            const uint32_t to = start[key[i] >> shift & (K(DIGITS) - 1)]++;
+            other_key[to] = key[i];
+            other_place[to] = place[i];
+        }
+        bits *k = key;
+        uint32_t *p = place;
+        key = other_key, place = other_place;
+        other_key = k, other_place = p;
+    }
+    return place;
+}
+
+/* The errors' bits without their sign, and the elements' places: the start of a sort. Returns P. */
+static double K(gather)(const lovasz *s, int64_t start, int64_t at)
+{
+    const real *e = s->n->in[0]->data, *y = s->n->in[1]->data, *w = s->weight;
+    double positives = 0;
+    for (int64_t row = 0, k = 0; row < s->rows; row++)
+        for (int64_t i = start + row * s->stride; i < start + row * s->stride + s->length; i++, k++) {
+            ((bits *)s->key[0])[at + k] = K(to_bits)(e[i]) & ~(bits)0 >> 1;
+            s->place[0][at + k] = (uint32_t)k;
+            positives += (double)(w ? w[i] * y[i] : y[i]);
+        }
+    return positives;
+}
+
+static void K(lovasz_region)(const lovasz *s, int64_t region)
+{
+    const real *e = s->n->in[0]->data, *y = s->n->in[1]->data, *w = s->weight;
+    real *growth = s->growth ? s->growth->data : NULL;
+    const int64_t n = s->rows * s->length, start = region_start(s, region), at = region * n;
+    const double positives = K(gather)(s, start, at); /* P */
+    const uint32_t *order = K(order)((bits *)s->key[0] + at, (bits *)s->key[1] + at, s->place[0] + at, s->place[1] + at, n);
+    double in = 0, out = 0, loss = 0; /* T and F */
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t i = start + order[k] / s->length * s->stride + order[k] % s->length;
+        const double weight = w ? (double)w[i] : 1, all = positives + out;
+        double grows;
+        if (y[i] != 0) grows = weight / all, in += weight;
+        else grows = all > 0 ? weight * (positives - in) / (all * (all + weight)) : 1, out += weight;
+        if (weight == 0) grows = 0;
+        else loss += grows * (double)e[i];
+        if (growth) growth[i] = (real)grows;
+    }
+    ((real *)s->n->out->data)[region] = (real)loss;
+}
+
+static void K(lovasz_regions)(void *context, int64_t begin, int64_t end)
+{
+    for (int64_t region = begin; region < end; region++) K(lovasz_region)(context, region);
+}
+
+static gr_status K(check_lovasz)(const gr_node *n)
+{
+    const real *y = n->in[1]->data, *w = n->n_in > 2 ? n->in[2]->data : NULL;
+    for (int64_t i = 0; i < n->in[1]->size; i++) {
+        if (y[i] != 0 && y[i] != 1) return lovasz_complain(n, 1, i);
+        if (w && !(w[i] >= 0)) return lovasz_complain(n, 2, i);
+    }
+    return GR_OK;
+}
+
+static gr_status K(lovasz)(gr_node *n)
+{
+    const gr_tensor *e = n->in[0];
+    lovasz s = lovasz_of(n);
+    if (K(check_lovasz)(n)) return gr_last_status();
+    if (n->recording && !(s.growth = gr_save(n, gr_type_of(e), e->rank, e->shape))) return gr_last_status();
+    if (s.growth) memset(s.growth->data, 0, gr_bytes(s.growth));
+    gr_tensor *room[4] = {0};
+    bool fits = true;
+    for (int i = 0; i < 4 && fits; i++) fits = (room[i] = gr_result(n->tape, i < 2 ? gr_type_of(e) : GR_I32, 1, &e->size)) != NULL;
+    for (int i = 0; i < 2 && fits; i++) s.key[i] = room[i]->data, s.place[i] = room[2 + i]->data;
+    if (fits) gr_parallel(gr_region_count(&s.l), 1, K(lovasz_regions), &s);
+    for (int i = 3; i >= 0; i--)
+        if (room[i]) gr_discard(n->tape, room[i]);
+    return fits ? GR_OK : gr_last_status();
+}
+#endif

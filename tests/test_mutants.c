@@ -1,0 +1,342 @@
+/* test_mutants.c: a checker must be shown to fail. Every derivative of the table is made wrong in every way that fits it,
+ * by a copy of the op's record with one VJP altered; the gradient checker must catch each of them, and its per-node mode
+ * must name the op that is wrong inside a network. The library is never altered. */
+#include "op_samples.h"
+
+#include "autograd/internal.h"
+
+/* ---- Ways of being wrong ------------------------------------------------------------------------------------ */
+
+/* The right gradient d of input i, made wrong; `raw` is what the VJP gave, before broadcasting is summed back. NULL
+ * without an error: this mistake cannot be made here. */
+typedef gr_tensor *(*alteration)(gr_tape *t, const gr_node *n, int i, gr_tensor *g, gr_tensor *raw, gr_tensor *d);
+
+typedef struct mutation {
+    const char *name;
+    alteration alter;
+    int order; /* of the derivative that becomes wrong */
+} mutation;
+
+/* d times a constant tensor of its shape, `otherwise` but for `special` at the elements that are chosen. */
+typedef bool (*choice)(const gr_tensor *x, int64_t k);
+
+static gr_tensor *times(gr_tape *t, gr_tensor *d, choice chosen, double special)
+{
+    gr_tensor *mask = gr_result(t, (gr_dtype)d->dtype, d->rank, d->shape);
+    int64_t found = 0;
+    for (int64_t k = 0; mask && k < mask->size; k++) {
+        found += chosen(d, k);
+        ((double *)mask->data)[k] = chosen(d, k) ? special : 1.0;
+    }
+    return found ? gr_mul(t, d, mask) : NULL;
+}
+
+static bool middle(const gr_tensor *x, int64_t k) { return k == x->size / 2; }
+static bool every_thousandth(const gr_tensor *x, int64_t k) { return k % 1000 == (x->size - 1) % 1000 / 2; }
+static bool border(const gr_tensor *x, int64_t k) { return x->rank > 1 && k % x->shape[x->rank - 1] == x->shape[x->rank - 1] - 1; }
+static bool behind_the_first(const gr_tensor *x, int64_t k) { return x->rank > 1 && k >= x->size / x->shape[0]; }
+
+#define ALTERATION(name) static gr_tensor *name(gr_tape *t, const gr_node *n, int i, gr_tensor *g, gr_tensor *raw, gr_tensor *d)
+#define UNUSED (void)t, (void)n, (void)i, (void)g, (void)raw, (void)d
+
+ALTERATION(other_sign) { return UNUSED, gr_neg(t, d); }
+ALTERATION(twice) { return UNUSED, gr_scale(t, d, 2.0); }
+ALTERATION(half) { return UNUSED, gr_scale(t, d, 0.5); }
+ALTERATION(times_count) { return UNUSED, gr_scale(t, d, (double)n->in[0]->size); }
+ALTERATION(over_count) { return UNUSED, gr_scale(t, d, 1.0 / (double)n->in[0]->size); }
+ALTERATION(zero) { return UNUSED, gr_scale(t, d, 0.0); }
+ALTERATION(missing_one_in_1000) { return UNUSED, times(t, d, every_thousandth, 0.0); }
+ALTERATION(one_off_by_1e_4) { return UNUSED, times(t, d, middle, 1.0 + 1e-4); }
+ALTERATION(one_nan) { return UNUSED, times(t, d, middle, (double)NAN); }
+ALTERATION(one_infinite) { return UNUSED, times(t, d, middle, (double)INFINITY); }
+ALTERATION(wrong_at_the_border) { return UNUSED, times(t, d, border, 0.0); }
+ALTERATION(wrong_behind_the_first_of_a_batch) { return UNUSED, times(t, d, behind_the_first, 0.5); }
+
+/* The output's gradient as it came. */
+ALTERATION(no_chain_factor)
+{
+    UNUSED;
+    return gr_sums_to(g, n->in[i]) ? gr_sum_to(t, g, n->in[i]) : NULL;
+}
+
+/* An axis that was stretched, averaged instead of summed. */
+ALTERATION(mean_over_a_broadcast_axis)
+{
+    UNUSED;
+    return raw->size > d->size && d->size ? gr_scale(t, d, (double)d->size / (double)raw->size) : NULL;
+}
+
+/* = for +=: of what was stretched only the last survives. */
+ALTERATION(assigned_not_added)
+{
+    UNUSED;
+    if (raw->size <= d->size || raw->rank == 0) return NULL;
+    gr_tensor *last = gr_result(t, GR_F64, raw->rank, raw->shape);
+    for (int64_t k = 0; last && k < last->size; k++) {
+        int64_t rest = k;
+        double keep = 1.0;
+        for (int axis = raw->rank - 1; axis >= 0; axis--) {
+            const int at = axis - (raw->rank - d->rank);
+            const bool stretched = at < 0 || d->shape[at] != raw->shape[axis];
+            if (stretched && rest % raw->shape[axis] != raw->shape[axis] - 1) keep = 0.0;
+            rest /= raw->shape[axis];
+        }
+        ((double *)last->data)[k] = keep;
+    }
+    return gr_sum_to(t, gr_mul(t, raw, last), n->in[i]);
+}
+
+/* In the memory of the transposed matrix. */
+ALTERATION(transposed)
+{
+    UNUSED;
+    return d->rank > 1 ? gr_reshape(t, gr_transpose(t, d), d->rank, d->shape) : NULL;
+}
+
+/* One place further. */
+ALTERATION(index_off_by_one)
+{
+    UNUSED;
+    if (d->size < 2) return NULL;
+    gr_tensor *flat = gr_reshape(t, d, 1, &d->size);
+    gr_tensor *turned = gr_concat(t, (gr_tensor *[]){gr_slice(t, flat, 0, 1, d->size), gr_slice(t, flat, 0, 0, 1)}, 2, 0);
+    return gr_reshape(t, turned, d->rank, d->shape);
+}
+
+static const gr_op *original;
+
+/* The other input's rule. */
+ALTERATION(inputs_swapped)
+{
+    UNUSED;
+    const int other = 1 - i;
+    if (original->n_in == GR_VARIADIC || i > 1 || !original->vjp[other] || original->vjp[other] == gr_vjp_zero) return NULL;
+    gr_tensor *wrong = original->vjp[other](t, n, g);
+    return wrong && gr_sums_to(wrong, n->in[i]) ? gr_sum_to(t, wrong, n->in[i]) : NULL;
+}
+
+/* 2 d - d, half of it a constant: the value is right, and its derivative twice what it should be. */
+ALTERATION(wrong_second_derivative)
+{
+    UNUSED;
+    return gr_sub(t, gr_scale(t, d, 2.0), gr_detach(t, d));
+}
+
+static const mutation mutations[] = {
+    {"sign", other_sign, 1},
+    {"factor 2", twice, 1},
+    {"factor 1/2", half, 1},
+    {"factor N", times_count, 1},
+    {"factor 1/N", over_count, 1},
+    {"missing chain factor", no_chain_factor, 1},
+    {"= for +=", assigned_not_added, 1},
+    {"wrong for a broadcast axis", mean_over_a_broadcast_axis, 1},
+    {"swapped inputs", inputs_swapped, 1},
+    {"transposed", transposed, 1},
+    {"index off by one", index_off_by_one, 1},
+    {"missing for one in a thousand", missing_one_in_1000, 1},
+    {"one element off by 1e-4", one_off_by_1e_4, 1},
+    {"wrong at the border", wrong_at_the_border, 1},
+    {"wrong at batch > 1", wrong_behind_the_first_of_a_batch, 1},
+    {"NaN for one element", one_nan, 1},
+    {"infinite for one element", one_infinite, 1},
+    {"zero everywhere", zero, 1},
+    {"right value, wrong second derivative", wrong_second_derivative, 2},
+};
+enum { N_MUTATIONS = (int)(sizeof mutations / sizeof *mutations) };
+
+/* ---- A mutant: a copy of the record with one rule replaced -------------------------------------------------- */
+
+static gr_op mutant;
+static const mutation *mistake;
+static int wrong_input;
+static bool possible; /* the mistake could be made */
+
+static gr_tensor *zeros_like(gr_tape *t, const gr_tensor *x)
+{
+    gr_tensor *z = gr_result(t, (gr_dtype)x->dtype, x->rank, x->shape);
+    if (z) memset(z->data, 0, gr_bytes(z));
+    return z;
+}
+
+static gr_tensor *right_gradient(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
+{
+    if (original->n_in == GR_VARIADIC) return original->vjp_nth(t, n, i, g);
+    return original->vjp[i] == gr_vjp_zero ? zeros_like(t, n->in[i]) : original->vjp[i](t, n, g);
+}
+
+static gr_tensor *maybe_wrong(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
+{
+    gr_tensor *raw = right_gradient(t, n, i, g);
+    if (i != wrong_input || !raw) return raw;
+    gr_tensor *d = gr_same_shape(raw, n->in[i]) ? raw : gr_sum_to(t, raw, n->in[i]);
+    gr_tensor *wrong = d ? mistake->alter(t, n, i, g, raw, d) : NULL;
+    possible |= wrong != NULL;
+    return wrong ? wrong : d;
+}
+
+static gr_tensor *vjp_0(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 0, g); }
+static gr_tensor *vjp_1(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 1, g); }
+static gr_tensor *vjp_2(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 2, g); }
+static gr_tensor *vjp_3(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 3, g); }
+
+static void make_mutant(const gr_op *op, int input, const mutation *m)
+{
+    static const gr_vjp_rule rules[GR_MAX_VJPS] = {vjp_0, vjp_1, vjp_2, vjp_3};
+    original = op;
+    mutant = *op;
+    mistake = m;
+    wrong_input = input;
+    possible = false;
+    if (op->n_in == GR_VARIADIC) mutant.vjp_nth = maybe_wrong;
+    for (int i = 0; i < GR_MAX_VJPS; i++)
+        if (op->vjp[i] && (op->vjp[i] != gr_vjp_zero || i == input)) mutant.vjp[i] = rules[i];
+}
+
+/* ---- Whether a mutant is different at all ------------------------------------------------------------------- */
+
+/* The gradient, or that of the gradient, of an op at x. */
+static double *gradient_of(const call *c, gr_tensor *const x[], int n, int order, int64_t *size)
+{
+    gr_tape *t = gr_tape_new();
+    gr_tensor *y = run_op(t, x, n, (void *)(uintptr_t)c), *wanted[MAX_INPUTS], *d[MAX_INPUTS], *second[MAX_INPUTS];
+    int m = 0;
+    for (int i = 0; i < n; i++)
+        if (gr_requires_grad(x[i])) wanted[m++] = x[i];
+    *size = 0;
+    for (int i = 0; i < m; i++) *size += gr_size(wanted[i]);
+    double *all = calloc((size_t)*size + 1, sizeof *all);
+    assert_int_equal(gr_vjp(t, y, pattern(t, y, 0.7), wanted, m, d, order == 2 ? GR_CREATE_GRAPH : 0), GR_OK);
+    if (order == 2) {
+        gr_tensor *sum = gr_constant(t, GR_F64, 0.0);
+        for (int i = 0; i < m; i++) sum = gr_add(t, sum, gr_sum(t, gr_mul(t, d[i], pattern(t, d[i], 1.3 + i)), GR_ALL_AXES, false));
+        for (int i = 0; i < m; i++) second[i] = NULL;
+        if (gr_requires_grad(sum)) assert_int_equal(gr_grad(t, sum, wanted, m, second, 0), GR_OK);
+        memcpy(d, second, sizeof d);
+    }
+    for (int64_t i = 0, at = 0; i < m; i++)
+        for (int64_t k = 0; k < gr_size(wanted[i]); k++) all[at++] = d[i] ? gr_get(d[i], k) : 0.0;
+    gr_tape_free(t);
+    return all;
+}
+
+static bool is_different(const call *right, const call *wrong, gr_tensor *const x[], int n)
+{
+    int64_t size;
+    double largest = 0.0, *a = gradient_of(right, x, n, mistake->order, &size), *b = gradient_of(wrong, x, n, mistake->order, &size);
+    bool different = false;
+    for (int64_t i = 0; i < size; i++) largest = fmax(largest, fabs(a[i]));
+    for (int64_t i = 0; i < size; i++) different |= !(fabs(a[i] - b[i]) <= 1e-6 * fabs(a[i]) + 1e-9 * largest);
+    free(a);
+    free(b);
+    return different && possible;
+}
+
+/* ---- Catching them ------------------------------------------------------------------------------------------ */
+
+/* The op in a network: other ops in front of each input and behind it. */
+static gr_tensor *in_a_network(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    gr_tensor *in[MAX_INPUTS];
+    for (int i = 0; i < n; i++) in[i] = gr_requires_grad(x[i]) ? gr_neg(t, gr_neg(t, x[i])) : x[i];
+    gr_tensor *y = run_op(t, in, n, context);
+    return gr_sum(t, gr_tanh(t, gr_scale(t, y, 0.3)), GR_ALL_AXES, false);
+}
+
+static bool is_caught(const call *c, gr_tensor *const x[], int n)
+{
+    gr_check_report r;
+    if (gr_check_gradients(run_op, (void *)(uintptr_t)c, x, n, &(gr_check_options){.order = mistake->order}, &r))
+        fail_msg("%s, %s, %s: %s", original->name, c->s->what, mistake->name, gr_last_error());
+    if (r.verdict != GR_CHECK_FAIL && getenv("GRADUS_VERBOSE")) gr_check_fprint(stdout, &r);
+    return r.verdict == GR_CHECK_FAIL;
+}
+
+static bool is_named(const call *c, gr_tensor *const x[], int n, int wanted)
+{
+    gr_check_report r;
+    gr_check_options o = {.mode = GR_CHECK_PER_NODE, .order = mistake->order, .samples = 4096};
+    if (gr_check_gradients(in_a_network, (void *)(uintptr_t)c, x, n, &o, &r))
+        fail_msg("%s, %s, %s in a network: %s", original->name, c->s->what, mistake->name, gr_last_error());
+    if (r.culprit != 2 * wanted && getenv("GRADUS_VERBOSE")) gr_check_fprint(stdout, &r);
+    return r.verdict == GR_CHECK_FAIL && r.culprit == 2 * wanted && !strcmp(r.culprit_op, original->name);
+}
+
+typedef struct score {
+    int total, caught, networks, named;
+} score;
+
+static bool is_drawn(const gr_op *op, const gr_sample *s)
+{
+    for (int i = 0; i < inputs_of(op, s); i++)
+        if (!s->in[i].values && !s->refused && !s->value_only) return true;
+    return false;
+}
+
+/* One way of being wrong at one input of one op, at every sample where it makes a difference. */
+static void try_mutant(const gr_op *op, int input, const mutation *m, score *s)
+{
+    bool counted = false, caught = true;
+    make_mutant(op, input, m);
+    for (int k = 0; k < op->n_samples; k++) {
+        if (!is_drawn(op, &op->samples[k])) continue;
+        const call right = {op, &op->samples[k]}, wrong = {&mutant, &op->samples[k]};
+        gr_tensor *x[MAX_INPUTS];
+        const int n = inputs_of(op, right.s);
+        make_inputs(op, right.s, GR_F64, x, 5);
+        const int wanted = require_gradients(op, x, n);
+        if (input < n && wanted && gr_requires_grad(x[input]) && is_different(&right, &wrong, x, n)) {
+            if (!is_caught(&wrong, x, n)) {
+                printf("not caught: %s, input %d, %s: %s\n", op->name, input, op->samples[k].what, m->name);
+                caught = false;
+            }
+            if (!counted) {
+                bool named = is_named(&wrong, x, n, wanted);
+                if (!named) printf("not named: %s, input %d, %s: %s\n", op->name, input, op->samples[k].what, m->name);
+                s->networks++;
+                s->named += named;
+            }
+            counted = true;
+        }
+        free_inputs(x, n);
+    }
+    s->total += counted;
+    s->caught += counted && caught;
+}
+
+static void every_mutant_is_caught(void **state)
+{
+    (void)state;
+    score all = {0}, by_mutation[N_MUTATIONS] = {{0}};
+    for (int i = 0; gr_op_at(i); i++) {
+        const gr_op *op = gr_op_at(i);
+        score of_op = {0};
+        const int n = op->n_in == GR_VARIADIC ? 2 : op->n_in;
+        for (int input = 0; input < n && strcmp(op->name, "detach"); input++)
+            for (int m = 0; m < N_MUTATIONS; m++) {
+                score s = {0};
+                if (op->n_in != GR_VARIADIC && !op->vjp[input]) continue;
+                try_mutant(op, input, &mutations[m], &s);
+                by_mutation[m].total += s.total;
+                by_mutation[m].caught += s.caught;
+                of_op.total += s.total;
+                all = (score){all.total + s.total, all.caught + s.caught, all.networks + s.networks, all.named + s.named};
+            }
+        bool steps = true;
+        for (int input = 0; input < GR_MAX_VJPS; input++) steps &= !op->vjp[input] || op->vjp[input] == gr_vjp_zero;
+        if (!of_op.total && (!steps || op->vjp_nth) && strcmp(op->name, "detach")) fail_msg("%s: no mutant was made of it", op->name);
+    }
+    for (int m = 0; m < N_MUTATIONS; m++) printf("%-40s %4d of %4d\n", mutations[m].name, by_mutation[m].caught, by_mutation[m].total);
+    printf("mutants caught: %d of %d; named in a network: %d of %d\n", all.caught, all.total, all.named, all.networks);
+    for (int m = 0; m < N_MUTATIONS; m++)
+        if (!by_mutation[m].total) fail_msg("%s: no mutant was made", mutations[m].name);
+    assert_int_equal(all.caught, all.total);
+    assert_int_equal(all.named, all.networks);
+    assert_true(all.total >= 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_mutant_is_caught)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
