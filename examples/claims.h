@@ -127,7 +127,7 @@ static double mean_around(const float *image, int64_t row, int64_t column, int64
 /* Images with a share of foreground; `hard` is the share of them with a quarter of the contrast. */
 static pixels make_pixels(double share, double hard, gr_rng *rng)
 {
-    gr_shapes_options options = {.count = quick ? 12 : 32,
+    gr_shapes_options options = {.count = quick ? 12 : 24,
                                  .height = SIDE,
                                  .width = SIDE,
                                  .foreground = share,

@@ -39,6 +39,7 @@ static int rank_of(gr_check_verdict v)
 static bool is_worse(const gr_check_element *a, const gr_check_element *b)
 {
     if (rank_of(a->verdict) != rank_of(b->verdict)) return rank_of(a->verdict) > rank_of(b->verdict);
+    if ((a->index < 0) != (b->index < 0)) return b->index < 0; /* an element says more than a direction */
     if (isnan(a->relative) || isnan(b->relative)) return isnan(a->relative) && !isnan(b->relative);
     return a->relative > b->relative;
 }

@@ -239,7 +239,7 @@ gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_s
             continue;
         }
         take(p, &found, s);
-        if (s->error <= fmax(1e-9 * fabs(s->value), 1e-12 * s->scale) || found.error <= 8.0 * found.noise) break;
+        if (s->error <= fmax((five ? 1e-6 : 1e-9) * fabs(s->value), 1e-12 * s->scale) || found.error <= 8.0 * found.noise) break;
         h *= 0x1p-5;
         tries++;
     }

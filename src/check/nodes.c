@@ -38,6 +38,9 @@ static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_chec
     c.op = r->n.op->name;
     if (!status && twice) status = gr_check_graph_agrees(&c, &second);
     if (!status) status = gr_check_elements(&c, c.options.samples);
+    bool all = true;
+    for (int i = 0; i < r->n.n_in; i++) all &= !in[i]->requires_grad || in[i]->size <= c.options.samples;
+    if (!status && !all) status = gr_check_directions(&c); /* which see what lies between the samples */
     if (!status) gr_check_settle(&c);
     report->verdict = heavier(before, report->verdict);
     status = gr_checker_close(&c, status);

@@ -311,7 +311,8 @@ double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point 
         sizes += fabs(w * (u - v));
         add(&sum, &rest, w * (u - v));
     }
-    *noise = 0x1p-52 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : sqrt(all_squares));
+    if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
+    *noise = 0x1p-51 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : sqrt(all_squares));
     if (total) *total = sizes;
     return sum + rest;
 }

@@ -1,0 +1,605 @@
+/* test_checker.c: the gradient checker itself: each verdict, each mode, the report in its three forms, what it refuses,
+ * and that it leaves everything as it was. */
+#include <gradus/check_cmocka.h>
+
+#include "helpers.h"
+
+#include <gradus/gradus.h>
+
+#include "check/internal.h"
+
+/* ---- Functions to be checked -------------------------------------------------------------------------------- */
+
+#define FUNCTION(name, ...)                                                                                            \
+    static gr_tensor *name(gr_tape *t, gr_tensor *const x[], int n, void *context)                                     \
+    {                                                                                                                  \
+        (void)n, (void)context;                                                                                        \
+        return __VA_ARGS__;                                                                                            \
+    }
+
+FUNCTION(mse_of_sigmoid, gr_mse(t, gr_sigmoid(t, x[0]), x[1], NULL))
+FUNCTION(just_exp, gr_exp(t, x[0]))
+FUNCTION(just_log, gr_log(t, x[0]))
+FUNCTION(just_relu, gr_relu(t, x[0]))
+FUNCTION(just_softmax, gr_softmax(t, x[0], 1))
+FUNCTION(sum_of_softmax, gr_sum(t, gr_softmax(t, x[0], 1), GR_ALL_AXES, false))
+FUNCTION(detached, gr_add(t, gr_detach(t, gr_square(t, x[0])), gr_scale(t, x[0], 0.0)))
+FUNCTION(constant, gr_scale(t, x[0], 0.0))
+FUNCTION(flat_to_rounding, gr_sub(t, gr_shift(t, gr_scale(t, gr_sin(t, x[0]), 1e-17), 1.0), gr_scale(t, gr_sin(t, x[0]), 1e-17)))
+FUNCTION(mean_of_squares, gr_mean(t, gr_square(t, x[0]), GR_ALL_AXES, false))
+FUNCTION(nan_at_0, gr_mul(t, x[0], gr_log(t, x[0])))
+FUNCTION(aliased, gr_sin(t, gr_scale(t, x[0], 32.0 * 3.14159265358979323846)))
+
+static gr_tensor *leaf(int64_t n, const double *values)
+{
+    gr_tensor *x = gr_from(GR_F64, GR_SHAPE(n), values);
+    assert_non_null(x);
+    assert_int_equal(gr_require_grad(x), GR_OK);
+    return x;
+}
+
+static gr_tensor *random_leaf(int rank, const int64_t shape[], double lo, double hi, uint64_t seed)
+{
+    gr_rng rng = gr_rng_seed(seed);
+    gr_tensor *x = gr_uniform(GR_F64, rank, shape, lo, hi, &rng);
+    assert_int_equal(gr_require_grad(x), GR_OK);
+    return x;
+}
+
+static gr_check_report checked(gr_check_function f, void *context, gr_tensor *const x[], int n, const gr_check_options *o)
+{
+    gr_check_report r;
+    if (gr_check_gradients(f, context, x, n, o, &r)) fail_msg("%s", gr_last_error());
+    return r;
+}
+
+static gr_check_report at(gr_check_function f, double where)
+{
+    gr_tensor *x = leaf(1, &where);
+    gr_check_report r = checked(f, NULL, &x, 1, NULL);
+    gr_tensor_free(x);
+    return r;
+}
+
+static void expect(const gr_check_report *r, gr_check_verdict v)
+{
+    if (r->verdict == v) return;
+    gr_check_fprint(stdout, r);
+    fail_msg("expected %s, got %s", gr_check_verdict_name(v), gr_check_verdict_name(r->verdict));
+}
+
+/* ---- A broken op -------------------------------------------------------------------------------------------- */
+
+static gr_status cube_kernel(gr_node *n)
+{
+    const double *x = gr_read_f64(n->in[0]);
+    double *y = gr_f64(n->out);
+    for (int64_t i = 0; i < gr_size(n->out); i++) y[i] = x[i] * x[i] * x[i];
+    return GR_OK;
+}
+
+static gr_tensor *two_thirds_of_it(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_scale(t, gr_square(t, n->in[0]), 2.0));
+}
+
+static const gr_op broken_cube = {.name = "broken_cube", .formula = "y = x^3", .n_in = 1, .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = cube_kernel}, .vjp = {two_thirds_of_it}};
+FUNCTION(with_broken_cube, gr_sum(t, gr_tanh(t, gr_apply(t, &broken_cube, (gr_tensor *[]){gr_neg(t, x[0])}, 1, NULL)), GR_ALL_AXES, false))
+
+/* A relu that does not tell its branches. */
+static gr_status silent_relu_kernel(gr_node *n)
+{
+    const double *x = gr_read_f64(n->in[0]);
+    double *y = gr_f64(n->out);
+    for (int64_t i = 0; i < gr_size(n->out); i++) y[i] = x[i] > 0 ? x[i] : x[i] * 0.0;
+    return GR_OK;
+}
+
+static gr_tensor *silent_relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_greater(t, n->in[0], gr_constant(t, GR_F64, 0.0)));
+}
+
+static const gr_op silent_relu = {.name = "silent_relu", .formula = "y = max(x, 0)", .n_in = 1, .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = silent_relu_kernel}, .vjp = {silent_relu_vjp}};
+FUNCTION(with_silent_relu, gr_apply(t, &silent_relu, x, 1, NULL))
+
+/* ---- Verdicts ----------------------------------------------------------------------------------------------- */
+
+static void passes(void **state)
+{
+    (void)state;
+    gr_tensor *x[2] = {random_leaf(GR_SHAPE(3, 4), -2, 2, 1), random_leaf(GR_SHAPE(3, 4), 0, 1, 2)};
+    gr_check_report r = checked(mse_of_sigmoid, NULL, x, 2, NULL);
+    expect(&r, GR_CHECK_PASS);
+    assert_int_equal(r.compared, 24);
+    assert_int_equal(r.count[GR_CHECK_PASS], 24);
+    assert_int_equal(r.failed, 0);
+    assert_int_equal(r.n_worst, GR_CHECK_WORST);
+    assert_true(r.worst[0].relative < 1e-9);
+    assert_int_equal(r.culprit, -1);
+    gr_assert_gradients(mse_of_sigmoid, NULL, x, 2, NULL);
+    gr_tensor_free(x[0]);
+    gr_tensor_free(x[1]);
+}
+
+static void names_the_broken_op(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(5), 0.2, 0.9, 3);
+    assert_int_equal(gr_set_name(x, "w"), GR_OK);
+    for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
+        gr_check_report r = checked(with_broken_cube, NULL, &x, 1, &(gr_check_options){.mode = (gr_check_mode)mode});
+        expect(&r, GR_CHECK_FAIL);
+        assert_int_equal(r.culprit, 1);
+        assert_string_equal(r.culprit_op, "broken_cube");
+        if (mode != GR_CHECK_PER_NODE) assert_memory_equal(r.worst[0].place, "w[", 2);
+        else assert_string_equal(r.worst[0].op, "broken_cube");
+    }
+    gr_assert_gradients_are(GR_CHECK_FAIL, with_broken_cube, NULL, &x, 1, NULL);
+    gr_tensor_free(x);
+}
+
+static void kinks_are_no_failures(void **state)
+{
+    (void)state;
+    gr_check_report r = at(just_relu, 0.0);
+    expect(&r, GR_CHECK_KINK);
+    assert_true(close_to(r.worst[0].left, 0.0, 1e-9) && close_to(r.worst[0].right, 1.0, 1e-9));
+    r = at(just_relu, 1e-9); /* beside it: h is shortened */
+    expect(&r, GR_CHECK_PASS);
+    r = at(just_relu, -3e-14);
+    assert_int_equal(r.count[GR_CHECK_PASS], 1);
+    r = at(just_relu, 3e-14);
+    expect(&r, GR_CHECK_PASS);
+    r = at(with_silent_relu, 0.0);
+    expect(&r, GR_CHECK_KINK);
+}
+
+static void at_the_edge_of_what_is_defined(void **state)
+{
+    (void)state;
+    gr_check_report r = at(just_log, 1e-7);
+    expect(&r, GR_CHECK_PASS);
+    r = at(just_log, 1e-15);
+    expect(&r, GR_CHECK_PASS);
+    r = at(just_exp, 700.0);
+    expect(&r, GR_CHECK_PASS);
+    r = at(just_log, 1e300);
+    expect(&r, GR_CHECK_PASS);
+}
+
+static void nan_and_infinity_fail(void **state)
+{
+    (void)state;
+    gr_check_report r = at(nan_at_0, 0.0);
+    expect(&r, GR_CHECK_FAIL);
+    r = at(just_log, -1.0);
+    expect(&r, GR_CHECK_FAIL);
+    r = at(just_exp, 1000.0);
+    expect(&r, GR_CHECK_FAIL);
+    assert_true(*r.hint != '\0');
+}
+
+static void nothing_is_no_pass(void **state)
+{
+    (void)state;
+    double value = 0.5;
+    gr_tensor *x = gr_from(GR_F64, GR_SHAPE(1), &value), *none = gr_zeros(GR_F64, GR_SHAPE(0));
+    gr_check_report r = checked(just_exp, NULL, &x, 1, NULL); /* requires no gradient */
+    expect(&r, GR_CHECK_VACUOUS);
+    assert_int_equal(r.compared, 0);
+    assert_int_equal(gr_require_grad(none), GR_OK);
+    r = checked(just_exp, NULL, &none, 1, NULL);
+    expect(&r, GR_CHECK_VACUOUS);
+    r = at(constant, 0.5);
+    expect(&r, GR_CHECK_VACUOUS);
+    gr_tensor_free(none);
+    gr_tensor_free(x);
+    x = random_leaf(GR_SHAPE(2, 3), -1, 1, 4);
+    r = checked(sum_of_softmax, NULL, &x, 1, NULL); /* always 1 */
+    expect(&r, GR_CHECK_VACUOUS);
+    r = checked(just_softmax, NULL, &x, 1, NULL);
+    expect(&r, GR_CHECK_PASS);
+    gr_tensor_free(x);
+}
+
+static void a_gradient_that_does_not_arrive(void **state)
+{
+    (void)state;
+    gr_check_report r = at(detached, 0.5);
+    expect(&r, GR_CHECK_FAIL);
+    assert_non_null(strstr(r.hint, "0 where the function changes"));
+}
+
+static void what_cannot_be_told_is_unresolved(void **state)
+{
+    (void)state;
+    gr_check_report r = at(flat_to_rounding, 0.5);
+    assert_true(r.verdict == GR_CHECK_UNRESOLVED || r.verdict == GR_CHECK_VACUOUS);
+}
+
+/* A period of the function in every step: the second tableau sees through it. */
+static void is_not_fooled_by_a_period(void **state)
+{
+    (void)state;
+    gr_check_report r = at(aliased, 0.25);
+    expect(&r, GR_CHECK_PASS);
+}
+
+/* ---- Functions that misbehave ------------------------------------------------------------------------------- */
+
+static gr_tensor *random_noise(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n;
+    return gr_scale(t, x[0], gr_rng_uniform(context));
+}
+
+static gr_tensor *writes_to_its_input(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n, (void)context;
+    gr_tensor *y = gr_exp(t, gr_detach(t, x[0]));
+    gr_f64(x[1])[2] += 1.0;
+    return gr_mul(t, y, x[0]);
+}
+
+static gr_tensor *fails(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n, (void)context;
+    return gr_matmul(t, x[0], x[0], 0);
+}
+
+static void nondeterminism_is_seen(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(1);
+    double value = 0.5;
+    gr_tensor *x = leaf(1, &value);
+    gr_check_report r = checked(random_noise, &rng, &x, 1, NULL);
+    expect(&r, GR_CHECK_NONDETERMINISTIC);
+    gr_tensor_free(x);
+}
+
+static void inputs_come_back_bit_for_bit(void **state)
+{
+    (void)state;
+    const double values[3] = {0.1, -0.0, 0.3};
+    gr_tensor *x[2] = {leaf(3, values), gr_from(GR_F64, GR_SHAPE(3), values)};
+    gr_check_report r;
+    assert_int_equal(gr_check_gradients(writes_to_its_input, NULL, x, 2, NULL, &r), GR_ERR_STATE);
+    assert_failed_with("an input is written to", GR_ERR_STATE, "input 1 was changed at [2]");
+    for (int i = 0; i < 2; i++) assert_memory_equal(gr_read_f64(x[i]), values, sizeof values);
+    for (int mode = 0; mode < GR_CHECK_N_MODES; mode++) {
+        r = checked(just_exp, NULL, x, 1, &(gr_check_options){.mode = (gr_check_mode)mode});
+        expect(&r, GR_CHECK_PASS);
+        assert_memory_equal(gr_read_f64(x[0]), values, sizeof values);
+        assert_null(gr_gradient(x[0]));
+    }
+    gr_tensor_free(x[0]);
+    gr_tensor_free(x[1]);
+}
+
+static void accumulated_gradients_stay(void **state)
+{
+    (void)state;
+    const double values[2] = {0.5, 1.0};
+    gr_tensor *x = leaf(2, values);
+    gr_tape *t = gr_tape_new();
+    assert_int_equal(gr_backward(t, gr_sum(t, gr_square(t, x), GR_ALL_AXES, false), 0), GR_OK);
+    for (int mode = 0; mode < GR_CHECK_N_MODES; mode++)
+        checked(just_exp, NULL, &x, 1, &(gr_check_options){.mode = (gr_check_mode)mode});
+    assert_true(gr_get(gr_gradient(x), 0) == 1.0 && gr_get(gr_gradient(x), 1) == 2.0);
+    gr_tape_free(t);
+    gr_tensor_free(x);
+}
+
+static void refuses(void **state)
+{
+    (void)state;
+    gr_check_report r;
+    double value = 0.5;
+    gr_tensor *x = leaf(1, &value), *single = gr_ones(GR_F32, GR_SHAPE(2)), *none = NULL;
+    assert_int_equal(gr_require_grad(single), GR_OK);
+    assert_int_equal(gr_check_gradients(NULL, NULL, &x, 1, NULL, &r), GR_ERR_NULL);
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, NULL, NULL), GR_ERR_NULL);
+    gr_clear_error();
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &none, 1, NULL, &r), GR_ERR_NULL);
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 0, NULL, &r), GR_ERR_OPTION);
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &single, 1, NULL, &r), GR_ERR_DTYPE);
+    assert_int_equal(gr_check_gradients(fails, NULL, &x, 1, NULL, &r), GR_ERR_SHAPE);
+    assert_failed_with("an op that fails", GR_ERR_SHAPE, "matmul");
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_N_MODES}, &r), GR_ERR_OPTION);
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.order = 3}, &r), GR_ERR_OPTION);
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.rtol = -1}, &r), GR_ERR_OPTION);
+    gr_check_element e;
+    assert_int_equal(gr_check_one(just_exp, NULL, &x, 1, 0, 1, NULL, &e), GR_ERR_INDEX);
+    assert_int_equal(gr_check_one(just_exp, NULL, &x, 1, 0, 0, NULL, &e), GR_OK);
+    assert_int_equal(e.verdict, GR_CHECK_PASS);
+    assert_true(close_to(e.numeric, exp(0.5), 1e-11));
+    gr_tensor_free(single);
+    gr_tensor_free(x);
+}
+
+/* ---- Modes -------------------------------------------------------------------------------------------------- */
+
+/* y = x w + b, wrong in one element of one gradient; context: which input, which element. */
+typedef struct flaw {
+    int input;
+    int64_t element;
+    double factor;
+} flaw;
+
+static flaw the_flaw;
+
+static gr_status add_kernel(gr_node *n)
+{
+    memcpy(gr_f64(n->out), gr_read_f64(n->in[0]), (size_t)gr_size(n->out) * sizeof(double));
+    return GR_OK;
+}
+
+static gr_tensor *flawed_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *mask = gr_result(t, GR_F64, gr_rank(n->in[0]), gr_shape(n->in[0]));
+    for (int64_t i = 0; i < gr_size(mask); i++) ((double *)mask->data)[i] = i == the_flaw.element ? the_flaw.factor : 1.0;
+    return gr_mul(t, g, mask);
+}
+
+static const gr_op flawed_copy = {.name = "flawed_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {flawed_vjp}};
+
+/* Two layers on a batch: inputs w1, b1, w2, b2; the flaw lies in front of one of them. */
+static gr_tensor *network(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    gr_tensor *const *data = context, *p[4];
+    for (int i = 0; i < n; i++) p[i] = i == the_flaw.input ? gr_apply(t, &flawed_copy, &x[i], 1, NULL) : x[i];
+    gr_tensor *h = gr_relu(t, gr_linear(t, data[0], p[0], p[1]));
+    return gr_bce(t, gr_linear(t, h, p[2], p[3]), data[1], &(gr_loss_options){.from_logits = true});
+}
+
+typedef struct model {
+    gr_tensor *p[4], *data[2];
+} model;
+
+static model new_model(int64_t in, int64_t hidden, int64_t batch)
+{
+    gr_rng rng = gr_rng_seed(9);
+    model m = {.p = {gr_normal(GR_F64, GR_SHAPE(in, hidden), 0, 0.1, &rng), gr_normal(GR_F64, GR_SHAPE(hidden), 0, 0.1, &rng),
+                     gr_normal(GR_F64, GR_SHAPE(hidden, 1), 0, 0.1, &rng), gr_normal(GR_F64, GR_SHAPE(1), 0, 0.1, &rng)},
+               .data = {gr_normal(GR_F64, GR_SHAPE(batch, in), 0, 1, &rng), gr_uniform(GR_F64, GR_SHAPE(batch, 1), 0, 1, &rng)}};
+    for (int i = 0; i < 4; i++) assert_int_equal(gr_require_grad(m.p[i]), GR_OK);
+    return m;
+}
+
+static void free_model(model *m)
+{
+    for (int i = 0; i < 4; i++) gr_tensor_free(m->p[i]);
+    for (int i = 0; i < 2; i++) gr_tensor_free(m->data[i]);
+}
+
+static void samples_skip_no_input(void **state)
+{
+    (void)state;
+    model m = new_model(40, 50, 6);
+    the_flaw = (flaw){-1, 0, 1};
+    gr_check_report r = checked(network, m.data, m.p, 4, &(gr_check_options){.mode = GR_CHECK_SAMPLED, .samples = 10});
+    expect(&r, GR_CHECK_PASS);
+    assert_int_equal(r.compared, 31);
+    the_flaw = (flaw){3, 0, 2};
+    r = checked(network, m.data, m.p, 4, &(gr_check_options){.mode = GR_CHECK_SAMPLED, .samples = 10});
+    expect(&r, GR_CHECK_FAIL);
+    assert_int_equal(r.worst[0].input, 3);
+    free_model(&m);
+}
+
+/* A hundred thousand parameters: seconds, and the one that is wrong is found. */
+static void directions_find_the_culprit(void **state)
+{
+    (void)state;
+    model m = new_model(500, 200, 16);
+    the_flaw = (flaw){-1, 0, 1};
+    gr_check_options o = {.mode = GR_CHECK_DIRECTIONAL};
+    gr_check_report r = checked(network, m.data, m.p, 4, &o);
+    expect(&r, GR_CHECK_PASS);
+    assert_int_equal(r.compared, 3);
+    printf("100,401 parameters in 3 directions: %lld evaluations\n", (long long)r.evaluations);
+    const flaw flaws[] = {{0, 4321, 0}, {1, 5, -1}, {2, 100, 2}, {3, 0, 1.5}};
+    for (int i = 0; i < 4; i++) {
+        the_flaw = flaws[i];
+        r = checked(network, m.data, m.p, 4, &o);
+        expect(&r, GR_CHECK_FAIL);
+        assert_int_equal(r.worst[0].input, flaws[i].input);
+        assert_int_equal(r.worst[0].index, flaws[i].element);
+        assert_non_null(r.culprit_op);
+        assert_string_equal(r.culprit_op, "flawed_copy");
+    }
+    free_model(&m);
+}
+
+static void one_in_a_thousand_is_found(void **state)
+{
+    (void)state;
+    model m = new_model(40, 50, 6);
+    const gr_check_mode modes[] = {GR_CHECK_FULL, GR_CHECK_DIRECTIONAL};
+    the_flaw = (flaw){0, 1234, 0.0};
+    for (int i = 0; i < 2; i++) {
+        gr_check_report r = checked(network, m.data, m.p, 4, &(gr_check_options){.mode = modes[i]});
+        expect(&r, GR_CHECK_FAIL);
+        assert_int_equal(r.worst[0].index, 1234);
+    }
+    free_model(&m);
+}
+
+static void jacobians(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(2, 3), -1, 1, 4);
+    gr_check_report r = checked(just_softmax, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_JACOBIAN});
+    expect(&r, GR_CHECK_PASS);
+    assert_int_equal(r.compared, 36);
+    assert_true(r.evaluations < 6 * 40);
+    gr_tensor_free(x);
+    x = random_leaf(GR_SHAPE(3), 0.2, 0.9, 3);
+    r = checked(with_broken_cube, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_JACOBIAN});
+    expect(&r, GR_CHECK_FAIL);
+    gr_tensor_free(x);
+}
+
+static void second_order(void **state)
+{
+    (void)state;
+    gr_tensor *x[2] = {random_leaf(GR_SHAPE(3, 4), -2, 2, 1), random_leaf(GR_SHAPE(3, 4), 0, 1, 2)};
+    for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
+        gr_check_report r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.order = 2, .mode = (gr_check_mode)mode});
+        expect(&r, GR_CHECK_PASS);
+    }
+    gr_tensor_free(x[0]);
+    gr_tensor_free(x[1]);
+}
+
+static void accumulation(void **state)
+{
+    (void)state;
+    model m = new_model(4, 5, 3);
+    the_flaw = (flaw){-1, 0, 1};
+    gr_check_report r = checked(network, m.data, m.p, 4, &(gr_check_options){.mode = GR_CHECK_ACCUMULATION});
+    expect(&r, GR_CHECK_PASS);
+    assert_int_equal(r.compared, 31);
+    free_model(&m);
+}
+
+static void single_precision(void **state)
+{
+    (void)state;
+    gr_tensor *x[2] = {random_leaf(GR_SHAPE(3, 4), -2, 2, 1), random_leaf(GR_SHAPE(3, 4), 0, 1, 2)};
+    gr_check_report r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.mode = GR_CHECK_F32});
+    expect(&r, GR_CHECK_PASS);
+    r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.mode = GR_CHECK_F32, .rtol = 1e-9});
+    expect(&r, GR_CHECK_FAIL);
+    gr_tensor_free(x[0]);
+    gr_tensor_free(x[1]);
+}
+
+static void five_points(void **state)
+{
+    (void)state;
+    gr_tensor *x[2] = {random_leaf(GR_SHAPE(3, 4), -2, 2, 1), random_leaf(GR_SHAPE(3, 4), 0, 1, 2)};
+    gr_check_report r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.estimate = GR_CHECK_FIVE_POINT});
+    expect(&r, GR_CHECK_PASS);
+    assert_true(r.evaluations <= 24 * 5 + 8);
+    gr_tensor_free(x[0]);
+    gr_tensor_free(x[1]);
+}
+
+/* ---- Means over many ---------------------------------------------------------------------------------------- */
+
+/* The error of one derivative of a mean does not grow with the number of elements. */
+static void a_mean_of_a_million_keeps_its_digits(void **state)
+{
+    (void)state;
+    for (int64_t n = 100; n <= 1000000; n *= 100) {
+        gr_tensor *x = random_leaf(GR_SHAPE(n), 0.5, 2, 5);
+        gr_check_element e;
+        assert_int_equal(gr_check_one(mean_of_squares, NULL, &x, 1, 0, n / 3, NULL, &e), GR_OK);
+        double exact = 2.0 * gr_get(x, n / 3) / (double)n;
+        printf("a mean over %7lld: relative error %.1e, estimated %.1e\n", (long long)n, fabs(e.numeric - exact) / exact, e.error / exact);
+        assert_true(fabs(e.numeric - exact) < 1e-12 * exact);
+        gr_tensor_free(x);
+    }
+}
+
+/* ---- Reports ------------------------------------------------------------------------------------------------ */
+
+static void hint_is(gr_check_function f, gr_tensor *x, const char *part)
+{
+    gr_check_report r = checked(f, NULL, &x, 1, NULL);
+    expect(&r, GR_CHECK_FAIL);
+    if (!strstr(r.hint, part)) fail_msg("expected a hint with \"%s\", got \"%s\"", part, r.hint);
+}
+
+static double wrong_factor;
+
+static gr_tensor *factor_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)n;
+    return gr_scale(t, g, wrong_factor);
+}
+
+static const gr_op factor_copy = {.name = "factor_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {factor_vjp}};
+FUNCTION(with_factor, gr_mean(t, gr_exp(t, gr_apply(t, &factor_copy, x, 1, NULL)), GR_ALL_AXES, false))
+
+static void hints(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(7), -1, 1, 6);
+    const struct {
+        double factor;
+        const char *hint;
+    } cases[] = {{2, "is 2"}, {0.5, "is 1/2"}, {-1, "the sign"}, {7, "is 7, a count"}, {1.0 / 7, "is 1/7, a count"}, {0, "none reached it"},
+                 {1.3, "a constant factor"}, {-2, "wrong sign"}, {(double)NAN, "not finite"}};
+    for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
+        wrong_factor = cases[i].factor;
+        hint_is(with_factor, x, cases[i].hint);
+    }
+    gr_tensor_free(x);
+}
+
+static void reports_in_three_forms(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(5), 0.2, 0.9, 3);
+    assert_int_equal(gr_set_name(x, "a \"b\""), GR_OK);
+    gr_check_report r = checked(with_broken_cube, NULL, &x, 1, NULL);
+    char text[8192], small[16];
+    size_t length = gr_check_format(text, sizeof text, &r);
+    assert_true(length < sizeof text && strlen(text) == length);
+    assert_int_equal(gr_check_format(small, sizeof small, &r), length);
+    assert_int_equal(strlen(small), sizeof small - 1);
+    assert_int_equal(gr_check_format(NULL, 0, &r), length);
+    assert_non_null(strstr(text, "broken_cube, node 1"));
+    assert_non_null(strstr(text, "hint: "));
+    FILE *file = tmpfile();
+    gr_check_fprint_json(file, &r);
+    gr_check_fprint_csv(file, &r);
+    rewind(file);
+    length = fread(text, 1, sizeof text - 1, file);
+    text[length] = '\0';
+    fclose(file);
+    assert_non_null(strstr(text, "\"verdict\": \"FAIL\", \"mode\": \"full\""));
+    assert_non_null(strstr(text, "a \\\"b\\\"[0]"));
+    assert_non_null(strstr(text, "\"a \"\"b\"\"["));
+    assert_non_null(strstr(text, "\"culprit_op\": \"broken_cube\""));
+    gr_tensor_free(x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(passes),
+        cmocka_unit_test(names_the_broken_op),
+        cmocka_unit_test(kinks_are_no_failures),
+        cmocka_unit_test(at_the_edge_of_what_is_defined),
+        cmocka_unit_test(nan_and_infinity_fail),
+        cmocka_unit_test(nothing_is_no_pass),
+        cmocka_unit_test(a_gradient_that_does_not_arrive),
+        cmocka_unit_test(what_cannot_be_told_is_unresolved),
+        cmocka_unit_test(is_not_fooled_by_a_period),
+        cmocka_unit_test(nondeterminism_is_seen),
+        cmocka_unit_test(inputs_come_back_bit_for_bit),
+        cmocka_unit_test(accumulated_gradients_stay),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(samples_skip_no_input),
+        cmocka_unit_test(directions_find_the_culprit),
+        cmocka_unit_test(one_in_a_thousand_is_found),
+        cmocka_unit_test(jacobians),
+        cmocka_unit_test(second_order),
+        cmocka_unit_test(accumulation),
+        cmocka_unit_test(single_precision),
+        cmocka_unit_test(five_points),
+        cmocka_unit_test(a_mean_of_a_million_keeps_its_digits),
+        cmocka_unit_test(hints),
+        cmocka_unit_test(reports_in_three_forms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
