@@ -312,7 +312,7 @@ double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point 
         add(&sum, &rest, w * (u - v));
     }
     if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
-    *noise = 0x1p-51 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : sqrt(all_squares));
+    *noise = 0x1p-50 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : sqrt(all_squares));
     if (total) *total = sizes;
     return sum + rest;
 }
