@@ -57,6 +57,18 @@ static inline bool differentiable(const gr_op *op, int i, const gr_tensor *x)
     return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : i < GR_MAX_VJPS && op->vjp[i] != NULL;
 }
 
+/* Whether a sample that works is a place like any other: some of its numbers are drawn, and none is extreme. */
+static inline bool is_drawn(const gr_op *op, const gr_sample *s)
+{
+    bool drawn = false;
+    for (int i = 0; i < inputs_of(op, s); i++) {
+        drawn |= !s->in[i].values;
+        for (int k = 0; s->in[i].values && k < s->in[i].n_values; k++)
+            if (fabs(s->in[i].values[k]) >= 30.0) return false;
+    }
+    return drawn && !s->refused && !s->value_only;
+}
+
 /* Marks the inputs that have a derivative as leaves; returns how many there are. */
 static inline int require_gradients(const gr_op *op, gr_tensor *const x[], int n)
 {

@@ -266,13 +266,6 @@ typedef struct score {
     int total, caught, networks, named;
 } score;
 
-static bool is_drawn(const gr_op *op, const gr_sample *s)
-{
-    for (int i = 0; i < inputs_of(op, s); i++)
-        if (!s->in[i].values && !s->refused && !s->value_only) return true;
-    return false;
-}
-
 /* One way of being wrong at one input of one op, at every sample where it makes a difference. */
 static void try_mutant(const gr_op *op, int input, const mutation *m, score *s)
 {

@@ -48,22 +48,13 @@ static void no_alarm(const call *c, gr_tensor *x[], int samples, uint64_t seed, 
     fail_msg("%s, %s, seed %llu: %s", c->op->name, c->s->what, (unsigned long long)seed, text);
 }
 
-/* Whether all inputs of a sample are given numbers: there is nothing random to draw. */
-static bool is_fixed(const gr_op *op, const gr_sample *s)
-{
-    for (int i = 0; i < inputs_of(op, s); i++)
-        if (!s->in[i].values) return false;
-    return true;
-}
-
 static int usable_samples(const gr_op *op, bool fixed, const gr_sample *usable[], int room)
 {
     int n = 0;
     if (!strcmp(op->name, "detach")) return 0; /* the one op that is not to be believed: a wrong derivative is its purpose */
     for (int k = 0; k < op->n_samples && n < room; k++) {
         const gr_sample *s = &op->samples[k];
-        if (s->refused || (!fixed && (s->value_only || is_fixed(op, s)))) continue;
-        usable[n++] = s;
+        if (fixed ? s->refused == NULL : is_drawn(op, s)) usable[n++] = s;
     }
     return n;
 }

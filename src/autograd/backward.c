@@ -134,10 +134,10 @@ static void release(pass *p, gr_record *r)
         out->block = NULL;
     }
     out->data = NULL;
-    if (out->base && out->base->tape) {
-        gr_tensor *base = out->base;
+    if (out->holds_base) {
+        gr_drop(p->t, out->base);
         out->base = NULL;
-        gr_drop(p->t, base);
+        out->holds_base = false;
     }
 }
 

@@ -136,7 +136,8 @@ gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t sha
     if (!x) return NULL;
     x->base = of->base ? of->base : of;
     x->data = (char *)of->data + (size_t)offset * gr_dtype_bytes(gr_type_of(of));
-    if (x->base->tape == t) gr_hold(x->base);
+    x->holds_base = x->base->tape == t;
+    if (x->holds_base) gr_hold(x->base);
     return x;
 }
 
@@ -158,11 +159,11 @@ void gr_discard(gr_tape *t, gr_tensor *x)
     else t->newest = x->older;
     if (x->older) x->older->newer = x->newer;
     gr_release(x->name);
-    gr_tensor *base = x->base;
+    gr_tensor *base = x->holds_base ? x->base : NULL; /* a base of the caller's may be gone by now */
     x->older = t->unused;
     t->unused = x;
     t->tensors--;
-    if (base && base->tape == t) gr_drop(t, base);
+    gr_drop(t, base);
 }
 
 gr_tensor *gr_keep(gr_tensor *x)

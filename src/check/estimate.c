@@ -162,8 +162,12 @@ static gr_status at_kink(gr_probe *p, double h, double least, gr_slope *s)
     s->left = s->right = (double)NAN;
     bool right = one_sided(p, 1.0, h, least, &s->right, s), left = one_sided(p, -1.0, h, least, &s->left, s);
     if (p->refused) return p->refused;
-    if (!left) s->left = s->right; /* the edge of where f is defined */
-    if (!right) s->right = s->left;
+    if (left != right) { /* the edge of where f is defined: one slope, if it is not that of another branch */
+        const gr_point *beside = gr_probe_at(p, left ? -least : least);
+        if (!beside || beside->signature != p->base.signature) s->left = s->right = (double)NAN;
+        else if (left) s->right = s->left;
+        else s->left = s->right;
+    }
     s->value = 0.5 * (s->left + s->right);
     s->h = least;
     return GR_OK;

@@ -56,7 +56,10 @@ gr_status gr_check_weight(const gr_node *n, const gr_tensor *weight, const char 
 /* The first target that is bad and not ignored, in a message. */
 gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expected);
 
-/* The same for targets in [0,1] and, unless they are logits, predictions. */
+/* The first prediction outside [0,1], unless they are logits; GR_OK when there is none. */
+gr_status gr_complain_prediction(const gr_node *n);
+
+/* Both for targets in [0,1]. */
 gr_status gr_complain_probability(const gr_node *n);
 
 /* ---- Pointwise losses: one number for each pair of numbers --------------------------------------------------- */

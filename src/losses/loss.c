@@ -83,7 +83,7 @@ static bool no_probability(double y)
     return !(y >= 0.0 && y <= 1.0);
 }
 
-gr_status gr_complain_probability(const gr_node *n)
+gr_status gr_complain_prediction(const gr_node *n)
 {
     const gr_tensor *p = n->in[0];
     const gr_loss_attr *attr = gr_loss_attr_of(n);
@@ -93,7 +93,12 @@ gr_status gr_complain_probability(const gr_node *n)
             return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
                            gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
     }
-    return gr_complain(n, no_probability, "a number in [0,1]");
+    return GR_OK;
+}
+
+gr_status gr_complain_probability(const gr_node *n)
+{
+    return gr_complain_prediction(n) ? gr_last_status() : gr_complain(n, no_probability, "a number in [0,1]");
 }
 
 /* ---- Probabilities as ops see them -------------------------------------------------------------------------- */

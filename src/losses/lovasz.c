@@ -168,7 +168,7 @@ gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_re
 enum { K(DIGIT) = 11, K(DIGITS) = 1 << K(DIGIT) };
 
 /* Elements of a region in falling order of their errors, equal ones in the order of their places: a radix sort on the
- * errors' bits, which for numbers of one sign are in the order of the numbers. Returns their places in the region. */
+ * errors' bits, put into the order of the numbers. Returns their places in the region. */
 static const uint32_t *K(order)(bits *key, bits *other_key, uint32_t *place, uint32_t *other_place, int64_t n)
 {
     for (int shift = 0; shift < (int)(8 * sizeof(bits)); shift += K(DIGIT)) {
@@ -192,14 +192,16 @@ static const uint32_t *K(order)(bits *key, bits *other_key, uint32_t *place, uin
     return place;
 }
 
-/* The errors' bits without their sign, and the elements' places: the start of a sort. Returns P. */
+/* The errors as bits in the order of the numbers, those below 0 first, and the elements' places: the start of a sort.
+ * Returns P. */
 static double K(gather)(const lovasz *s, int64_t start, int64_t at)
 {
     const real *e = s->n->in[0]->data, *y = s->n->in[1]->data, *w = s->weight;
     double positives = 0;
     for (int64_t row = 0, k = 0; row < s->rows; row++)
         for (int64_t i = start + row * s->stride; i < start + row * s->stride + s->length; i++, k++) {
-            ((bits *)s->key[0])[at + k] = K(to_bits)(e[i]) & ~(bits)0 >> 1;
+            const bits b = K(to_bits)(e[i] + 0), top = ~(~(bits)0 >> 1);
+            ((bits *)s->key[0])[at + k] = b & top ? ~b : b | top;
             s->place[0][at + k] = (uint32_t)k;
             positives += (double)(w ? w[i] * y[i] : y[i]);
         }

@@ -12,7 +12,7 @@ static bool no_label(double y)
 
 static gr_status zero_one_complain(const gr_node *n)
 {
-    return gr_complain(n, no_label, "0 or 1");
+    return gr_complain_prediction(n) ? gr_last_status() : gr_complain(n, no_label, "0 or 1");
 }
 
 #define GR_KERNEL_FILE "losses/zero_one.c"
@@ -37,6 +37,7 @@ static const gr_sample samples[] = {
     {.what = "sum of logits", .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)}, GR_LOSS(.reduction = GR_SUM, .from_logits = true)},
     {.what = "none, one class ignored", .in = {GR_IN(0.05, 0.95, 5), GR_BITS(5)}, GR_LOSS(.reduction = GR_NONE, .ignore = true)},
     {.what = "a weight for each", .n_in = 3, .in = {GR_IN(0, 1, 5), GR_BITS(5), GR_WEIGHTS(5)}, GR_LOSS(.weighted = true)},
+    {.what = "logits for probabilities", .in = {{.rank = 1, .shape = {2}, GR_VALUES(0.5, -3.25)}, GR_BITS(2)}, GR_LOSS(0), .refused = "prediction -3.25 at [1] is outside [0,1]; are these logits?"},
     {.what = "a soft target", .in = {GR_IN(0, 1, 3), GR_IN(0.2, 0.8, 3)}, GR_LOSS(0), .refused = "expected 0 or 1"},
 };
 
@@ -69,7 +70,9 @@ GR_INLINE real K(zero_one_at)(const gr_loss_attr *attr, bool logits, real p, rea
 
 GR_INLINE bool K(zero_one_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 {
-    return (void)attr, (void)logits, (void)p, (y != 0) & (y != 1);
+    (void)attr;
+    const bool target = (y == 0) | (y == 1), prediction = logits | !((p < 0) | (p > 1));
+    return !(target & prediction);
 }
 
 #define LOSS zero_one
