@@ -74,6 +74,73 @@ static data load(const source *s, gr_rng *rng)
     return d;
 }
 
+/* ---- What a network of images is made of -------------------------------------------------------------------- */
+
+/* y[n,k,i,j] = sum over c, a, b of w[k,c,a,b] x[n,c,i+a-r,j+b-r], with zeros around x: for each tap (a,b) a matrix [k,c]
+ * times the image moved by it. */
+static gr_tensor *convolve(gr_tape *t, gr_tensor *x, gr_tensor *w)
+{
+    const int64_t n = gr_dim(x, 0), h = gr_dim(x, 2), width = gr_dim(x, 3), side = gr_dim(w, 2), r = side / 2;
+    gr_tensor *padded = r ? gr_pad(t, gr_pad(t, x, 2, r, r, 0.0), 3, r, r, 0.0) : x, *y = NULL;
+    for (int64_t a = 0; a < side; a++)
+        for (int64_t b = 0; b < side; b++) {
+            gr_tensor *moved = gr_slice(t, gr_slice(t, padded, 2, a, a + h), 3, b, b + width);
+            gr_tensor *tap = gr_slice(t, gr_slice(t, w, 2, a, a + 1), 3, b, b + 1);
+            gr_tensor *matrix = gr_reshape(t, tap, GR_SHAPE(gr_dim(w, 0), gr_dim(w, 1)));
+            gr_tensor *part = gr_matmul(t, matrix, gr_reshape(t, moved, GR_SHAPE(n, gr_dim(x, 1), h * width)), 0);
+            y = y ? gr_add(t, y, part) : part;
+        }
+    return gr_reshape(t, y, GR_SHAPE(n, gr_dim(w, 0), h, width));
+}
+
+/* Half the height and width: of each 2 x 2 pixels the largest. */
+static gr_tensor *halve(gr_tape *t, gr_tensor *x)
+{
+    const int64_t n = gr_dim(x, 0), c = gr_dim(x, 1), h = gr_dim(x, 2) / 2, w = gr_dim(x, 3) / 2;
+    return gr_max(t, gr_reshape(t, x, GR_SHAPE(n, c, h, 2, w, 2)), GR_AXES(3, 5), false);
+}
+
+/* Twice the height and width: each pixel four times. */
+static gr_tensor *twice(gr_tape *t, gr_tensor *x)
+{
+    const int64_t n = gr_dim(x, 0), c = gr_dim(x, 1), h = gr_dim(x, 2), w = gr_dim(x, 3);
+    gr_tensor *four = gr_broadcast_to(t, gr_reshape(t, x, GR_SHAPE(n, c, h, 1, w, 1)), GR_SHAPE(n, c, h, 2, w, 2));
+    return gr_reshape(t, four, GR_SHAPE(n, c, 2 * h, 2 * w));
+}
+
+/* Batch normalisation (Ioffe and Szegedy, 2015): each channel to mean 0 and variance 1, then scaled and shifted as the
+ * network likes it. In training by the batch's own mean and variance, which are noted for the evaluation. */
+typedef struct norm {
+    gr_tensor *scale, *shift;   /* [C], trained */
+    gr_tensor *mean, *variance; /* [C], noted */
+} norm;
+
+/* noted <- (1 - share) noted + share seen */
+static void note(gr_tensor *noted, const gr_tensor *seen, double share)
+{
+    float *to = gr_f32(noted);
+    const float *from = gr_read_f32(seen);
+    for (int64_t c = 0; c < gr_size(noted); c++) to[c] += (float)share * (from[c] - to[c]);
+}
+
+/* `share` 0: evaluation, by what was noted. */
+static gr_tensor *normalize(gr_tape *t, const norm *n, gr_tensor *x, double share)
+{
+    const int64_t c = gr_dim(x, 1);
+    gr_tensor *mean, *variance;
+    if (share > 0.0) {
+        mean = gr_mean(t, x, GR_AXES(0, 2, 3), true);
+        variance = need(gr_var(t, x, GR_AXES(0, 2, 3), true, 0));
+        note(n->mean, mean, share);
+        note(n->variance, variance, share);
+    } else {
+        mean = gr_reshape(t, n->mean, GR_SHAPE(1, c, 1, 1));
+        variance = gr_reshape(t, n->variance, GR_SHAPE(1, c, 1, 1));
+    }
+    gr_tensor *scale = gr_mul(t, gr_reshape(t, n->scale, GR_SHAPE(1, c, 1, 1)), gr_pow_scalar(t, gr_shift(t, variance, 1e-5), -0.5));
+    return gr_add(t, gr_mul(t, gr_sub(t, x, mean), scale), gr_reshape(t, n->shift, GR_SHAPE(1, c, 1, 1)));
+}
+
 /* ---- The network -------------------------------------------------------------------------------------------- */
 
 /* A block is relu(batch_norm(conv3x3(x))). */
@@ -88,8 +155,8 @@ static const struct {
 };
 
 typedef struct block {
-    gr_tensor *w, *scale, *shift; /* trained */
-    gr_tensor *mean, *variance;   /* of what came by in training: for the evaluation */
+    gr_tensor *w;
+    norm norm;
 } block;
 
 typedef struct model {
@@ -121,10 +188,10 @@ static model make_model(int64_t channels, gr_rng rng)
         const int64_t in = shapes[k].in ? shapes[k].in : channels, c = shapes[k].out;
         m.blocks[k] = (block){
             .w = add_param(m.params, name, "w", gr_kaiming_normal(GR_F32, GR_SHAPE(c, in, 3, 3), &rng)),
-            .scale = add_param(m.params, name, "scale", gr_ones(GR_F32, GR_SHAPE(c))),
-            .shift = add_param(m.params, name, "shift", gr_zeros(GR_F32, GR_SHAPE(c))),
-            .mean = add_buffer(m.params, name, "mean", gr_zeros(GR_F32, GR_SHAPE(c))),
-            .variance = add_buffer(m.params, name, "variance", gr_ones(GR_F32, GR_SHAPE(c))),
+            .norm.scale = add_param(m.params, name, "scale", gr_ones(GR_F32, GR_SHAPE(c))),
+            .norm.shift = add_param(m.params, name, "shift", gr_zeros(GR_F32, GR_SHAPE(c))),
+            .norm.mean = add_buffer(m.params, name, "mean", gr_zeros(GR_F32, GR_SHAPE(c))),
+            .norm.variance = add_buffer(m.params, name, "variance", gr_ones(GR_F32, GR_SHAPE(c))),
         };
     }
     m.w = add_param(m.params, "head", "w", gr_xavier_normal(GR_F32, GR_SHAPE(1, shapes[DECODER_1].out, 1, 1), &rng));
@@ -132,30 +199,31 @@ static model make_model(int64_t channels, gr_rng rng)
     return m;
 }
 
-static gr_tensor *apply(gr_tape *t, const block *b, gr_tensor *x, bool training)
+static gr_tensor *apply(gr_tape *t, const block *b, gr_tensor *x, double share)
 {
-    return gr_relu(t, si_bn(t, si_conv(t, x, b->w), b->scale, b->shift, b->mean, b->variance, training, 0.1));
+    return gr_relu(t, normalize(t, &b->norm, convolve(t, x, b->w), share));
 }
 
 /* Twice the height and width, with what the encoder saw there beside it. */
 static gr_tensor *enlarge(gr_tape *t, gr_tensor *x, gr_tensor *skip)
 {
-    return gr_concat(t, (gr_tensor *[]){si_up(t, x), skip}, 2, 1);
+    return gr_concat(t, (gr_tensor *[]){twice(t, x), skip}, 2, 1);
 }
 
-/* Logits [N,1,H,W] of images [N,C,H,W]; sides that 4 does not divide are filled up with 0, the images' mean, and cut. */
-static gr_tensor *segment(gr_tape *t, const model *m, gr_tensor *x, bool training)
+/* Logits [N,1,H,W] of images [N,C,H,W]; sides that 4 does not divide are filled up with 0, the images' mean, and cut.
+ * `share` is normalize()'s: 0 but in training. */
+static gr_tensor *segment(gr_tape *t, const model *m, gr_tensor *x, double share)
 {
     const int64_t h = gr_dim(x, 2), w = gr_dim(x, 3);
     if (h % 4) x = gr_pad(t, x, 2, 0, 4 - h % 4, 0.0);
     if (w % 4) x = gr_pad(t, x, 3, 0, 4 - w % 4, 0.0);
     const block *b = m->blocks;
-    gr_tensor *one = apply(t, &b[ENCODER_1B], apply(t, &b[ENCODER_1A], x, training), training);
-    gr_tensor *two = apply(t, &b[ENCODER_2B], apply(t, &b[ENCODER_2A], si_pool(t, one), training), training);
-    gr_tensor *middle = apply(t, &b[MIDDLE_B], apply(t, &b[MIDDLE_A], si_pool(t, two), training), training);
-    gr_tensor *up = apply(t, &b[DECODER_2], enlarge(t, middle, two), training);
-    up = apply(t, &b[DECODER_1], enlarge(t, up, one), training);
-    gr_tensor *z = gr_add(t, si_conv(t, up, m->w), m->b);
+    gr_tensor *one = apply(t, &b[ENCODER_1B], apply(t, &b[ENCODER_1A], x, share), share);
+    gr_tensor *two = apply(t, &b[ENCODER_2B], apply(t, &b[ENCODER_2A], halve(t, one), share), share);
+    gr_tensor *middle = apply(t, &b[MIDDLE_B], apply(t, &b[MIDDLE_A], halve(t, two), share), share);
+    gr_tensor *up = apply(t, &b[DECODER_2], enlarge(t, middle, two), share);
+    up = apply(t, &b[DECODER_1], enlarge(t, up, one), share);
+    gr_tensor *z = gr_add(t, convolve(t, up, m->w), m->b);
     if (h % 4) z = gr_slice(t, z, 2, 0, h);
     if (w % 4) z = gr_slice(t, z, 3, 0, w);
     return need(z);
@@ -244,7 +312,7 @@ static score judge(gr_tape *t, const model *m, const gr_dataset *set)
     score s = {.which = 0};
     for (int64_t i = 0; i < n; i++) {
         gr_tensor *x = row_of(gr_dataset_x(set), i), *y = row_of(gr_dataset_y(set), i);
-        add_score(&s, segment(t, m, x, false), y, i, n);
+        add_score(&s, segment(t, m, x, 0.0), y, i, n);
         gr_tape_reset(t);
         gr_tensor_free(x);
         gr_tensor_free(y);
@@ -333,13 +401,15 @@ static void turn_batch(gr_tensor *x, gr_tensor *y, gr_rng *rng)
     }
 }
 
-static double train_epoch(gr_tape *t, const run *r, int which, gr_batches *batches, gr_optimizer *adam, gr_rng *rng)
+/* `steps` counts them: the first ones make a plain mean of what they see, later ones take a tenth of it. */
+static double train_epoch(gr_tape *t, const run *r, int which, gr_batches *batches, gr_optimizer *adam, int64_t *steps,
+                          gr_rng *rng)
 {
     double sum = 0.0;
     while (gr_batches_next(batches)) {
         gr_tensor *x = gr_batch_x(batches), *y = gr_batch_y(batches);
         turn_batch(x, y, rng);
-        gr_tensor *loss = need(losses[which].of(t, segment(t, &r->m, x, true), y));
+        gr_tensor *loss = need(losses[which].of(t, segment(t, &r->m, x, fmax(0.1, 1.0 / (double)++*steps)), y));
         check(gr_backward(t, loss, 0));
         check(gr_step(adam));
         sum += gr_item(loss);
@@ -368,10 +438,11 @@ static run train(const data *d, int which, const plan *p, gr_rng rng)
     gr_batches *batches = need(gr_batches_new(d->train, p->batch, &rng));
     const gr_schedule cosine = {.kind = GR_COSINE, .base = p->rate, .final = 0.01 * p->rate, .period = p->epochs};
     const double start = now();
+    int64_t steps = 0;
     for (int64_t epoch = 0; epoch < p->epochs; epoch++) {
         show_progress(r.name, epoch, p);
         check(gr_set_learning_rate(adam, gr_schedule_rate(&cosine, epoch)));
-        r.history[epoch] = train_epoch(t, &r, which, batches, adam, &turns);
+        r.history[epoch] = train_epoch(t, &r, which, batches, adam, &steps, &turns);
         if (!isfinite(r.history[epoch]))
             fail("%s: the loss is %g in epoch %lld: try a smaller --rate", r.name, r.history[epoch], (long long)epoch + 1);
     }
@@ -533,7 +604,7 @@ static void draw_runs(const run runs[], int n, const gr_dataset *test)
         put_picture(&s, row, 1, "truth", truth, NULL, as_mask);
         put_picture(&s, row, 2, "otsu", gr_read_f32(otsu), truth, as_errors);
         for (int k = 0; k < n; k++) {
-            z = segment(t, &runs[k].m, image, false);
+            z = segment(t, &runs[k].m, image, 0.0);
             put_picture(&s, row, 3 + k, runs[k].name, gr_read_f32(z), truth, as_errors);
             gr_tape_reset(t);
         }
@@ -554,7 +625,7 @@ static void predict(const model *m, const char *path)
     standardize(x);
     gr_tape *t = need(gr_tape_new());
     gr_set_recording(t, false);
-    gr_tensor *z = segment(t, m, x, false), *p = need(gr_sigmoid(t, z)), *centred = need(gr_scale(t, gr_shift(t, p, -0.4), 1.0 / 0.22));
+    gr_tensor *z = segment(t, m, x, 0.0), *p = need(gr_sigmoid(t, z)), *centred = need(gr_scale(t, gr_shift(t, p, -0.4), 1.0 / 0.22));
     sheet s = make_sheet(1, 3, h, w);
     put_picture(&s, 0, 0, "input", gr_read_f32(x), NULL, as_grey);
     put_picture(&s, 0, 1, "probability", gr_read_f32(centred), NULL, as_grey);

@@ -126,20 +126,24 @@ static GR_PRINTF(1, 2) void put(const char *format, ...)
     va_end(args);
 }
 
-/* Text as text. The lessons write +- for what a page can set. */
+static bool letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Text as text, set as a printer would: the lessons write +- and straight quotes. */
 static void put_text(const char *text)
 {
-    for (; *text; text++) switch (*text) {
-        case '&': put("&amp;"); break;
-        case '<': put("&lt;"); break;
-        case '>': put("&gt;"); break;
-        case '"': put("&quot;"); break;
-        case '+':
-            if (text[1] == '-') put("\u00b1"), text++;
-            else put("+");
-            break;
-        default: put("%c", *text);
-        }
+    char before = ' ';
+    for (; *text; before = *text++) {
+        if (*text == '&') put("&amp;");
+        else if (*text == '<') put("&lt;");
+        else if (*text == '>') put("&gt;");
+        else if (*text == '"') put(before == ' ' || before == '(' ? "\u201c" : "\u201d");
+        else if (*text == '\'' && letter(before) && letter(text[1])) put("\u2019");
+        else if (*text == '+' && text[1] == '-') put("\u00b1"), text++;
+        else put("%c", *text);
+    }
 }
 
 /* An equation: Greek letters for their names. */
@@ -176,20 +180,41 @@ static void put_missing(const char *what, const char *lesson)
 
 /* ---- Tables ------------------------------------------------------------------------------------------------- */
 
-static void begin_html_table(int n, const char *const headings[], const char *kind)
+/* Which columns of the table that is being written hold words, and the column that comes next. */
+static bool words[MAX_COLUMNS];
+static int column;
+
+/* Numbers stand to the right, words to the left. A heading of words begins with <. */
+static void begin_html_table(int n, const char *const headings[])
 {
-    put("<div class=\"scroll\" tabindex=\"0\"><table%s%s%s>\n<thead><tr>", *kind ? " class=\"" : "", kind,
-        *kind ? "\"" : "");
+    put("<figure><div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
     for (int i = 0; i < n; i++) {
-        put("<th scope=\"col\">");
-        put_equation(headings[i]);
+        words[i] = headings[i][0] == '<';
+        put("<th scope=\"col\"%s>", words[i] ? " class=\"words\"" : "");
+        put_equation(headings[i] + words[i]);
         put("</th>");
     }
     put("</tr></thead>\n<tbody>\n");
 }
 
-#define BEGIN_TABLE(kind, ...) \
-    begin_html_table(COUNT(((const char *[]){__VA_ARGS__})), (const char *[]){__VA_ARGS__}, kind)
+#define BEGIN_TABLE(...) begin_html_table(COUNT(((const char *[]){__VA_ARGS__})), (const char *[]){__VA_ARGS__})
+
+static void begin_row(void)
+{
+    put("<tr>");
+    column = 0;
+}
+
+static void end_row(void)
+{
+    put("</tr>\n");
+}
+
+/* A cell begins; what is in it may be HTML. */
+static void begin_cell(void)
+{
+    put("<td%s>", words[column++] ? " class=\"words\"" : "");
+}
 
 static GR_PRINTF(1, 2) void cell(const char *format, ...)
 {
@@ -198,36 +223,41 @@ static GR_PRINTF(1, 2) void cell(const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    put("<td>");
+    begin_cell();
     put_text(text);
     put("</td>");
 }
 
 static void end_html_table(const char *caption)
 {
-    put("</tbody>");
-    if (*caption) put("<caption>%s</caption>", caption);
-    put("</table></div>\n");
+    put("</tbody></table></div>");
+    if (*caption) put("<figcaption>%s</figcaption>", caption);
+    put("</figure>\n");
 }
 
-/* A table as the lesson wrote it; false where there is none. */
-static bool put_csv(const char *name, const char *caption)
+/* A table as the lesson wrote it, if it is there. */
+static void put_csv(const char *name, const char *caption)
 {
     csv c = read_csv(name);
-    bool there = c.rows > 1;
-    if (there) {
+    if (c.rows > 1) {
+        char heading[MAX_COLUMNS][120];
+        const char *headings[MAX_COLUMNS];
         int columns = 0;
-        while (columns < MAX_COLUMNS && c.cell[0][columns]) columns++;
-        begin_html_table(columns, (const char *const *)c.cell[0], "");
+        for (; columns < MAX_COLUMNS && c.cell[0][columns]; columns++) {
+            const char *first = c.cell[1][columns];
+            bool number_first = first && *first && strchr("0123456789+-.", *first);
+            snprintf(heading[columns], sizeof heading[columns], "%s%s", number_first ? "" : "<", c.cell[0][columns]);
+            headings[columns] = heading[columns];
+        }
+        begin_html_table(columns, headings);
         for (int64_t i = 1; i < c.rows; i++) {
-            put("<tr>");
+            begin_row();
             for (int k = 0; k < columns; k++) cell("%s", c.cell[i][k] ? c.cell[i][k] : "");
-            put("</tr>\n");
+            end_row();
         }
         end_html_table(caption);
     }
     free_csv(&c);
-    return there;
 }
 
 /* ---- Plots: SVG into the page ------------------------------------------------------------------------------- */
@@ -351,19 +381,19 @@ static void put_races(void)
 {
     csv c = read_csv("01_saturated_neuron");
     if (c.rows > 1) {
-        BEGIN_TABLE("", "start", "loss", "steps until the output is below 0.1", "output");
+        BEGIN_TABLE("<start", "<loss", "steps", "output");
         for (int64_t i = 1; i < c.rows; i++) {
             bool last = i + 1 == c.rows || !is(&c, i + 1, 2, c.cell[i][2]) || !is(&c, i + 1, 0, c.cell[i][0]) ||
                         !is(&c, i + 1, 1, c.cell[i][1]);
             if (!last) continue;
-            put("<tr>");
+            begin_row();
             cell("w = %g, b = %g", number(&c, i, 0), number(&c, i, 1));
             cell("%s", c.cell[i][2]);
             cell("%s", c.cell[i][3]);
             cell("%.4f", number(&c, i, 6));
-            put("</tr>\n");
+            end_row();
         }
-        end_html_table("Steps of gradient descent with the same step size, target 0.");
+        end_html_table("Steps of gradient descent, all of one size, until the output is below 0.1. The target is 0.");
     }
     free_csv(&c);
 }
@@ -373,21 +403,20 @@ static void put_ratios(void)
     static const double shown[] = {0, 1, 2, 4, 8, 16, 24, 32, 36, 40};
     csv c = read_csv("01_gradient");
     if (c.rows > 1) {
-        BEGIN_TABLE("", "z", "sigma(z)", "gradient of MSE", "of cross entropy", "ratio", "1 / 2sigma'(z)");
+        BEGIN_TABLE("z", "of MSE", "of cross entropy", "ratio", "1 / 2sigma'(z)");
         for (int64_t i = 1; i < c.rows; i++) {
             double z = number(&c, i, 0), mse = number(&c, i, 1), ce = number(&c, i, 3);
             int k = 0;
             while (k < COUNT(shown) && shown[k] != z) k++;
             if (k == COUNT(shown)) continue;
-            put("<tr>");
+            begin_row();
             cell("%g", z);
-            cell("%.9f", 1.0 / (1.0 + exp(-z)));
-            cell(mse == 0.0 ? "0" : "%.3e", mse);
-            cell("%.6f", ce);
-            if (mse == 0.0) cell("no number");
-            else cell("%.6g", ce / mse);
-            cell("%.6g", 0.5 * exp(z) * (1.0 + exp(-z)) * (1.0 + exp(-z)));
-            put("</tr>\n");
+            cell(mse == 0.0 ? "0" : "%.2e", mse);
+            cell("%.4f", ce);
+            if (mse == 0.0) cell("none");
+            else cell("%.4g", ce / mse);
+            cell("%.4g", 0.5 * exp(z) * (1.0 + exp(-z)) * (1.0 + exp(-z)));
+            end_row();
         }
         end_html_table("The gradient in z by the tape, target 0. In the last digits before 36.74 the output itself is "
                        "rounded; from there on it "
@@ -424,14 +453,14 @@ static void lesson_2(void)
         "from one that is certain of one class whatever it sees.</p>\n");
     csv c = read_csv(lesson);
     if (c.rows > 1) {
-        BEGIN_TABLE("", "start", "loss", "epochs", "training loss", "trained on, right (%)", "held out, right (%)");
+        BEGIN_TABLE("<start", "<loss", "epochs", "training loss", "right, trained on (%)", "right, held out (%)");
         for (int64_t i = 1; i < c.rows; i++) {
             if (i + 1 < c.rows && is(&c, i + 1, 0, c.cell[i][0]) && is(&c, i + 1, 1, c.cell[i][1])) continue;
-            put("<tr>");
+            begin_row();
             for (int k = 0; k < 3; k++) cell("%s", c.cell[i][k]);
             cell("%.4f", number(&c, i, 3));
             for (int k = 4; k < 6; k++) cell("%.1f", number(&c, i, k));
-            put("</tr>\n");
+            end_row();
         }
         end_html_table("After the last epoch. The two losses are not on one scale; the accuracies are.");
     }
@@ -455,14 +484,14 @@ static void lesson_3(void)
         "which needs no training.</p>\n");
     csv c = read_csv(lesson);
     if (c.rows > 1) {
-        BEGIN_TABLE("", "loss", "IoU", "Dice", "sensitivity", "specificity", "Dice of the worst image", "training (s)");
+        BEGIN_TABLE("<loss", "IoU", "Dice", "sensitivity", "specificity", "Dice of the worst image", "training (s)");
         for (int64_t i = 1; i < c.rows; i++) {
-            put("<tr>");
+            begin_row();
             cell("%s", c.cell[i][0]);
             for (int k = 1; k <= 5; k++) cell("%.3f", number(&c, i, k));
             if (number(&c, i, 7) > 0.0) cell("%.1f", number(&c, i, 7));
             else cell("none");
-            put("</tr>\n");
+            end_row();
         }
         end_html_table("Means over the images held out, of each image's number.");
         if (!put_picture(lesson, "Images, their true masks, and the masks that each loss leads to",
@@ -536,7 +565,7 @@ static void lesson_4(void)
         "same first weights, another loss. Numbers are mean \u00b1 standard deviation over the seeds, and the verdict "
         "is made from them.</p>\n");
     if (there) {
-        BEGIN_TABLE("words", "", "claim", "verdict");
+        BEGIN_TABLE("", "<claim", "verdict");
         for (int i = 0; i < CLAIMS; i++) {
             if (claims[i].rows <= 1) continue;
             put("<tr><td>%d</td><td><a href=\"#claim-%d\">", i + 1, i + 1);
@@ -681,7 +710,7 @@ static void gradient_checks(void)
         "absolute. A kink is a place without a derivative, such as 0 for <code>relu</code>; there the tape's value "
         "lies between the slopes on "
         "both sides.</p>\n");
-    BEGIN_TABLE("words", "op", "computes", "compared", "kinks", "error");
+    BEGIN_TABLE("<op", "<computes", "compared", "kinks", "error");
     checked all = {0};
     int ops = 0;
     for (int i = 0; gr_op_at(i); i++) {
@@ -697,7 +726,7 @@ static void gradient_checks(void)
         if (sum.failed) put("<td><span class=\"verdict fails\">%lld wrong</span></td>", (long long)sum.failed);
         else if (!sum.compared) cell("none");
         else cell("%.1e", sum.worst);
-        put("</tr>\n");
+        end_row();
         ops++;
         all.compared += sum.compared, all.failed += sum.failed, all.kinks += sum.kinks,
             all.unresolved += sum.unresolved;

@@ -1155,7 +1155,7 @@ static void weight_zero_and_ignored_remove_a_term(void **state)
                   .o = {.reduction = (gr_reduction)(k / 4)}};
         for (int i = 0; i < COUNT(pointwise); i++) {
             c.l = &pointwise[i];
-            c.p = c.l->targets == BITS && !c.l->logits ? probabilities : numbers_;
+            c.p = (c.l->at == bce_at || c.l->at == zero_one_at) && !c.l->logits ? probabilities : numbers_;
             check_gone(&c);
         }
         c.rank = 2;

@@ -328,8 +328,146 @@ static void every_mutant_is_caught(void **state)
     assert_true(all.total >= 60);
 }
 
+/* ---- Mistakes that people make ------------------------------------------------------------------------------- */
+
+/* A Tversky loss as one op, 1 - TP / (TP + a FP + b FN), whose gradient has the weights of FP and FN the wrong way round. */
+typedef struct sides {
+    double fp, fn;
+    bool swapped;
+} sides;
+
+static double tversky_parts(const gr_node *n, double *tp)
+{
+    const sides *s = n->attr;
+    const double *p = gr_read_f64(n->in[0]), *y = gr_read_f64(n->in[1]);
+    double all = 0.0;
+    *tp = 0.0;
+    for (int64_t i = 0; i < gr_size(n->in[0]); i++) {
+        *tp += p[i] * y[i];
+        all += p[i] * y[i] + s->fp * p[i] * (1.0 - y[i]) + s->fn * (1.0 - p[i]) * y[i];
+    }
+    return all;
+}
+
+static gr_status tversky_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_shape_same(n, type)) return gr_last_status();
+    type->rank = 0;
+    return GR_OK;
+}
+
+static gr_status tversky_kernel(gr_node *n)
+{
+    double tp, all = tversky_parts(n, &tp);
+    gr_f64(n->out)[0] = 1.0 - tp / all;
+    return GR_OK;
+}
+
+static gr_tensor *tversky_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const sides *s = n->attr;
+    const double a = s->swapped ? s->fn : s->fp, b = s->swapped ? s->fp : s->fn, *y = gr_read_f64(n->in[1]);
+    double tp, all = tversky_parts(n, &tp);
+    gr_tensor *d = gr_result(t, GR_F64, n->in[0]->rank, n->in[0]->shape);
+    for (int64_t i = 0; d && i < gr_size(d); i++)
+        ((double *)d->data)[i] = -y[i] / all + tp / (all * all) * (y[i] + a * (1.0 - y[i]) - b * y[i]);
+    return gr_mul(t, g, d);
+}
+
+static const gr_op op_tversky = {.name = "my_tversky", .formula = "l = 1 - TP / (TP + a FP + b FN)", .n_in = 2, .attr_size = sizeof(sides),
+                                 .shape = tversky_shape, .forward[GR_ANY_CPU] = {[GR_F64] = tversky_kernel}, .vjp = {tversky_vjp}};
+
+static gr_tensor *run_tversky(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    return gr_apply(t, &op_tversky, x, n, context);
+}
+
+static void swapped_tversky_weights(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(3);
+    gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(4, 5), 0.1, 0.9, &rng), gr_uniform(GR_F64, GR_SHAPE(4, 5), 0, 1, &rng)};
+    assert_int_equal(gr_require_grad(x[0]), GR_OK);
+    for (int swapped = 0; swapped < 2; swapped++) {
+        sides s = {0.3, 0.7, swapped};
+        for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
+            gr_check_report r;
+            assert_int_equal(gr_check_gradients(run_tversky, &s, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r), GR_OK);
+            assert_int_equal(r.verdict, swapped ? GR_CHECK_FAIL : GR_CHECK_PASS);
+            if (swapped) assert_string_equal(r.culprit_op, "my_tversky");
+        }
+    }
+    free_inputs(x, 2);
+}
+
+/* Rows by index, with = for += where an index comes twice: only the last row counts. */
+ALTERATION(last_of_equal_rows)
+{
+    UNUSED;
+    const int32_t *index = gr_read_i32(n->in[1]);
+    const int64_t rows = n->in[1]->size, row = rows ? n->out->size / rows : 0;
+    gr_tensor *mask = gr_result(t, GR_F64, g->rank, g->shape);
+    for (int64_t k = 0; mask && k < mask->size; k++) {
+        bool last = true;
+        for (int64_t later = k / row + 1; later < rows; later++) last &= index[later] != index[k / row];
+        ((double *)mask->data)[k] = last;
+    }
+    return gr_scatter_rows(t, gr_mul(t, g, mask), n->in[1], n->in[0]->shape[0]);
+}
+
+static void rows_assigned_not_added(void **state)
+{
+    (void)state;
+    static const mutation m = {"= for += at equal indices", last_of_equal_rows, 1};
+    score s = {0};
+    for (int i = 0; gr_op_at(i); i++)
+        if (!strcmp(gr_op_at(i)->name, "gather_rows")) try_mutant(gr_op_at(i), 0, &m, &s);
+    assert_int_equal(s.total, 1);
+    assert_int_equal(s.caught, 1);
+    assert_int_equal(s.named, 1);
+}
+
+/* Twenty layers, the mistake in the fourteenth: its own name, and the node where it is. */
+static gr_tensor *deep(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n, (void)context;
+    gr_tensor *h = x[0];
+    for (int layer = 0; layer < 20; layer++) {
+        h = gr_matmul(t, h, x[1], 0);
+        h = layer == 13 ? gr_apply(t, &mutant, &h, 1, NULL) : gr_tanh(t, h);
+    }
+    return gr_mean(t, gr_square(t, h), GR_ALL_AXES, false);
+}
+
+static void named_in_a_deep_network(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(3);
+    gr_tensor *x[2] = {gr_normal(GR_F64, GR_SHAPE(3, 4), 0, 1, &rng), gr_normal(GR_F64, GR_SHAPE(4, 4), 0, 0.7, &rng)};
+    for (int i = 0; i < 2; i++) assert_int_equal(gr_require_grad(x[i]), GR_OK);
+    const gr_op *op_tanh = NULL;
+    for (int i = 0; gr_op_at(i); i++)
+        if (!strcmp(gr_op_at(i)->name, "tanh")) op_tanh = gr_op_at(i);
+    for (int m = 0; m < 2; m++) {
+        make_mutant(op_tanh, 0, &mutations[m]);
+        for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
+            gr_check_report r;
+            assert_int_equal(gr_check_gradients(deep, NULL, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r), GR_OK);
+            assert_int_equal(r.verdict, GR_CHECK_FAIL);
+            assert_int_equal(r.culprit, 27);
+            assert_string_equal(r.culprit_op, "tanh");
+        }
+    }
+    free_inputs(x, 2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_mutant_is_caught)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_mutant_is_caught),
+        cmocka_unit_test(swapped_tversky_weights),
+        cmocka_unit_test(rows_assigned_not_added),
+        cmocka_unit_test(named_in_a_deep_network),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,72 @@ static void logits_of_40(void **state)
     print_tally("at logits of +-40", &t);
 }
 
+/* ---- Losses made of several ops ------------------------------------------------------------------------------ */
+
+typedef gr_tensor *(*region_loss)(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
+
+static const struct {
+    const char *name;
+    region_loss run;
+    bool logits_only, softmax;
+} region_losses[] = {
+    {"sensitivity_specificity", gr_sensitivity_specificity, false, false}, {"dice", gr_dice, false, false},
+    {"tversky", gr_tversky, false, false}, {"focal_tversky", gr_focal_tversky, false, false},
+    {"jaccard", gr_jaccard, false, false}, {"generalised_dice", gr_generalised_dice, false, false},
+    {"log_cosh_dice", gr_log_cosh_dice, false, false}, {"dice_bce", gr_dice_bce, false, false},
+    {"dice_ce", gr_dice_ce, false, true}, {"dice_focal", gr_dice_focal, false, false},
+    {"lovasz_hinge", gr_lovasz_hinge, true, false}, {"lovasz_softmax", gr_lovasz_softmax, false, true},
+};
+enum { N_REGION_LOSSES = (int)(sizeof region_losses / sizeof *region_losses) };
+
+typedef struct region_call {
+    int which;
+    gr_region_options o;
+} region_call;
+
+static gr_tensor *run_region(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    const region_call *c = context;
+    (void)n;
+    return region_losses[c->which].run(t, x[0], x[1], &c->o);
+}
+
+static void check_region(const region_call *c, gr_tensor *const x[], int order, tally *t)
+{
+    char text[8192];
+    gr_check_report r;
+    const gr_check_options o = {.mode = GR_CHECK_SAMPLED, .samples = 6, .order = order};
+    if (gr_check_gradients(run_region, (void *)(uintptr_t)c, x, 2, &o, &r)) fail_msg("%s: %s", region_losses[c->which].name, gr_last_error());
+    add_report(t, &r);
+    gr_check_format(text, sizeof text, &r);
+    if (r.count[GR_CHECK_FAIL]) fail_msg("%s, order %d: %s", region_losses[c->which].name, order, text);
+}
+
+/* Probabilities, logits, and logits of +-40, with masks of 0 and 1. */
+static void losses_of_regions(void **state)
+{
+    (void)state;
+    tally t = {0};
+    for (int p = 0; p < points_each * N_REGION_LOSSES; p++) {
+        const int which = p % N_REGION_LOSSES, kind = p / N_REGION_LOSSES % 10 == 9 ? 2 : p / N_REGION_LOSSES % 2;
+        const bool logits = kind || region_losses[which].logits_only;
+        region_call c = {.which = which, .o = {.softmax = region_losses[which].softmax && logits}};
+        c.o.base.from_logits = logits && !region_losses[which].logits_only && !c.o.softmax;
+        if (region_losses[which].softmax) c.o.base.from_logits = logits, c.o.softmax = logits;
+        gr_rng rng = gr_rng_seed((uint64_t)p);
+        gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(2, 2, 3, 2), logits ? -4 : 0.05, logits ? 4 : 0.45, &rng), gr_zeros(GR_F64, GR_SHAPE(2, 2, 3, 2))};
+        for (int64_t i = 0; i < gr_size(x[1]); i++) {
+            const int64_t other = i % 12 < 6 ? i + 6 : i - 6;
+            assert_int_equal(gr_set(x[1], i, other < i ? 1.0 - gr_get(x[1], other) : (double)gr_rng_below(&rng, 2)), GR_OK);
+            if (kind == 2) assert_int_equal(gr_set(x[0], i, gr_rng_below(&rng, 2) ? 40 : -40), GR_OK);
+        }
+        assert_int_equal(gr_require_grad(x[0]), GR_OK);
+        check_region(&c, x, kind < 2 && p % 7 == 0 ? 2 : 1, &t);
+        free_inputs(x, 2);
+    }
+    print_tally("losses of regions", &t);
+}
+
 /* ---- No op is left out -------------------------------------------------------------------------------------- */
 
 /* Every op that can be differentiated was so, at random points or at its samples. */
@@ -256,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(none_is_left_out), cmocka_unit_test(samples_as_they_are), cmocka_unit_test(exactly_on_a_kink),
         cmocka_unit_test(on_kinks),         cmocka_unit_test(logits_of_40),        cmocka_unit_test(random_points),
+        cmocka_unit_test(losses_of_regions),
         cmocka_unit_test(few_are_unresolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

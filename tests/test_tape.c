@@ -221,6 +221,17 @@ static void fused_losses_see_the_gradient_that_reaches_them(void **state)
     }
 }
 
+/* One gradient on its way to two inputs, to one of them as a view: what is added for that one is not for the other. */
+static void a_gradient_seen_through_a_view(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *x = counted(f, 1.0, GR_SHAPE(20)), *w = counted(f, 1.0, GR_SHAPE(4, 5));
+    gr_tensor *doubled = gr_scale(f->t, x, 2.0), *z = gr_add(f->t, gr_reshape(f->t, x, GR_SHAPE(4, 5)), w);
+    ok(gr_backward(f->t, gr_add(f->t, total(f->t, gr_scale(f->t, z, 5.0)), total(f->t, doubled)), 0));
+    assert_gradient(x, 7.0);
+    assert_gradient(w, 5.0);
+}
+
 /* The gradient of a leaf that was stretched is summed back to its shape. */
 static void gradients_of_broadcast_leaves(void **state)
 {
@@ -561,6 +572,20 @@ static void retained_results_have_gradients(void **state)
     assert_true(gr_item(y) == 45.0);
 }
 
+/* A tape that is only to be emptied does not look at what it was made from. */
+static void leaves_may_go_before_the_tape(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *x = gr_ones(GR_F64, GR_SHAPE(30));
+    ok(gr_require_grad(x));
+    gr_tensor *view = gr_slice(f->t, gr_reshape(f->t, x, GR_SHAPE(5, 6)), 0, 1, 3), *loss = total(f->t, gr_square(f->t, view));
+    ok(gr_backward(f->t, loss, 0));
+    assert_non_null(gr_detach(f->t, x));
+    gr_tensor_free(x);
+    gr_tape_reset(f->t);
+    assert_int_equal(gr_tape_statistics(f->t).tensors, 0);
+}
+
 /* What an op returns is the tape's, even where there was nothing to do. */
 static void results_are_new(void **state)
 {
@@ -676,6 +701,17 @@ static void a_change_in_between_is_an_error_that_names_it(void **state)
         gr_tape_reset(f->t);
         for (; f->n_own; f->n_own--) gr_tensor_free(f->own[f->n_own - 1]);
     }
+}
+
+/* A result that no other node has read, but its own derivative would. */
+static void a_changed_output(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *x = counted(f, 0.0, GR_SHAPE(3)), *y = gr_exp(f->t, x), *ones = own(f, gr_ones(GR_F64, GR_SHAPE(3)));
+    gr_f64(y)[0] = 7.0;
+    assert_int_equal(gr_backward_from(f->t, y, ones, 0), GR_ERR_STATE);
+    assert_failed_with("backward", GR_ERR_STATE, "backward: [3], the result of exp, was changed after the forward pass");
+    assert_null(gr_gradient(x));
 }
 
 /* The usual order: parameters change after the backward pass that used them. */
@@ -902,6 +938,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_path_is_added),
         TEST(fused_losses_see_the_gradient_that_reaches_them),
+        TEST(a_gradient_seen_through_a_view),
         TEST(gradients_of_broadcast_leaves),
         TEST(gradients_accumulate),
         TEST(a_retained_backward_runs_again),
@@ -920,8 +957,10 @@ int main(void)
         TEST(indices_have_no_gradients),
         TEST(values_are_given_back),
         TEST(retained_results_have_gradients),
+        TEST(leaves_may_go_before_the_tape),
         TEST(results_are_new),
         TEST(a_change_in_between_is_an_error_that_names_it),
+        TEST(a_changed_output),
         TEST(changes_after_backward_are_fine),
         TEST(an_error_in_the_middle_adds_nothing),
         TEST(values_survive_an_error),
