@@ -202,7 +202,7 @@ static void blas_mlp(task *s)
 /* ---- W4: each loss alone, 2^24 elements ------------------------------------------------------------------------ */
 
 enum { LOSS_SIZE = 1 << 24, CLASSES = 64 };
-enum loss { L_MSE, L_L1, L_HINGE, L_BCE, L_BCE_LOGITS, L_CE, L_KL };
+enum loss { L_MSE, L_L1, L_HINGE, L_BCE, L_BCE_LOGITS, L_CE, L_KL, L_FOCAL_LOGITS, L_DICE, L_DICE_LOGITS };
 
 static gr_tensor *shares(task *s, int64_t rows)
 {
@@ -227,7 +227,7 @@ static void make_loss(task *s)
         param(s, "p", shares(s, rows));
         s->y = shares(s, rows);
     } else {
-        bool probabilities = kind == L_BCE;
+        bool probabilities = kind == L_BCE || kind == L_DICE;
         param(s, "p", gr_uniform(GR_F32, GR_SHAPE(LOSS_SIZE), probabilities ? 0.01 : -4, probabilities ? 0.99 : 4, &s->rng));
         s->y = must(gr_zeros(GR_F32, GR_SHAPE(LOSS_SIZE)));
         float *y = gr_f32(s->y);
@@ -247,6 +247,15 @@ static void step_loss(task *s)
     finish(s, losses[kind](s->tape, s->p[0], s->y, &options));
 }
 
+/* Those of segmentation.h: all elements are one region. */
+static void step_mask(task *s)
+{
+    const int kind = s->w->variant;
+    const gr_focal_options focal = {.base.from_logits = true, .alpha = 0.25, .gamma = 2};
+    const gr_region_options whole = {.base.from_logits = kind == L_DICE_LOGITS, .region = GR_WHOLE, .epsilon = 1};
+    finish(s, kind == L_FOCAL_LOGITS ? gr_focal(s->tape, s->p[0], s->y, &focal) : gr_dice(s->tape, s->p[0], s->y, &whole));
+}
+
 /* ---- The table ------------------------------------------------------------------------------------------------- */
 
 static const workload workloads[] = {
@@ -263,6 +272,9 @@ static const workload workloads[] = {
     {"W4-bce-logits", make_loss, step_loss, NULL, L_BCE_LOGITS},
     {"W4-ce", make_loss, step_loss, NULL, L_CE},
     {"W4-kl", make_loss, step_loss, NULL, L_KL},
+    {"W4-focal-logits", make_loss, step_mask, NULL, L_FOCAL_LOGITS},
+    {"W4-dice", make_loss, step_mask, NULL, L_DICE},
+    {"W4-dice-logits", make_loss, step_mask, NULL, L_DICE_LOGITS},
 };
 
 /* ---- Timing ---------------------------------------------------------------------------------------------------- */

@@ -152,9 +152,9 @@ static finding saturation(int claim)
     }
     end_table(&t);
 
-    FILE *g = begin_picture("04_claim_01", 560, 360);
+    FILE *g = begin_picture("04_claim_01", 460, 340);
     fprintf(g, "set xlabel 'step of gradient descent, logarithmic'\nset ylabel 'output (target: 0)'\nset logscale x\n"
-               "set yrange [0:1.02]\nset key bottom left\nplot ");
+               "set yrange [0:1.45]\nset ytics 0,0.2,1\nset key top right\nplot ");
     for (int mse = 0; mse < 2; mse++)
         for (int64_t seed = 0; seed < seeds; seed++)
             fprintf(g,
@@ -255,7 +255,7 @@ static void draw_pairs(int claim, int n, const double shares[], const char *cons
 {
     char name[40];
     snprintf(name, sizeof name, "04_claim_%02d", claim);
-    FILE *g = begin_picture(name, n == 1 ? 460 : 560, 360);
+    FILE *g = begin_picture(name, 460, 340);
     fprintf(g, "set ylabel 'Dice on held-out images, in %%'\nset xrange [-0.5:%g]\nset xtics (", 2.0 * n - 0.5);
     for (int i = 0; i < 2 * n; i++) fprintf(g, "%s'%s' %d", i ? "," : "", names[i % 2], i);
     fprintf(g, ")\nset xlabel '");
@@ -425,7 +425,7 @@ static finding focal_and_easy_pixels(int claim)
     }
     end_table(&t);
 
-    FILE *g = begin_picture("04_claim_04", 560, 360);
+    FILE *g = begin_picture("04_claim_04", 460, 340);
     fprintf(
         g,
         "set xlabel 'gamma'\nset ylabel 'share of the gradient, in %%'\nset yrange [0:100]\nset key top right\nplot ");
@@ -559,11 +559,11 @@ static finding multiplier_of_focal_tversky(int claim)
            "agree to %.1e.\n",
            spread_of(tis[0], seeds).mean, spread_of(tis[1], seeds).mean, worst);
 
-    FILE *g = begin_picture("04_claim_08", 560, 360);
+    FILE *g = begin_picture("04_claim_08", 460, 340);
     fprintf(
         g,
         "set xlabel 'TI of an image: 1 is a perfect overlap'\nset ylabel 'factor on its gradient'\nset xrange [0:1]\n"
-        "set yrange [0:3]\nset key top right\nplot ");
+        "set yrange [0:3]\nset key outside right center samplen 1\nplot ");
     static const char *const colours[N] = {"#c8553d", "#d9a441", "#888888", "#6a994e", "#2a6f97", "#9673b9"};
     for (int i = 0; i < N; i++)
         fprintf(g,
@@ -642,14 +642,14 @@ static finding kl_is_cross_entropy_less_entropy(int claim)
     }
     spread v = spread_of(value, seeds), g = spread_of(gradient, seeds);
     cell(&t, "largest |KL - (CE - H)|");
-    cell(&t, "%.1e", v.most);
+    cell(&t, "%.2g", v.most);
     end_row(&t);
     cell(&t, "largest difference of gradients");
-    cell(&t, "%.1e", g.most);
+    cell(&t, "%.2g", g.most);
     end_row(&t);
     end_table(&t);
 
-    FILE *p = begin_picture("04_claim_09", 460, 380);
+    FILE *p = begin_picture("04_claim_09", 460, 340);
     fprintf(
         p,
         "set xlabel 'cross entropy less entropy, in nats'\nset ylabel 'KL, in nats'\nset key bottom right\n"
@@ -657,11 +657,12 @@ static finding kl_is_cross_entropy_less_entropy(int claim)
         "plot x with lines lw 2 lc rgb '#bbbbbb' title 'equal', \\\n"
         "  '04_claim_09_seeds.csv' using ($3-$4):5 with points pt 7 ps 0.35 lc rgb '#2a6f97' title 'one dot a row'\n");
     finish_picture(p, "04_claim_09");
-    return found(v.most < 1e-12 && g.most < 1e-12 ? HOLDS : FAILS,
-                 "Over %lld rows the two sides differ by at most %.1e and the gradients by at most %.1e: rounding. The "
-                 "entropy of the target does "
-                 "not depend on the weights, so training cannot tell the two losses apart.",
-                 (long long)seeds * ROWS, v.most, g.most);
+    return found(
+        v.most < 1e-12 && g.most < 1e-12 ? HOLDS : FAILS,
+        "Over %lld rows the two sides differ by at most %.2g and the gradients by at most %.2g, which is rounding. The "
+        "entropy of the target does "
+        "not depend on the weights, so training cannot tell the two losses apart.",
+        (long long)seeds * ROWS, v.most, g.most);
 }
 
 /* ---- 10: the 0-1 loss (Eq. 3) ------------------------------------------------------------------------------- */
@@ -792,7 +793,7 @@ static finding staircase(int claim)
         end_row(&t);
     }
     end_table(&t);
-    FILE *g = begin_picture("04_claim_10", 560, 360);
+    FILE *g = begin_picture("04_claim_10", 460, 340);
     fprintf(
         g,
         "set xlabel 'weight w of z = w (x_1 + x_2) + 0.3'\nset ylabel 'mean loss of 40 points'\nset yrange [0:3]\nset "
@@ -928,7 +929,7 @@ static finding convexity(int claim)
     }
     end_table(&t);
 
-    FILE *g = begin_picture("04_claim_11", 560, 380);
+    FILE *g = begin_picture("04_claim_11", 460, 340);
     fprintf(g, "set xlabel 'weight w'\nset ylabel 'MSE'\nset y2label 'cross entropy'\nset xrange [-5:30]\nset yrange "
                "[0:0.7]\nset y2range [0:14]\n"
                "set y2tics textcolor rgb '#333333'\nset border 11\nset key bottom right\n"

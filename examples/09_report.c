@@ -126,16 +126,31 @@ static GR_PRINTF(1, 2) void put(const char *format, ...)
     va_end(args);
 }
 
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
 static bool letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Text as text, set as a printer would: the lessons write +- and straight quotes. */
+/* Text as text, set as a printer would: the lessons write beta, +- and straight quotes. */
 static void put_text(const char *text)
 {
+    static const char *const greek[][2] = {
+        {"alpha", "\u03b1"}, {"beta", "\u03b2"}, {"gamma", "\u03b3"}, {"sigma", "\u03c3"}};
     char before = ' ';
-    for (; *text; before = *text++) {
+    while (*text) {
+        const char *from = text;
+        int k = 0;
+        while (letter(*text)) text++;
+        while (k < 4 && !(strlen(greek[k][0]) == (size_t)(text - from) && starts(from, greek[k][0]))) k++;
+        if (k < 4) put("%s", greek[k][1]);
+        else put("%.*s", (int)(text - from), from);
+        if (text > from) before = text[-1];
+        if (!*text) break;
         if (*text == '&') put("&amp;");
         else if (*text == '<') put("&lt;");
         else if (*text == '>') put("&gt;");
@@ -143,22 +158,7 @@ static void put_text(const char *text)
         else if (*text == '\'' && letter(before) && letter(text[1])) put("\u2019");
         else if (*text == '+' && text[1] == '-') put("\u00b1"), text++;
         else put("%c", *text);
-    }
-}
-
-/* An equation: Greek letters for their names. */
-static void put_equation(const char *text)
-{
-    static const char *const greek[][2] = {
-        {"alpha", "\u03b1"}, {"beta", "\u03b2"}, {"gamma", "\u03b3"}, {"sigma", "\u03c3"}};
-    while (*text) {
-        size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), k = 0;
-        while (k < 4 && !(word == strlen(greek[k][0]) && strncmp(text, greek[k][0], word) == 0)) k++;
-        char part[2] = {*text, '\0'};
-        if (k < 4) put("%s", greek[k][1]);
-        else if (word) put("%.*s", (int)word, text);
-        else put_text(part);
-        text += word ? word : 1;
+        before = *text++;
     }
 }
 
@@ -191,7 +191,7 @@ static void begin_html_table(int n, const char *const headings[])
     for (int i = 0; i < n; i++) {
         words[i] = headings[i][0] == '<';
         put("<th scope=\"col\"%s>", words[i] ? " class=\"words\"" : "");
-        put_equation(headings[i] + words[i]);
+        put_text(headings[i] + words[i]);
         put("</th>");
     }
     put("</tr></thead>\n<tbody>\n");
@@ -262,11 +262,6 @@ static void put_csv(const char *name, const char *caption)
 
 /* ---- Plots: SVG into the page ------------------------------------------------------------------------------- */
 
-static bool starts(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
 /* Where the text behind the end of `what` goes on, or the end of it all. */
 static const char *behind(const char *text, const char *what)
 {
@@ -309,7 +304,8 @@ static void put_drawing(const char *s, int drawing)
 
 static int drawings = 0;
 
-/* DIR/name.svg with a caption. On a small screen it shrinks to two thirds and then scrolls. */
+/* DIR/name.svg with a caption. A wide one reaches out of the column where there is room; on a small screen
+ * it shrinks to two thirds and then scrolls. */
 static void put_plot(const char *name, const char *lesson, const char *alt, const char *caption)
 {
     file f = read_result(name, ".svg");
@@ -327,10 +323,10 @@ static void put_plot(const char *name, const char *lesson, const char *alt, cons
                 what, name);
     } else {
         drawings++;
-        put("<figure><div class=\"panel\" tabindex=\"0\"><svg viewBox=\"%g %g %g %g\" role=\"img\" aria-label=\"", x, y,
-            w, h);
+        put("<figure%s><div class=\"panel\" tabindex=\"0\"><svg viewBox=\"%g %g %g %g\" role=\"img\" aria-label=\"",
+            w > 700.0 ? " class=\"wide\"" : "", x, y, w, h);
         put_text(alt);
-        put("\" style=\"min-width:%.0fpx;max-width:%.0fpx\">", fmin(w, fmax(0.7 * w, 330.0)), fmax(1.25 * w, 480.0));
+        put("\" style=\"min-width:%.0fpx;max-width:%.0fpx\">", w > 700.0 ? 0.65 * w : 0.0, 1.2 * w);
         put_drawing(behind(svg, ">"), drawings);
         put("</div><figcaption>%s</figcaption></figure>\n", caption);
     }
@@ -362,7 +358,7 @@ static bool put_picture(const char *name, const char *alt, const char *caption)
     bool there = f.length > 24 && memcmp(bytes, "\x89PNG", 4) == 0;
     if (there) {
         unsigned w = big_endian(bytes + 16), h = big_endian(bytes + 20); /* IHDR comes first */
-        put("<figure><div class=\"panel dark\" tabindex=\"0\"><img width=\"%u\" height=\"%u\" "
+        put("<figure class=\"wide\"><div class=\"panel dark\" tabindex=\"0\"><img width=\"%u\" height=\"%u\" "
             "style=\"min-width:%.0fpx\" alt=\"",
             w, h, 0.75 * (double)w);
         put_text(alt);
@@ -420,7 +416,7 @@ static void put_ratios(void)
         }
         end_html_table("The gradient in z by the tape, target 0. In the last digits before 36.74 the output itself is "
                        "rounded; from there on it "
-                       "is exactly 1 and the squared error's gradient exactly 0.");
+                       "is exactly 1 and the squared error&rsquo;s gradient exactly 0.");
     }
     free_csv(&c);
 }
@@ -431,10 +427,10 @@ static void lesson_1(void)
     put_section("neuron", "The saturated neuron");
     put("<p>One sigmoid neuron begins sure of the wrong answer. Trained with the squared error it hardly moves, for "
         "its gradient "
-        "is multiplied by the slope of the sigmoid, which is flat there. In cross entropy's gradient that slope "
+        "is multiplied by the slope of the sigmoid, which is flat there. In cross entropy&rsquo;s gradient that slope "
         "cancels (Eq. 7 and 8).</p>\n");
     put_plot(lesson, lesson, "Output of the neuron by step for three losses",
-             "The neuron's output, step by step, from two starts.");
+             "The neuron&rsquo;s output, step by step, from two starts.");
     put_races();
     put_plot("01_gradient", lesson, "Size of the gradient by z",
              "The gradient by how sure the neuron is. Each unit of z costs the squared error a factor of e.");
@@ -453,16 +449,19 @@ static void lesson_2(void)
         "from one that is certain of one class whatever it sees.</p>\n");
     csv c = read_csv(lesson);
     if (c.rows > 1) {
-        BEGIN_TABLE("<start", "<loss", "epochs", "training loss", "right, trained on (%)", "right, held out (%)");
+        BEGIN_TABLE("<start", "<loss", "training loss", "right, trained on (%)", "right, held out (%)");
         for (int64_t i = 1; i < c.rows; i++) {
             if (i + 1 < c.rows && is(&c, i + 1, 0, c.cell[i][0]) && is(&c, i + 1, 1, c.cell[i][1])) continue;
             begin_row();
-            for (int k = 0; k < 3; k++) cell("%s", c.cell[i][k]);
+            for (int k = 0; k < 2; k++) cell("%s", c.cell[i][k]);
             cell("%.4f", number(&c, i, 3));
             for (int k = 4; k < 6; k++) cell("%.1f", number(&c, i, k));
             end_row();
         }
-        end_html_table("After the last epoch. The two losses are not on one scale; the accuracies are.");
+        char caption[200];
+        snprintf(caption, sizeof caption, "After %.0f epochs. The two losses are not on one scale; the accuracies are.",
+                 number(&c, c.rows - 1, 2));
+        end_html_table(caption);
     }
     free_csv(&c);
     put_plot(lesson, lesson, "Loss and accuracy by epoch for both losses and both starts",
@@ -480,7 +479,7 @@ static void lesson_3(void)
     const char *lesson = "03_segmenter";
     put_section("segmenter", "The segmenter");
     put("<p>A small convolutional network with a skip connection, trained anew with each loss from the same first "
-        "weights; beside it Otsu's threshold, "
+        "weights; beside it Otsu&rsquo;s threshold, "
         "which needs no training.</p>\n");
     csv c = read_csv(lesson);
     if (c.rows > 1) {
@@ -493,11 +492,12 @@ static void lesson_3(void)
             else cell("none");
             end_row();
         }
-        end_html_table("Means over the images held out, of each image's number.");
-        if (!put_picture(lesson, "Images, their true masks, and the masks that each loss leads to",
-                         "Held-out images, the truth, Otsu's threshold, and what each loss led to. White: found. Red: "
-                         "said, and not there. "
-                         "Blue: there, and missed. Scroll sideways."))
+        end_html_table("Means over the images held out, of each image&rsquo;s number.");
+        if (!put_picture(
+                lesson, "Images, their true masks, and the masks that each loss leads to",
+                "Held-out images, the truth, Otsu&rsquo;s threshold, and what each loss led to. White: found. Red: "
+                "said, and not there. "
+                "Blue: there, and missed."))
             put_missing("the picture <code>03_segmenter.png</code>, for which the library must be built with libpng "
                         "(<code>libpng-dev</code>)",
                         NULL);
@@ -505,7 +505,7 @@ static void lesson_3(void)
         put_missing("the metrics and pictures of the segmenter", lesson);
     }
     free_csv(&c);
-    put_picture("03_prediction", "An image of the reader's and the mask predicted for it",
+    put_picture("03_prediction", "An image of the reader&rsquo;s and the mask predicted for it",
                 "The image given with <code>--predict</code>.");
     put("</section>\n");
 }
@@ -534,7 +534,7 @@ static void put_claim(int number_of, const csv *c)
     put("</h3>\n<blockquote><p>");
     put_text(beside(c, "claim"));
     put("</p></blockquote>\n<p class=\"equation\">");
-    put_equation(beside(c, "equation"));
+    put_text(beside(c, "equation"));
     put("</p>\n<p><span class=\"label\">What was run.</span> ");
     put_text(beside(c, "run"));
     put(" Seeds: %s.</p>\n", beside(c, "seeds"));
@@ -568,11 +568,16 @@ static void lesson_4(void)
         BEGIN_TABLE("", "<claim", "verdict");
         for (int i = 0; i < CLAIMS; i++) {
             if (claims[i].rows <= 1) continue;
-            put("<tr><td>%d</td><td><a href=\"#claim-%d\">", i + 1, i + 1);
+            begin_row();
+            cell("%d", i + 1);
+            begin_cell();
+            put("<a href=\"#claim-%d\">", i + 1);
             put_text(beside(&claims[i], "title"));
-            put("</a></td><td>");
+            put("</a></td>");
+            begin_cell();
             put_verdict(beside(&claims[i], "verdict"));
-            put("</td></tr>\n");
+            put("</td>");
+            end_row();
         }
         end_html_table("");
     }
@@ -707,7 +712,8 @@ static void gradient_checks(void)
         "one that is measured "
         "by finite differences. The error is the largest difference found, relative to the derivative or, where that "
         "is below 1, "
-        "absolute. A kink is a place without a derivative, such as 0 for <code>relu</code>; there the tape's value "
+        "absolute. A kink is a place without a derivative, such as 0 for <code>relu</code>; there the tape&rsquo;s "
+        "value "
         "lies between the slopes on "
         "both sides.</p>\n");
     BEGIN_TABLE("<op", "<computes", "compared", "kinks", "error");
@@ -718,12 +724,16 @@ static void gradient_checks(void)
         checked sum = {0};
         for (int k = 0; k < op->n_samples; k++)
             if (!op->samples[k].refused && !op->samples[k].value_only) check_sample(op, &op->samples[k], &sum);
-        put("<tr><td><code>%s</code></td><td><code>", op->name);
+        begin_row();
+        begin_cell();
+        put("<code>%s</code></td>", op->name);
+        begin_cell();
+        put("<code>");
         put_text(op->formula ? op->formula : "");
         put("</code></td>");
         cell("%lld", (long long)sum.compared);
         cell("%lld", (long long)sum.kinks);
-        if (sum.failed) put("<td><span class=\"verdict fails\">%lld wrong</span></td>", (long long)sum.failed);
+        if (sum.failed) cell("%lld wrong", (long long)sum.failed);
         else if (!sum.compared) cell("none");
         else cell("%.1e", sum.worst);
         end_row();

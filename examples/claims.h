@@ -345,7 +345,7 @@ static void draw_sweep(const sweep *s, bool logarithmic)
 {
     char name[40];
     snprintf(name, sizeof name, "04_claim_%02d", s->claim);
-    FILE *g = begin_picture(name, 560, 360);
+    FILE *g = begin_picture(name, 460, 340);
     fprintf(g,
             "set xlabel '%s'\nset ylabel 'share of the pixels of their class, in %%'\nset yrange [0:*]\n"
             "set key center top\n",

@@ -16,40 +16,40 @@ typedef struct smooth {
     gr_tensor *(*run)(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *o);
     gr_loss_options options;
     double lo, hi; /* of predictions */
-    long double (*slope)(const double *p, const double *y, int k);
+    long double (*slope)(const long double *p, const long double *y, int k);
 } smooth;
 
 static long double sigma(long double x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
 
-static long double mse_slope(const double *p, const double *y, int k)
+static long double mse_slope(const long double *p, const long double *y, int k)
 {
-    return 2 * ((long double)p[k] - y[k]) / SIZE;
+    return 2 * (p[k] - y[k]) / SIZE;
 }
 
-static long double bce_slope(const double *p, const double *y, int k)
+static long double bce_slope(const long double *p, const long double *y, int k)
 {
-    return ((1 - (long double)y[k]) / (1 - (long double)p[k]) - (long double)y[k] / p[k]) / SIZE;
+    return ((1 - y[k]) / (1 - p[k]) - y[k] / p[k]) / SIZE;
 }
 
-static long double bce_logits_slope(const double *x, const double *y, int k)
+static long double bce_logits_slope(const long double *x, const long double *y, int k)
 {
-    return ((1 - (long double)y[k]) * sigma(x[k]) - y[k] * sigma(-(long double)x[k])) / SIZE;
+    return ((1 - y[k]) * sigma(x[k]) - y[k] * sigma(-x[k])) / SIZE;
 }
 
-static long double class_slope(const double *p, const double *y, int k)
+static long double class_slope(const long double *p, const long double *y, int k)
 {
-    return -(long double)y[k] / p[k] / ROWS;
+    return -y[k] / p[k] / ROWS;
 }
 
-static long double class_logits_slope(const double *x, const double *y, int k)
+static long double class_logits_slope(const long double *x, const long double *y, int k)
 {
     const int row = k / CLASSES * CLASSES;
     long double sum = 0, others = 0, rest = 0;
     for (int c = row; c < row + CLASSES; c++) {
-        sum += expl((long double)x[c] - x[k]);
+        sum += expl(x[c] - x[k]);
         if (c == k) continue;
         others += y[c];
-        rest += expl((long double)x[c] - x[k]);
+        rest += expl(x[c] - x[k]);
     }
     return (others - y[k] * rest) / sum / ROWS;
 }
@@ -114,7 +114,7 @@ static errors no_errors(void)
 
 static void note(errors *e, double estimate, long double exact)
 {
-    double relative = (double)(fabsl(estimate - exact) / fabsl(exact));
+    double relative = (double)(fabsl((long double)estimate - exact) / fabsl(exact));
     e->of[e->n++] = isnan(relative) ? (double)INFINITY : relative;
 }
 
@@ -135,16 +135,18 @@ static result measure(const smooth *l)
         gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(ROWS, CLASSES), l->lo, l->hi, &rng), gr_uniform(GR_F64, GR_SHAPE(ROWS, CLASSES), 0.05, 0.95, &rng)};
         const int k = (int)gr_rng_below(&rng, SIZE);
         assert_int_equal(gr_require_grad(x[0]), GR_OK);
-        const long double exact = l->slope(gr_read_f64(x[0]), gr_read_f64(x[1]), k);
+        long double at[2][SIZE];
+        for (int i = 0; i < 2 * SIZE; i++) at[i / SIZE][i % SIZE] = (long double)gr_get(x[i / SIZE], i % SIZE);
+        const long double exact = l->slope(at[0], at[1], k);
         gr_check_element e;
         assert_int_equal(gr_check_one(run_loss, (void *)(uintptr_t)l, x, 2, 0, k, NULL, &e), GR_OK);
         note(&ridders, e.numeric, exact);
-        covered += fabsl(e.numeric - exact) <= e.error;
+        covered += fabsl((long double)e.numeric - exact) <= (long double)e.error;
         assert_int_equal(gr_check_one(run_loss, (void *)(uintptr_t)l, x, 2, 0, k, &(gr_check_options){.estimate = GR_CHECK_FIVE_POINT}, &e), GR_OK);
         note(&five, e.numeric, exact);
         for (int s = 0; s < N_STEPS; s++) {
-            const double at = gr_get(x[0], k), h = steps[s];
-            note(&fixed[s], (value_at(t, l, x, k, at + h) - value_at(t, l, x, k, at - h)) / (2 * h), exact);
+            const double where = gr_get(x[0], k), h = steps[s];
+            note(&fixed[s], (value_at(t, l, x, k, where + h) - value_at(t, l, x, k, where - h)) / (2 * h), exact);
         }
         gr_tensor_free(x[0]);
         gr_tensor_free(x[1]);

@@ -508,6 +508,53 @@ static void a_mean_of_a_million_keeps_its_digits(void **state)
     }
 }
 
+/* ---- Without memory ----------------------------------------------------------------------------------------- */
+
+static int64_t until_failure, blocks;
+
+static void *failing_allocate(void *context, size_t bytes)
+{
+    (void)context;
+    if (until_failure-- == 0) return NULL;
+    blocks++;
+    return malloc(bytes);
+}
+
+static void counting_release(void *context, void *memory)
+{
+    (void)context;
+    blocks -= memory != NULL;
+    free(memory);
+}
+
+/* Every allocation made to fail in turn: an error, no leak, and the inputs as they were. */
+static void without_memory(void **state)
+{
+    (void)state;
+    const double values[3] = {0.3, 0.5, 0.9};
+    gr_tensor *x = leaf(3, values);
+    int64_t failures = 0;
+    for (int mode = 0; mode < GR_CHECK_N_MODES; mode++) {
+        gr_status status = GR_ERR_MEMORY;
+        for (int64_t k = 0; status; k++) {
+            gr_check_report r;
+            gr_set_allocator(&(gr_allocator){failing_allocate, counting_release, NULL});
+            until_failure = k;
+            blocks = 0;
+            gr_check_function f = mode == GR_CHECK_F32 ? just_exp : with_broken_cube;
+            status = gr_check_gradients(f, NULL, &x, 1, &(gr_check_options){.mode = (gr_check_mode)mode}, &r);
+            gr_set_allocator(NULL);
+            if (status && status != GR_ERR_MEMORY) fail_msg("mode %d, allocation %lld: %s", mode, (long long)k, gr_last_error());
+            assert_int_equal(blocks, 0);
+            assert_memory_equal(gr_read_f64(x), values, sizeof values);
+            failures += status != GR_OK;
+        }
+    }
+    printf("%lld allocations were made to fail\n", (long long)failures);
+    assert_true(failures > 50);
+    gr_tensor_free(x);
+}
+
 /* ---- Reports ------------------------------------------------------------------------------------------------ */
 
 static void hint_is(gr_check_function f, gr_tensor *x, const char *part)
@@ -598,6 +645,7 @@ int main(void)
         cmocka_unit_test(single_precision),
         cmocka_unit_test(five_points),
         cmocka_unit_test(a_mean_of_a_million_keeps_its_digits),
+        cmocka_unit_test(without_memory),
         cmocka_unit_test(hints),
         cmocka_unit_test(reports_in_three_forms),
     };

@@ -72,7 +72,8 @@ static void make_world(world *w)
 
 static void free_world(world *w)
 {
-    gr_tensor *const all[] = {w->m, w->row, w->column, w->wide, w->empty, w->number, w->single, w->index, w->bad_index, w->shares};
+    gr_tensor *const all[] = {w->m,      w->row,    w->column, w->wide,      w->empty,
+                              w->number, w->single, w->index,  w->bad_index, w->shares};
     gr_tape_free(w->t);
     gr_tape_free(w->other);
     for (size_t i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
@@ -87,11 +88,14 @@ static void assert_usable(world *w, const char *what)
 {
     gr_tensor *y = gr_sum(w->t, gr_mul(w->t, w->m, gr_square(w->t, w->row)), GR_ALL_AXES, false), *d;
     const double dm[] = {1, 4, 9, 16}, drow[] = {24, 60, 108, 168};
-    bool right = y && gr_item(y) == 0 * 1 + 4 * 1 + 8 * 1 + 1 * 4 + 5 * 4 + 9 * 4 + 2 * 9 + 6 * 9 + 10 * 9 + 3 * 16 + 7 * 16 + 11 * 16;
+    bool right = y && gr_item(y) == 0 * 1 + 4 * 1 + 8 * 1 + 1 * 4 + 5 * 4 + 9 * 4 + 2 * 9 + 6 * 9 + 10 * 9 + 3 * 16 +
+                                        7 * 16 + 11 * 16;
     right = right && !gr_grad(w->t, y, &w->m, 1, &d, GR_RETAIN) && !gr_backward(w->t, y, 0);
-    for (int i = 0; right && i < 12; i++) right = gr_get(gr_gradient(w->m), i) == dm[i % 4] && gr_get(d, i) == dm[i % 4];
+    for (int i = 0; right && i < 12; i++)
+        right = gr_get(gr_gradient(w->m), i) == dm[i % 4] && gr_get(d, i) == dm[i % 4];
     for (int i = 0; right && i < 4; i++) right = gr_get(gr_gradient(w->row), i) == drow[i];
-    right = right && gr_get(w->single, 11) == 1.0 && gr_get(w->index, 2) == 1.0 && gr_get(w->params ? gr_params_at(w->params, 0) : NULL, 2) == 1.0;
+    right = right && gr_get(w->single, 11) == 1.0 && gr_get(w->index, 2) == 1.0 &&
+            gr_get(w->params ? gr_params_at(w->params, 0) : NULL, 2) == 1.0;
     if (!right) fail_msg("after \"%s\" the objects are not what they were", what);
 }
 
@@ -303,7 +307,8 @@ static const wrong_call tensor_calls[] = {
     {"uniform indices", uniform_index, GR_ERR_DTYPE, "uniform: draws are f32 or f64, not i32"},
     {"bounds that cross", uniform_crossed, GR_ERR_VALUE, "uniform: no numbers to draw from 1 up to -1"},
     {"an infinite bound", uniform_infinite, GR_ERR_VALUE, "uniform: no numbers to draw from 0 up to inf"},
-    {"a negative deviation", normal_negative, GR_ERR_VALUE, "normal: no normal distribution has mean 0 and deviation -1"},
+    {"a negative deviation", normal_negative, GR_ERR_VALUE,
+     "normal: no normal distribution has mean 0 and deviation -1"},
     {"a mean of NaN", normal_nan, GR_ERR_VALUE, "normal: no normal distribution has mean nan"},
     {"Xavier of a vector", xavier_vector, GR_ERR_SHAPE, "xavier_uniform: [5] has no fan"},
     {"Kaiming of nothing", kaiming_nothing, GR_ERR_SHAPE, "kaiming_normal: [0,3] has no fan"},
@@ -335,7 +340,8 @@ static const wrong_call tape_calls[] = {
     {"backward from a constant", backward_constant, GR_ERR_STATE, "backward: the output [3,1] was not recorded"},
     {"backward from many", backward_many, GR_ERR_SHAPE, "backward: the output [3,4] has 12 elements, not one"},
     {"backward on another tape", backward_foreign, GR_ERR_STATE, "backward: the output is a result of another tape"},
-    {"backward from what was given back", backward_released, GR_ERR_STATE, "gave the values of mul back: pass it GR_RETAIN"},
+    {"backward from what was given back", backward_released, GR_ERR_STATE,
+     "gave the values of mul back: pass it GR_RETAIN"},
     {"vjp without a cotangent", vjp_no_cotangent, GR_ERR_SHAPE, "reduce it, or give a cotangent to gr_vjp()"},
     {"a cotangent of another shape", vjp_shape, GR_ERR_SHAPE, "the cotangent is [4], the output [3,4]"},
     {"a cotangent of another dtype", vjp_dtype, GR_ERR_DTYPE, "the cotangent is f32, the output f64"},
@@ -349,7 +355,8 @@ static const wrong_call tape_calls[] = {
     {"grad of no inputs", grad_of_none, GR_ERR_NULL, "grad: every input is NULL"},
     {"grad of NULL", grad_null_input, GR_ERR_NULL, "grad: an input is NULL"},
     {"indices that require a gradient", require_index, GR_ERR_DTYPE, "require_grad: i32 has no gradients"},
-    {"a result that requires one", require_result, GR_ERR_STATE, "require_grad: this [3,1] is a result of a tape, not a leaf"},
+    {"a result that requires one", require_result, GR_ERR_STATE,
+     "require_grad: this [3,1] is a result of a tape, not a leaf"},
     {"NULL that requires one", require_null, GR_ERR_NULL, "require_grad: tensor is NULL"},
     {"no op", apply_null, GR_ERR_NULL, "apply: op is NULL"},
     {"too few inputs", apply_count, GR_ERR_SHAPE, "add: takes 2 inputs, not 1"},
@@ -377,10 +384,13 @@ static const wrong_call op_calls[] = {
     {"softmax over no axis", softmax_axis, GR_ERR_INDEX, "softmax: axis 1 is not in [4]"},
     {"log_softmax of nothing", softmax_nothing, GR_ERR_SHAPE, "log_softmax: of nothing: [0,4]"},
     {"inner dimensions", matmul_inner, GR_ERR_SHAPE, "matmul: inner dimensions differ: [3,4] x [2,5]"},
-    {"inner dimensions, transposed", matmul_transposed, GR_ERR_SHAPE, "matmul: inner dimensions differ: [3,4]^T x [2,5]"},
-    {"a matrix and a vector", matmul_vector, GR_ERR_SHAPE, "matmul: expected two ranks of at least 2: [3,4] x [4]; see gr_reshape()"},
+    {"inner dimensions, transposed", matmul_transposed, GR_ERR_SHAPE,
+     "matmul: inner dimensions differ: [3,4]^T x [2,5]"},
+    {"a matrix and a vector", matmul_vector, GR_ERR_SHAPE,
+     "matmul: expected two ranks of at least 2: [3,4] x [4]; see gr_reshape()"},
     {"flags of matmul", matmul_flags, GR_ERR_OPTION, "matmul: unknown flags 4"},
-    {"a bias that is none", linear_bias, GR_ERR_SHAPE, "linear: expected [n,in] x [in,out] + [out]: [3,1] x [1,4] + []"},
+    {"a bias that is none", linear_bias, GR_ERR_SHAPE,
+     "linear: expected [n,in] x [in,out] + [out]: [3,1] x [1,4] + []"},
     {"12 elements in fives", reshape_size, GR_ERR_SHAPE, "reshape: [3,4] has not the elements of [5,-1]"},
     {"two to work out", reshape_two, GR_ERR_SHAPE, "reshape: [3,4] has not the elements of [-1,-1]"},
     {"a dimension of -2", reshape_negative, GR_ERR_SHAPE, "reshape: dimension 0 of [-2,6] is negative"},
@@ -391,7 +401,8 @@ static const wrong_call op_calls[] = {
     {"the transpose of a vector", transpose_vector, GR_ERR_SHAPE, "transpose: expected a rank of at least 2: [4]"},
     {"broadcast to less", broadcast_smaller, GR_ERR_SHAPE, "broadcast_to: [3,4] does not broadcast to [4]"},
     {"broadcast to 2^60", broadcast_huge, GR_ERR_SHAPE, "broadcast_to: [1073741824,1073741824] has too many elements"},
-    {"concat of other shapes", concat_shapes, GR_ERR_SHAPE, "concat: input 1, [2,5], differs from [3,4] in more than axis 0"},
+    {"concat of other shapes", concat_shapes, GR_ERR_SHAPE,
+     "concat: input 1, [2,5], differs from [3,4] in more than axis 0"},
     {"concat along no axis", concat_axis, GR_ERR_INDEX, "concat: axis 2 is not in [3,4]"},
     {"concat of none", concat_none, GR_ERR_SHAPE, "concat: takes at least 1 inputs, not 0"},
     {"stack of other shapes", stack_shapes, GR_ERR_SHAPE, "stack: input 1 is [2,5], input 0 is [3,4]"},
@@ -404,15 +415,18 @@ static const wrong_call op_calls[] = {
     {"gather past the end", gather_past, GR_ERR_INDEX, "gather_rows: index 7 at [2] is outside the 3 rows"},
     {"gather by floats", gather_float, GR_ERR_DTYPE, "gather_rows: expected f32 or f64 by an index of i32: f64 by f64"},
     {"scatter past the end", scatter_past, GR_ERR_INDEX, "scatter_rows: index 7 at [2] is outside the 3 rows"},
-    {"scatter of other rows", scatter_shape, GR_ERR_SHAPE, "scatter_rows: [2,5] does not begin with the index's shape [3]"},
+    {"scatter of other rows", scatter_shape, GR_ERR_SHAPE,
+     "scatter_rows: [2,5] does not begin with the index's shape [3]"},
     {"scatter into -1 rows", scatter_rows, GR_ERR_OPTION, "scatter_rows: -1 rows"},
     {"cast to i32", cast_index, GR_ERR_DTYPE, "cast: to i32, expected f32 or f64"},
     {"a constant of i32", constant_index, GR_ERR_DTYPE, "constant: expected f32 or f64"},
 };
 
 static const wrong_call loss_calls[] = {
-    {"losses do not broadcast", mse_shapes, GR_ERR_SHAPE, "mse: the prediction is [3,4], the target [4]; losses do not broadcast"},
-    {"a target of another dtype", mse_dtypes, GR_ERR_DTYPE, "mse: expected prediction and target both f32 or both f64: f64 and f32"},
+    {"losses do not broadcast", mse_shapes, GR_ERR_SHAPE,
+     "mse: the prediction is [3,4], the target [4]; losses do not broadcast"},
+    {"a target of another dtype", mse_dtypes, GR_ERR_DTYPE,
+     "mse: expected prediction and target both f32 or both f64: f64 and f32"},
     {"a target of NULL", mse_null, GR_ERR_NULL, "mse: input 1 is NULL"},
     {"a mean over nothing", mse_nothing, GR_ERR_SHAPE, "mse: a mean over nothing: [0,4]"},
     {"no such reduction", mse_reduction, GR_ERR_OPTION, "mse: no such reduction: 3"},
@@ -428,10 +442,12 @@ static const wrong_call loss_calls[] = {
     {"bce with a target of 2", bce_target, GR_ERR_VALUE, "bce: target 2 at [0,2], expected a number in [0,1]"},
     {"a smoothing of 2", bce_smoothing, GR_ERR_OPTION, "bce: label_smoothing 2 is outside [0,1]"},
     {"a class that is none", entropy_class, GR_ERR_VALUE, "cross_entropy: class 7 at [2] is outside the 4 classes"},
-    {"classes of a vector", entropy_rank, GR_ERR_SHAPE, "cross_entropy: the prediction is [4], expected classes along axis 1"},
+    {"classes of a vector", entropy_rank, GR_ERR_SHAPE,
+     "cross_entropy: the prediction is [4], expected classes along axis 1"},
     {"classes of other rows", entropy_target, GR_ERR_SHAPE, "cross_entropy: the prediction is [2,5], the target [3]"},
     {"ignoring a share", entropy_ignore, GR_ERR_OPTION, "cross_entropy: ignore_index goes with class indices"},
-    {"a class weight of another shape", entropy_weight, GR_ERR_SHAPE, "cross_entropy: the class_weight is [3,1], expected [4]"},
+    {"a class weight of another shape", entropy_weight, GR_ERR_SHAPE,
+     "cross_entropy: the class_weight is [3,1], expected [4]"},
     {"kl of logits", kl_logits, GR_ERR_VALUE, "kl: prediction 2 at [0,2] is outside [0,1]; are these logits?"},
 };
 
@@ -527,7 +543,9 @@ static void the_first_sentence_stays(void **state)
     gr_tensor *y = gr_mean(w.t, gr_square(w.t, gr_sub(w.t, gr_matmul(w.t, w.m, w.wide, 0), w.row)), GR_ALL_AXES, false);
     assert_null(y);
     for (int i = 0; i < 3; i++) {
-        gr_status status = i == 0 ? gr_backward(w.t, y, 0) : i == 1 ? gr_grad(w.t, y, &w.m, 1, w.out, 0) : gr_require_grad(y);
+        gr_status status = i == 0   ? gr_backward(w.t, y, 0)
+                           : i == 1 ? gr_grad(w.t, y, &w.m, 1, w.out, 0)
+                                    : gr_require_grad(y);
         assert_int_equal(status, GR_ERR_SHAPE);
         assert_string_equal(gr_last_error(), "matmul: inner dimensions differ: [3,4] x [2,5]");
     }
@@ -543,10 +561,11 @@ typedef gr_tensor *(*binary)(gr_tape *t, gr_tensor *a, gr_tensor *b);
 typedef gr_tensor *(*reduction)(gr_tape *t, gr_tensor *x, int n, const int axes[], bool keep);
 typedef gr_tensor *(*loss)(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options);
 
-static const unary unaries[] = {gr_neg, gr_square, gr_sqrt, gr_exp, gr_expm1, gr_log, gr_log1p, gr_abs, gr_sign, gr_sin, gr_cos,
-                                gr_tanh, gr_sigmoid, gr_log_sigmoid, gr_softplus, gr_relu, gr_normal_cdf, gr_gelu, gr_silu,
-                                gr_transpose, gr_detach};
-static const binary binaries[] = {gr_add, gr_sub, gr_mul, gr_div, gr_pow, gr_minimum, gr_maximum, gr_greater, gr_equal, gr_gather_rows};
+static const unary unaries[] = {gr_neg,      gr_square, gr_sqrt,       gr_exp,  gr_expm1, gr_log,       gr_log1p,
+                                gr_abs,      gr_sign,   gr_sin,        gr_cos,  gr_tanh,  gr_sigmoid,   gr_log_sigmoid,
+                                gr_softplus, gr_relu,   gr_normal_cdf, gr_gelu, gr_silu,  gr_transpose, gr_detach};
+static const binary binaries[] = {gr_add,     gr_sub,     gr_mul,     gr_div,   gr_pow,
+                                  gr_minimum, gr_maximum, gr_greater, gr_equal, gr_gather_rows};
 static const reduction reductions[] = {gr_sum, gr_mean, gr_max, gr_min, gr_logsumexp};
 static const loss losses[] = {gr_l1, gr_mse, gr_zero_one, gr_hinge, gr_bce, gr_cross_entropy, gr_kl};
 
@@ -556,17 +575,40 @@ static void feed_null(gr_tape *t, gr_tensor *x, gr_status expected)
     gr_tensor *none = NULL, *results[96];
     int n = 0;
     for (size_t i = 0; i < COUNT(unaries); i++) results[n++] = unaries[i](t, NULL);
-    for (size_t i = 0; i < COUNT(binaries); i++) results[n++] = binaries[i](t, NULL, x), results[n++] = binaries[i](t, x, NULL);
+    for (size_t i = 0; i < COUNT(binaries); i++)
+        results[n++] = binaries[i](t, NULL, x), results[n++] = binaries[i](t, x, NULL);
     for (size_t i = 0; i < COUNT(reductions); i++) results[n++] = reductions[i](t, NULL, GR_ALL_AXES, false);
-    for (size_t i = 0; i < COUNT(losses); i++) results[n++] = losses[i](t, NULL, x, NULL), results[n++] = losses[i](t, x, NULL, NULL);
+    for (size_t i = 0; i < COUNT(losses); i++)
+        results[n++] = losses[i](t, NULL, x, NULL), results[n++] = losses[i](t, x, NULL, NULL);
     gr_tensor *const rest[] = {
-        gr_where(t, NULL, x, x), gr_where(t, x, NULL, x), gr_where(t, x, x, NULL), gr_scale(t, NULL, 2), gr_shift(t, NULL, 2),
-        gr_pow_scalar(t, NULL, 2), gr_leaky_relu(t, NULL, 0.1), gr_elu(t, NULL, 1), gr_clamp(t, NULL, 0, 1),
-        gr_var(t, NULL, GR_ALL_AXES, false, 0), gr_softmax(t, NULL, 0), gr_log_softmax(t, NULL, 0), gr_matmul(t, NULL, x, 0),
-        gr_matmul(t, x, NULL, 0), gr_linear(t, NULL, x, x), gr_linear(t, x, NULL, x), gr_linear(t, x, x, NULL),
-        gr_reshape(t, NULL, GR_SHAPE(1)), gr_permute(t, NULL, GR_AXES(0)), gr_broadcast_to(t, NULL, GR_SHAPE(1)),
-        gr_concat(t, &none, 1, 0), gr_stack(t, &none, 1, 0), gr_slice(t, NULL, 0, 0, 1), gr_pad(t, NULL, 0, 1, 1, 0),
-        gr_scatter_rows(t, NULL, x, 1), gr_scatter_rows(t, x, NULL, 1), gr_cast(t, NULL, GR_F32), gr_keep(NULL),
+        gr_where(t, NULL, x, x),
+        gr_where(t, x, NULL, x),
+        gr_where(t, x, x, NULL),
+        gr_scale(t, NULL, 2),
+        gr_shift(t, NULL, 2),
+        gr_pow_scalar(t, NULL, 2),
+        gr_leaky_relu(t, NULL, 0.1),
+        gr_elu(t, NULL, 1),
+        gr_clamp(t, NULL, 0, 1),
+        gr_var(t, NULL, GR_ALL_AXES, false, 0),
+        gr_softmax(t, NULL, 0),
+        gr_log_softmax(t, NULL, 0),
+        gr_matmul(t, NULL, x, 0),
+        gr_matmul(t, x, NULL, 0),
+        gr_linear(t, NULL, x, x),
+        gr_linear(t, x, NULL, x),
+        gr_linear(t, x, x, NULL),
+        gr_reshape(t, NULL, GR_SHAPE(1)),
+        gr_permute(t, NULL, GR_AXES(0)),
+        gr_broadcast_to(t, NULL, GR_SHAPE(1)),
+        gr_concat(t, &none, 1, 0),
+        gr_stack(t, &none, 1, 0),
+        gr_slice(t, NULL, 0, 0, 1),
+        gr_pad(t, NULL, 0, 1, 1, 0),
+        gr_scatter_rows(t, NULL, x, 1),
+        gr_scatter_rows(t, x, NULL, 1),
+        gr_cast(t, NULL, GR_F32),
+        gr_keep(NULL),
     };
     for (size_t i = 0; i < COUNT(rest); i++) results[n++] = rest[i];
     for (int i = 0; i < n; i++)

@@ -54,7 +54,8 @@ static gr_tensor *matrix(builder *b)
 
 static gr_tensor *function(builder *b)
 {
-    gr_tensor *(*const f[])(gr_tape *, gr_tensor *) = {gr_sin, gr_cos, gr_tanh, gr_sigmoid, gr_softplus, gr_log_sigmoid, gr_gelu, gr_silu, gr_neg, gr_normal_cdf};
+    gr_tensor *(*const f[])(gr_tape *, gr_tensor *) = {gr_sin,         gr_cos,  gr_tanh, gr_sigmoid, gr_softplus,
+                                                       gr_log_sigmoid, gr_gelu, gr_silu, gr_neg,     gr_normal_cdf};
     return f[draw(b, COUNT(f))](b->t, any(b));
 }
 
@@ -132,7 +133,8 @@ static gr_tensor *fitted(builder *b, gr_tensor *x)
 /* The steps of the graph, and of them all a weighted sum. */
 static gr_tensor *build(gr_tape *t, gr_tensor *const x[], int n, const graph *g)
 {
-    gr_tensor *(*const steps[])(builder *) = {function, function, scaled, tamed, combined, combined, combined, reduced, multiplied, rearranged};
+    gr_tensor *(*const steps[])(builder *) = {function, function, scaled,  tamed,      combined,
+                                              combined, combined, reduced, multiplied, rearranged};
     builder b = {.t = t, .rng = gr_rng_seed(g->seed), .g = g};
     for (; b.n < n; b.n++) b.v[b.n] = x[b.n];
     gr_tensor *sum = total(t, gr_sin(t, x[0]));
@@ -140,7 +142,8 @@ static gr_tensor *build(gr_tape *t, gr_tensor *const x[], int n, const graph *g)
         gr_tensor *v = steps[draw(&b, COUNT(steps))](&b);
         if (!v) return NULL;
         b.v[b.n++] = v = fitted(&b, v);
-        if (draw(&b, 3) == 0 || i == STEPS - 1) sum = gr_add(t, sum, gr_scale(t, gr_mean(t, v, GR_ALL_AXES, false), 0.5 + 0.1 * i));
+        if (draw(&b, 3) == 0 || i == STEPS - 1)
+            sum = gr_add(t, sum, gr_scale(t, gr_mean(t, v, GR_ALL_AXES, false), 0.5 + 0.1 * i));
     }
     return sum;
 }
@@ -200,10 +203,12 @@ static void check_against_differences(uint64_t first, uint64_t last, bool differ
         for (int i = 0; i < LEAVES; i++)
             for (int64_t k = 0; k < gr_size(x[i]); k++) {
                 const double at = gr_get(x[i], k), exact = gr_get(analytic[i], k);
-                const double numeric = (value_at(t, x, &g, i, k, at + h) - value_at(t, x, &g, i, k, at - h)) / (2.0 * h);
+                const double numeric =
+                    (value_at(t, x, &g, i, k, at + h) - value_at(t, x, &g, i, k, at - h)) / (2.0 * h);
                 ok(gr_set(x[i], k, at));
                 if (!close_to(exact, numeric, tolerance))
-                    fail_msg("graph %d, leaf %d[%d]: analytic %.12g, numeric %.12g", (int)seed, i, (int)k, exact, numeric);
+                    fail_msg("graph %d, leaf %d[%d]: analytic %.12g, numeric %.12g", (int)seed, i, (int)k, exact,
+                             numeric);
             }
         for (int i = 0; i < LEAVES; i++) gr_tensor_free(analytic[i]);
         free_leaves(x, &g);
@@ -240,7 +245,8 @@ static void flags_change_no_gradient(void **state)
             ok(gr_backward(t, y, flags[k]));
             for (int i = 0; i < LEAVES; i++)
                 for (int64_t e = 0; e < gr_size(x[i]); e++) /* a leaf that y does not depend on has none, or zeros */
-                    assert_true(close_to(gr_gradient(x[i]) ? gr_get(gr_gradient(x[i]), e) : 0.0, gr_get(d[i], e), 1e-14));
+                    assert_true(
+                        close_to(gr_gradient(x[i]) ? gr_get(gr_gradient(x[i]), e) : 0.0, gr_get(d[i], e), 1e-14));
         }
         gr_tape_reset(t);
         assert_int_equal(gr_tape_statistics(t).tensors, 0);
@@ -300,7 +306,8 @@ static void *run_job(void *argument)
     for (int step = 0; step < 2 && !j->failed; step++) {
         gr_tensor *y = j->make(t, x);
         j->failed = gr_grad(t, y, &x, 1, &d, GR_RETAIN) || gr_backward(t, y, 0);
-        for (int64_t i = 0; i < 20 && !j->failed; i++) j->failed = gr_get(d, i) != 1.0 || gr_get(gr_gradient(x), i) != 1.0 + step;
+        for (int64_t i = 0; i < 20 && !j->failed; i++)
+            j->failed = gr_get(d, i) != 1.0 || gr_get(gr_gradient(x), i) != 1.0 + step;
         gr_tape_reset(t);
     }
     gr_tape_free(t);

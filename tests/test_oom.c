@@ -84,7 +84,8 @@ static gr_tensor *penalties(const model *m, gr_tensor *z)
 {
     gr_tape *t = m->t;
     gr_tensor *rows = gr_gather_rows(t, m->w, m->index), *table = gr_scatter_rows(t, rows, m->index, 9);
-    gr_tensor *p = gr_add(t, gr_sum(t, gr_square(t, table), GR_ALL_AXES, false), gr_var(t, m->v, GR_ALL_AXES, false, 1));
+    gr_tensor *p =
+        gr_add(t, gr_sum(t, gr_square(t, table), GR_ALL_AXES, false), gr_var(t, m->v, GR_ALL_AXES, false, 1));
     p = gr_add(t, p, gr_sum(t, gr_max(t, z, GR_AXES(1), true), GR_ALL_AXES, false));
     p = gr_add(t, p, gr_mean(t, gr_logsumexp(t, gr_transpose(t, z), GR_AXES(0), false), GR_ALL_AXES, false));
     p = gr_add(t, p, gr_mean(t, gr_pow_scalar(t, gr_shift(t, gr_abs(t, z), 1.0), 1.5), GR_ALL_AXES, false));
@@ -364,14 +365,10 @@ static void a_size_that_no_allocator_has(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_allocation_from_nothing),
-        cmocka_unit_test(each_and_all_that_follow_from_nothing),
-        cmocka_unit_test(each_allocation_of_a_step),
-        cmocka_unit_test(each_and_all_that_follow_of_a_step),
-        cmocka_unit_test(results_before_it_stay),
-        cmocka_unit_test(a_name_stays_when_the_next_cannot_be_had),
-        cmocka_unit_test(printing_without_memory),
-        cmocka_unit_test(a_size_that_no_allocator_has),
+        cmocka_unit_test(each_allocation_from_nothing), cmocka_unit_test(each_and_all_that_follow_from_nothing),
+        cmocka_unit_test(each_allocation_of_a_step),    cmocka_unit_test(each_and_all_that_follow_of_a_step),
+        cmocka_unit_test(results_before_it_stay),       cmocka_unit_test(a_name_stays_when_the_next_cannot_be_had),
+        cmocka_unit_test(printing_without_memory),      cmocka_unit_test(a_size_that_no_allocator_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,8 @@ static void tear_down(network *n)
 static gr_tensor *loss_of(network *n)
 {
     gr_tensor *h = gr_relu(n->t, gr_linear(n->t, n->x, n->w[0], n->w[1]));
-    return gr_cross_entropy(n->t, gr_linear(n->t, h, n->w[2], n->w[3]), n->classes, &(gr_loss_options){.from_logits = true});
+    return gr_cross_entropy(n->t, gr_linear(n->t, h, n->w[2], n->w[3]), n->classes,
+                            &(gr_loss_options){.from_logits = true});
 }
 
 static void descend_by_hand(network *n)
@@ -132,10 +133,14 @@ static const struct training {
     void (*step)(network *n);
     gr_optimizer *(*optimizer)(gr_params *params);
 } trainings[] = {
-    {"SGD by hand, f32", GR_F32, plain_step, no_optimizer}, {"SGD by hand, f64", GR_F64, plain_step, no_optimizer},
-    {"SGD", GR_F32, optimizer_step, sgd},                   {"Adam", GR_F32, optimizer_step, adam},
-    {"RMSprop", GR_F64, optimizer_step, rmsprop},           {"two backwards", GR_F32, retaining_step, no_optimizer},
-    {"a gradient penalty", GR_F64, penalty_step, no_optimizer}, {"evaluation", GR_F32, evaluation, no_optimizer},
+    {"SGD by hand, f32", GR_F32, plain_step, no_optimizer},
+    {"SGD by hand, f64", GR_F64, plain_step, no_optimizer},
+    {"SGD", GR_F32, optimizer_step, sgd},
+    {"Adam", GR_F32, optimizer_step, adam},
+    {"RMSprop", GR_F64, optimizer_step, rmsprop},
+    {"two backwards", GR_F32, retaining_step, no_optimizer},
+    {"a gradient penalty", GR_F64, penalty_step, no_optimizer},
+    {"evaluation", GR_F32, evaluation, no_optimizer},
 };
 
 static void only_the_first_step_allocates(void **state)
@@ -153,7 +158,9 @@ static void only_the_first_step_allocates(void **state)
             trainings[i].step(&n);
             gr_tape_reset(n.t);
             if (step == 1) first = memory.calls;
-            if (memory.calls != first) fail_msg("%s: step %d called the allocator %d times", trainings[i].what, step, (int)(memory.calls - first));
+            if (memory.calls != first)
+                fail_msg("%s: step %d called the allocator %d times", trainings[i].what, step,
+                         (int)(memory.calls - first));
         }
         assert_true(first > before);
         tear_down(&n);
@@ -169,7 +176,8 @@ static void shapes_that_take_turns(void **state)
     counting memory;
     counting_begin(&memory);
     gr_tape *t = gr_tape_new();
-    gr_tensor *w = gr_ones(GR_F32, GR_SHAPE(50)), *x[] = {gr_ones(GR_F32, GR_SHAPE(64, 50)), gr_ones(GR_F32, GR_SHAPE(17, 50))};
+    gr_tensor *w = gr_ones(GR_F32, GR_SHAPE(50)),
+              *x[] = {gr_ones(GR_F32, GR_SHAPE(64, 50)), gr_ones(GR_F32, GR_SHAPE(17, 50))};
     ok(gr_require_grad(w));
     int64_t after_both = 0;
     for (int step = 0; step < 20; step++) {
@@ -255,7 +263,8 @@ static void statistics_agree_with_the_allocator(void **state)
         assert_non_null(gr_pad(t, gr_slice(t, x, 0, 0, n - 1), 0, 1, 0, 7.0));
         gr_tape_stats b = gr_tape_statistics(t);
         assert_int_equal(b.tensors, a.tensors + 2);
-        assert_true(b.bytes - a.bytes >= bytes && b.bytes - a.bytes <= bytes * 9 / 8 + 8); /* an eighth is the most that is wasted */
+        assert_true(b.bytes - a.bytes >= bytes &&
+                    b.bytes - a.bytes <= bytes * 9 / 8 + 8); /* an eighth is the most that is wasted */
         assert_int_equal(b.pool_bytes - a.pool_bytes, b.bytes - a.bytes);
         assert_true(memory.bytes - before >= b.bytes - a.bytes);
     }
@@ -324,12 +333,9 @@ static void blocks_go_back_where_they_came_from(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_the_first_step_allocates),
-        cmocka_unit_test(shapes_that_take_turns),
-        cmocka_unit_test(backward_gives_buffers_back),
-        cmocka_unit_test(saved_values_go_back_too),
-        cmocka_unit_test(statistics_agree_with_the_allocator),
-        cmocka_unit_test(small_results_need_no_buffer),
+        cmocka_unit_test(only_the_first_step_allocates),       cmocka_unit_test(shapes_that_take_turns),
+        cmocka_unit_test(backward_gives_buffers_back),         cmocka_unit_test(saved_values_go_back_too),
+        cmocka_unit_test(statistics_agree_with_the_allocator), cmocka_unit_test(small_results_need_no_buffer),
         cmocka_unit_test(blocks_go_back_where_they_came_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ typedef struct row {
     const char *text;
 } row;
 
+// clang-format off
 static const row rows[] = {
     {"a scalar", GR_F64, 0, {0}, .values = {1},
      .text =
@@ -197,6 +198,7 @@ static const row rows[] = {
          " [[1200 1201 1202 ... 1297 1298 1299]\n"
          "  [1300 1301 1302 ... 1397 1398 1399]]]  i32[7,2,100]"},
 };
+// clang-format on
 
 static gr_tensor *tensor_of(const row *r)
 {

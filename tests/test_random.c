@@ -21,9 +21,16 @@ static uint64_t bits_of(double x)
 static void the_published_vector(void **state)
 {
     (void)state;
-    static const uint64_t expected[] = {41943041u, 58720359u, 3588806011781223u, 3591011842654386u, 9228616714210784205u,
-                                        9973669472204895162u, 14011001112246962877u, 12406186145184390807u,
-                                        15849039046786891736u, 10450023813501588000u};
+    static const uint64_t expected[] = {41943041u,
+                                        58720359u,
+                                        3588806011781223u,
+                                        3591011842654386u,
+                                        9228616714210784205u,
+                                        9973669472204895162u,
+                                        14011001112246962877u,
+                                        12406186145184390807u,
+                                        15849039046786891736u,
+                                        10450023813501588000u};
     gr_rng rng = {{1, 2, 3, 4}};
     for (size_t i = 0; i < COUNT(expected); i++) assert_true(gr_rng_u64(&rng) == expected[i]);
 }
@@ -35,16 +42,20 @@ typedef struct pinned {
 } pinned;
 
 static const pinned pins[] = {
-    {0, {0x53175d61490b23df, 0x61da6f3dc380d507, 0x5c0fdf91ec9a7bfc, 0x376300fa032f6483},
+    {0,
+     {0x53175d61490b23df, 0x61da6f3dc380d507, 0x5c0fdf91ec9a7bfc, 0x376300fa032f6483},
      {0xbff8a8af17f2fe67, 0xbf708d7cb6a3955d, 0x3fbc958a80b0b8e6, 0x3fe9a17f342bf54a},
      {0x1.4c5d7585242c8p-2, 0x1.8769bcf70e034p-2, 0x1.703f7e47b269ep-2}},
-    {1, {0xcfc5d07f6f03c29b, 0xbf424132963fe08d, 0x19a37d5757aaf520, 0x92d52100f9e1da0d},
+    {1,
+     {0xcfc5d07f6f03c29b, 0xbf424132963fe08d, 0x19a37d5757aaf520, 0x92d52100f9e1da0d},
      {0x3fe7fe2b6e80acbf, 0xbfdb4f02841c1196, 0xbff3f7ed083decfa, 0xbfffef5c176ab293},
      {0x1.9f8ba0fede078p-1, 0x1.7e8482652c7fcp-1, 0x1.9a37d5757aaf0p-4}},
-    {42, {0xd0764d4f4476689f, 0x519e4174576f3791, 0xfbe07cfb0c24ed8c, 0xa3ed059c1cc38790},
+    {42,
+     {0xd0764d4f4476689f, 0x519e4174576f3791, 0xfbe07cfb0c24ed8c, 0xa3ed059c1cc38790},
      {0x3fef679d98b6ab7b, 0x3ff571f94d19c30a, 0xbfeedae4f6954ef1, 0xbfc7b87cf0412839},
      {0x1.a0ec9a9e88ecdp-1, 0x1.467905d15dbccp-2, 0x1.f7c0f9f61849dp-1}},
-    {UINT64_MAX, {0x56ccf8ce948e27b2, 0xe68588432e5a5b90, 0xe3e9b5a48119ca8b, 0x6e67f58f11f35060},
+    {UINT64_MAX,
+     {0x56ccf8ce948e27b2, 0xe68588432e5a5b90, 0xe3e9b5a48119ca8b, 0x6e67f58f11f35060},
      {0xbfd24e4a5ec26d8a, 0x3fe1bfca99970dd7, 0x3ffb1890ca1af495, 0xbfa08329cc60ec45},
      {0x1.5b33e33a52388p-2, 0x1.cd0b10865cb4bp-1, 0x1.c7d36b4902339p-1}},
 };
@@ -61,7 +72,8 @@ static void pinned_bits(void **state)
             if (i < 3) assert_true(uniform == pins[p].uniform[i]);
             if (i != at[k]) continue;
             if (word != pins[p].u64[k] || normal != pins[p].normal[k])
-                fail_msg("seed %zu, draw %d: %016llx, %016llx", p, i, (unsigned long long)word, (unsigned long long)normal);
+                fail_msg("seed %zu, draw %d: %016llx, %016llx", p, i, (unsigned long long)word,
+                         (unsigned long long)normal);
             k++;
         }
     }

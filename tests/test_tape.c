@@ -90,7 +90,8 @@ static void assert_gradient(const gr_tensor *x, double value)
     assert_int_equal(gr_size(g), gr_size(x));
     assert_int_equal(gr_rank(g), gr_rank(x));
     for (int64_t i = 0; i < gr_size(g); i++)
-        if (gr_get(g, i) != value) fail_msg("gradient %.17g at %lld, expected %.17g", gr_get(g, i), (long long)i, value);
+        if (gr_get(g, i) != value)
+            fail_msg("gradient %.17g at %lld, expected %.17g", gr_get(g, i), (long long)i, value);
 }
 
 /* ---- Paths --------------------------------------------------------------------------------------------------- */
@@ -202,7 +203,8 @@ static void every_path_is_added(void **state)
 static void fused_losses_see_the_gradient_that_reaches_them(void **state)
 {
     fixture *f = *state;
-    gr_tensor *(*const losses[])(gr_tape *, gr_tensor *, gr_tensor *, const gr_loss_options *) = {gr_mse, gr_l1, gr_bce, gr_cross_entropy};
+    gr_tensor *(*const losses[])(gr_tape *, gr_tensor *, gr_tensor *, const gr_loss_options *) = {gr_mse, gr_l1, gr_bce,
+                                                                                                  gr_cross_entropy};
     gr_tensor *y = own(f, gr_full(GR_F64, GR_SHAPE(4, 5), 0.25));
     gr_tensor *p = counted(f, 0.0, GR_SHAPE(4, 5));
     for (int64_t i = 0; i < 20; i++) ok(gr_set(p, i, 0.02 + 0.04 * (double)i));
@@ -240,8 +242,8 @@ static void gradients_of_broadcast_leaves(void **state)
         int rank;
         int64_t shape[4];
         double times;
-    } rows[] = {{0, {0}, 24}, {1, {1}, 24}, {1, {4}, 6}, {2, {3, 1}, 8}, {2, {3, 4}, 2}, {3, {2, 1, 1}, 12},
-                {3, {1, 3, 4}, 2}, {3, {2, 3, 4}, 1}, {4, {1, 2, 1, 4}, 3}};
+    } rows[] = {{0, {0}, 24},       {1, {1}, 24},      {1, {4}, 6},       {2, {3, 1}, 8},      {2, {3, 4}, 2},
+                {3, {2, 1, 1}, 12}, {3, {1, 3, 4}, 2}, {3, {2, 3, 4}, 1}, {4, {1, 2, 1, 4}, 3}};
     gr_tensor *ones = own(f, gr_ones(GR_F64, GR_SHAPE(2, 3, 4)));
     for (size_t i = 0; i < COUNT(rows); i++) {
         gr_tensor *x = counted(f, 1.0, rows[i].rank, rows[i].shape);
@@ -311,7 +313,8 @@ static void reset_and_reuse(void **state)
     gr_tensor *w = counted(f, -3.0, GR_SHAPE(8, 8)), *x = own(f, gr_ones(GR_F64, GR_SHAPE(5, 8)));
     double first = 0.0;
     for (int step = 0; step < 50; step++) {
-        gr_tensor *h = gr_tanh(f->t, gr_matmul(f->t, x, w, 0)), *loss = gr_mean(f->t, gr_square(f->t, h), GR_ALL_AXES, false);
+        gr_tensor *h = gr_tanh(f->t, gr_matmul(f->t, x, w, 0)),
+                  *loss = gr_mean(f->t, gr_square(f->t, h), GR_ALL_AXES, false);
         assert_int_equal(gr_tape_statistics(f->t).nodes, 4);
         ok(gr_backward(f->t, loss, 0));
         double now = gr_get(gr_gradient(w), 63) + gr_item(loss);
@@ -438,7 +441,8 @@ static void a_cotangent_stays_yours(void **state)
 static void a_jacobian_times_a_vector(void **state)
 {
     fixture *f = *state;
-    gr_tensor *x = counted(f, 1.0, GR_SHAPE(3)), *v = counted(f, 0.5, GR_SHAPE(3)), *u = own(f, gr_from(GR_F64, GR_SHAPE(3), (double[]){2, 0, -1}));
+    gr_tensor *x = counted(f, 1.0, GR_SHAPE(3)), *v = counted(f, 0.5, GR_SHAPE(3)),
+              *u = own(f, gr_from(GR_F64, GR_SHAPE(3), (double[]){2, 0, -1}));
     gr_tensor *y = gr_mul(f->t, x, total(f->t, x)), *pulled, *pushed; /* J = s I + x 1^T with s = 6 */
     ok(gr_vjp(f->t, y, v, &x, 1, &pulled, GR_CREATE_GRAPH));
     ok(gr_grad(f->t, total(f->t, gr_mul(f->t, pulled, u)), &v, 1, &pushed, 0));
@@ -512,7 +516,8 @@ static void no_gradient_flows_into_the_side_not_taken(void **state)
 static void indices_have_no_gradients(void **state)
 {
     fixture *f = *state;
-    gr_tensor *index = own(f, gr_from(GR_I32, GR_SHAPE(3), (int32_t[]){2, 0, 2})), *table = counted(f, 1.0, GR_SHAPE(4, 2));
+    gr_tensor *index = own(f, gr_from(GR_I32, GR_SHAPE(3), (int32_t[]){2, 0, 2})),
+              *table = counted(f, 1.0, GR_SHAPE(4, 2));
     assert_int_equal(gr_require_grad(index), GR_ERR_DTYPE);
     assert_failed_with("require_grad", GR_ERR_DTYPE, "i32 has no gradients");
     assert_false(gr_requires_grad(index));
@@ -527,8 +532,10 @@ static void indices_have_no_gradients(void **state)
 static void values_are_given_back(void **state)
 {
     fixture *f = *state;
-    gr_tensor *x = counted(f, 1.0, GR_SHAPE(6, 5)), *gone = gr_square(f->t, x), *kept = gr_keep(gr_scale(f->t, gone, 2.0));
-    gr_tensor *rows = gr_reshape(f->t, gr_exp(f->t, gr_scale(f->t, kept, 0.0)), GR_SHAPE(30)), *part = gr_keep(gr_slice(f->t, rows, 0, 3, 5));
+    gr_tensor *x = counted(f, 1.0, GR_SHAPE(6, 5)), *gone = gr_square(f->t, x),
+              *kept = gr_keep(gr_scale(f->t, gone, 2.0));
+    gr_tensor *rows = gr_reshape(f->t, gr_exp(f->t, gr_scale(f->t, kept, 0.0)), GR_SHAPE(30)),
+              *part = gr_keep(gr_slice(f->t, rows, 0, 3, 5));
     gr_tensor *y = gr_add(f->t, total(f->t, rows), gr_add(f->t, total(f->t, part), total(f->t, kept)));
     ok(gr_backward(f->t, y, 0));
     assert_true(gr_item(y) == 32.0 + 2.0 * 30 * 31 * 61 / 6);
@@ -578,7 +585,8 @@ static void leaves_may_go_before_the_tape(void **state)
     fixture *f = *state;
     gr_tensor *x = gr_ones(GR_F64, GR_SHAPE(30));
     ok(gr_require_grad(x));
-    gr_tensor *view = gr_slice(f->t, gr_reshape(f->t, x, GR_SHAPE(5, 6)), 0, 1, 3), *loss = total(f->t, gr_square(f->t, view));
+    gr_tensor *view = gr_slice(f->t, gr_reshape(f->t, x, GR_SHAPE(5, 6)), 0, 1, 3),
+              *loss = total(f->t, gr_square(f->t, view));
     ok(gr_backward(f->t, loss, 0));
     assert_non_null(gr_detach(f->t, x));
     gr_tensor_free(x);
@@ -591,9 +599,14 @@ static void results_are_new(void **state)
 {
     fixture *f = *state;
     gr_tensor *x = counted(f, 1.0, GR_SHAPE(2, 3));
-    gr_tensor *results[] = {gr_reshape(f->t, x, GR_SHAPE(2, 3)), gr_broadcast_to(f->t, x, GR_SHAPE(2, 3)), gr_detach(f->t, x),
-                            gr_slice(f->t, x, 0, 0, 2), gr_cast(f->t, x, GR_F64), gr_permute(f->t, x, GR_AXES(0, 1)),
-                            gr_concat(f->t, &x, 1, 0), gr_pad(f->t, x, 0, 0, 0, 0.0)};
+    gr_tensor *results[] = {gr_reshape(f->t, x, GR_SHAPE(2, 3)),
+                            gr_broadcast_to(f->t, x, GR_SHAPE(2, 3)),
+                            gr_detach(f->t, x),
+                            gr_slice(f->t, x, 0, 0, 2),
+                            gr_cast(f->t, x, GR_F64),
+                            gr_permute(f->t, x, GR_AXES(0, 1)),
+                            gr_concat(f->t, &x, 1, 0),
+                            gr_pad(f->t, x, 0, 0, 0, 0.0)};
     for (size_t i = 0; i < COUNT(results); i++) {
         assert_non_null(results[i]);
         assert_ptr_not_equal(results[i], x);
@@ -710,7 +723,8 @@ static void a_changed_output(void **state)
     gr_tensor *x = counted(f, 0.0, GR_SHAPE(3)), *y = gr_exp(f->t, x), *ones = own(f, gr_ones(GR_F64, GR_SHAPE(3)));
     gr_f64(y)[0] = 7.0;
     assert_int_equal(gr_backward_from(f->t, y, ones, 0), GR_ERR_STATE);
-    assert_failed_with("backward", GR_ERR_STATE, "backward: [3], the result of exp, was changed after the forward pass");
+    assert_failed_with("backward", GR_ERR_STATE,
+                       "backward: [3], the result of exp, was changed after the forward pass");
     assert_null(gr_gradient(x));
 }
 
@@ -743,13 +757,18 @@ static gr_tensor *failing_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return NULL;
 }
 
-static const gr_op fragile = {.name = "fragile", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
-                              .forward[GR_ANY_CPU] = {[GR_F64] = copy_f64}, .vjp = {failing_vjp}};
+static const gr_op fragile = {.name = "fragile",
+                              .formula = "y = x",
+                              .n_in = 1,
+                              .shape = gr_shape_same,
+                              .forward[GR_ANY_CPU] = {[GR_F64] = copy_f64},
+                              .vjp = {failing_vjp}};
 
 static void an_error_in_the_middle_adds_nothing(void **state)
 {
     fixture *f = *state;
-    gr_tensor *a = counted(f, 1.0, GR_SHAPE(20)), *b = counted(f, 2.0, GR_SHAPE(20)), *c = counted(f, 3.0, GR_SHAPE(20));
+    gr_tensor *a = counted(f, 1.0, GR_SHAPE(20)), *b = counted(f, 2.0, GR_SHAPE(20)),
+              *c = counted(f, 3.0, GR_SHAPE(20));
     ok(gr_backward(f->t, total(f->t, gr_mul(f->t, a, b)), 0));
     const double da = gr_get(gr_gradient(a), 7);
     gr_tensor *h = gr_mul(f->t, gr_apply(f->t, &fragile, &a, 1, NULL), b);
@@ -774,7 +793,8 @@ static void an_error_in_the_middle_adds_nothing(void **state)
 static void values_survive_an_error(void **state)
 {
     fixture *f = *state;
-    gr_tensor *x = counted(f, 1.0, GR_SHAPE(3, 4)), *h = gr_square(f->t, x), *wrong = own(f, gr_ones(GR_F64, GR_SHAPE(5)));
+    gr_tensor *x = counted(f, 1.0, GR_SHAPE(3, 4)), *h = gr_square(f->t, x),
+              *wrong = own(f, gr_ones(GR_F64, GR_SHAPE(5)));
     assert_null(gr_exp(f->t, gr_add(f->t, h, wrong)));
     assert_failed_with("add", GR_ERR_SHAPE, "add: shapes do not broadcast: [3,4] and [5]");
     assert_null(gr_sum(f->t, h, GR_AXES(2), false));
@@ -788,12 +808,14 @@ static void values_survive_an_error(void **state)
 static void an_input_without_a_derivative(void **state)
 {
     fixture *f = *state;
-    gr_tensor *p = counted(f, 1.0, GR_SHAPE(4)), *y = own(f, gr_zeros(GR_F64, GR_SHAPE(4))), *w = own(f, gr_full(GR_F64, GR_SHAPE(4), 2.0));
+    gr_tensor *p = counted(f, 1.0, GR_SHAPE(4)), *y = own(f, gr_zeros(GR_F64, GR_SHAPE(4))),
+              *w = own(f, gr_full(GR_F64, GR_SHAPE(4), 2.0));
     const gr_loss_options options = {.reduction = GR_SUM, .weight = w};
     gr_tensor *before = gr_mse(f->t, p, y, &options);
     ok(gr_require_grad(w));
     assert_null(gr_mse(f->t, p, y, &options));
-    assert_failed_with("mse", GR_ERR_STATE, "mse: input 2 requires a gradient, and mse has none for it; see gr_detach()");
+    assert_failed_with("mse", GR_ERR_STATE,
+                       "mse: input 2 requires a gradient, and mse has none for it; see gr_detach()");
     ok(gr_backward(f->t, before, 0));
     assert_true(gr_get(gr_gradient(p), 3) == 16.0);
     assert_null(gr_gradient(w));
@@ -834,8 +856,8 @@ static gr_tensor *fourth_by_matrices(gr_tape *t, gr_tensor *x)
 static void five_derivatives_of_x_to_the_fourth(void **state)
 {
     fixture *f = *state;
-    gr_tensor *(*const forms[])(gr_tape *t, gr_tensor *x) = {fourth_by_products, fourth_by_squares, fourth_by_power, fourth_by_quotient,
-                                                             fourth_by_matrices};
+    gr_tensor *(*const forms[])(gr_tape * t, gr_tensor * x) = {fourth_by_products, fourth_by_squares, fourth_by_power,
+                                                               fourth_by_quotient, fourth_by_matrices};
     static const double expected[] = {16, 32, 48, 48, 24, 0};
     gr_tensor *x = number(f, 2.0);
     for (size_t i = 0; i < COUNT(forms); i++) {
@@ -884,7 +906,8 @@ static gr_tensor *network_loss(gr_tape *t, gr_tensor *const w[2], gr_tensor *x, 
 }
 
 /* u^T H v of the loss by two differentiations. */
-static double hessian_product(fixture *f, gr_tensor *const w[2], gr_tensor *x, gr_tensor *target, gr_tensor *const u[2], gr_tensor *const v[2])
+static double hessian_product(fixture *f, gr_tensor *const w[2], gr_tensor *x, gr_tensor *target, gr_tensor *const u[2],
+                              gr_tensor *const v[2])
 {
     gr_tensor *g[2], *hv[2];
     ok(gr_grad(f->t, network_loss(f->t, w, x, target), w, 2, g, GR_CREATE_GRAPH));
@@ -896,7 +919,8 @@ static double hessian_product(fixture *f, gr_tensor *const w[2], gr_tensor *x, g
 }
 
 /* u^T (gradient at w + h v). */
-static double gradient_along(fixture *f, gr_tensor *const w[2], gr_tensor *x, gr_tensor *target, gr_tensor *const u[2], gr_tensor *const v[2], double h)
+static double gradient_along(fixture *f, gr_tensor *const w[2], gr_tensor *x, gr_tensor *target, gr_tensor *const u[2],
+                             gr_tensor *const v[2], double h)
 {
     double sum = 0.0;
     gr_tensor *moved[2], *g[2];
@@ -925,7 +949,8 @@ static void hessian_vector_products(void **state)
         v[i] = own(f, gr_normal(GR_F64, 2, shape, 0, 1, &rng));
     }
     const double h = 1e-5, uhv = hessian_product(f, w, x, target, u, v), vhu = hessian_product(f, w, x, target, v, u);
-    const double numeric = (gradient_along(f, w, x, target, u, v, h) - gradient_along(f, w, x, target, u, v, -h)) / (2.0 * h);
+    const double numeric =
+        (gradient_along(f, w, x, target, u, v, h) - gradient_along(f, w, x, target, u, v, -h)) / (2.0 * h);
     assert_true(fabs(uhv) > 1e-3);
     assert_true(close_to(uhv, vhu, 1e-14));
     assert_true(close_to(uhv, numeric, 1e-8));

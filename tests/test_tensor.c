@@ -15,10 +15,18 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {0, {0}, 1},    {1, {0}, 0},       {1, {1}, 1},
-    {1, {16}, 16},  {1, {17}, 17},     {2, {3, 4}, 12},
-    {2, {0, 4}, 0}, {3, {2, 0, 3}, 0}, {4, {2, 3, 1, 5}, 30},
-    {8, {1, 2, 1, 3, 1, 2, 1, 2}, 24}, {8, {1, 1, 1, 1, 1, 1, 1, 0}, 0}, {8, {1, 1, 1, 1, 1, 1, 1, 1}, 1},
+    {0, {0}, 1},
+    {1, {0}, 0},
+    {1, {1}, 1},
+    {1, {16}, 16},
+    {1, {17}, 17},
+    {2, {3, 4}, 12},
+    {2, {0, 4}, 0},
+    {3, {2, 0, 3}, 0},
+    {4, {2, 3, 1, 5}, 30},
+    {8, {1, 2, 1, 3, 1, 2, 1, 2}, 24},
+    {8, {1, 1, 1, 1, 1, 1, 1, 0}, 0},
+    {8, {1, 1, 1, 1, 1, 1, 1, 1}, 1},
 };
 
 /* A tensor of the wanted dtype and shape with this one value in it. */
@@ -62,7 +70,8 @@ static void from_copies_what_it_is_given(void **state)
     double d[20];
     int32_t n[20];
     for (int i = 0; i < 20; i++) f[i] = (float)i / 4.0f, d[i] = i / 3.0, n[i] = 1000000007 - i;
-    gr_tensor *t[3] = {gr_from(GR_F32, GR_SHAPE(4, 5), f), gr_from(GR_F64, GR_SHAPE(2, 10), d), gr_from(GR_I32, GR_SHAPE(20), n)};
+    gr_tensor *t[3] = {gr_from(GR_F32, GR_SHAPE(4, 5), f), gr_from(GR_F64, GR_SHAPE(2, 10), d),
+                       gr_from(GR_I32, GR_SHAPE(20), n)};
     f[3] = 99.0f, d[3] = 99.0, n[3] = 99;
     for (int i = 0; i < 20; i++) {
         assert_true(gr_get(t[0], i) == i / 4.0);
@@ -96,7 +105,7 @@ static void arange(void **state)
         int64_t n;
         double last;
     } rows[] = {
-        {0, 5, 1, 5, 4},   {0, 5, 2, 3, 4},     {5, 0, -2, 3, 1}, {0, 0, 1, 0, 0},      {3, 3, -1, 0, 0},
+        {0, 5, 1, 5, 4},   {0, 5, 2, 3, 4},     {5, 0, -2, 3, 1},       {0, 0, 1, 0, 0},         {3, 3, -1, 0, 0},
         {1, 1.5, 2, 1, 1}, {-1, 1, 0.5, 4, .5}, {0, 1, .1, 10, 9 * .1}, {0, -1, -0.25, 4, -.75},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -116,7 +125,7 @@ static void arange_refuses(void **state)
 {
     (void)state;
     const double huge = 1e300, inf = (double)INFINITY, nan = (double)NAN;
-    const double rows[][3] = {{0, 1, 0},  {0, 0, 0},   {0, 1, -1},  {0, 1, -2},   {1, 0, 1},        {0, inf, 1},
+    const double rows[][3] = {{0, 1, 0},   {0, 0, 0},   {0, 1, -1},   {0, 1, -2},     {1, 0, 1},         {0, inf, 1},
                               {nan, 1, 1}, {0, 1, nan}, {0, huge, 1}, {0, 1, 1e-300}, {-huge, huge, inf}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         gr_clear_error();
@@ -224,9 +233,11 @@ static void initialisers(void **state)
         moments m = moments_of(w);
         double n = (double)gr_size(w), bound = sqrt(3.0 * rows[i].variance);
         bool bounds_hold = -m.least <= bound && m.most <= bound && m.most > 0.98 * bound;
-        if (fabs(m.mean) > 5.0 * sqrt(rows[i].variance / n) || fabs(m.variance / rows[i].variance - 1.0) > 5.0 * sqrt(2.0 / n))
+        if (fabs(m.mean) > 5.0 * sqrt(rows[i].variance / n) ||
+            fabs(m.variance / rows[i].variance - 1.0) > 5.0 * sqrt(2.0 / n))
             fail_msg("%s: mean %g, variance %g instead of %g", rows[i].what, m.mean, m.variance, rows[i].variance);
-        if (bounds_hold != rows[i].bounded) fail_msg("%s: from %g to %g, bound %g", rows[i].what, m.least, m.most, bound);
+        if (bounds_hold != rows[i].bounded)
+            fail_msg("%s: from %g to %g, bound %g", rows[i].what, m.least, m.most, bound);
         gr_tensor_free(w);
     }
 }
@@ -253,7 +264,11 @@ static void impossible_shapes(void **state)
         {"the largest dimension", GR_F32, {1, {INT64_MAX}, 0}, GR_ERR_SHAPE, "too many"},
         {"huge but for a 0", GR_F32, {2, {0, INT64_MAX}, 0}, GR_ERR_SHAPE, "too many"},
         {"huge before a 0", GR_F32, {2, {INT64_MAX, 0}, 0}, GR_ERR_SHAPE, "too many"},
-        {"eight of 2^40", GR_F32, {8, {1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40}, 0}, GR_ERR_SHAPE, "too many"},
+        {"eight of 2^40",
+         GR_F32,
+         {8, {1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40, 1LL << 40}, 0},
+         GR_ERR_SHAPE,
+         "too many"},
         {"no dtype", 3, {1, {1}, 0}, GR_ERR_DTYPE, "no such dtype: 3"},
         {"a negative dtype", -1, {1, {1}, 0}, GR_ERR_DTYPE, "no such dtype"},
     };
@@ -386,7 +401,8 @@ static void views_share(void **state)
     assert_true(gr_get(rows, 0) == 6.0 && gr_get(again, 11) == 17.0);
     gr_f64(again)[0] = -1.0;
     assert_true(gr_get(t, 6) == -1.0 && gr_get(m, 6) == -1.0);
-    gr_tensor *none = gr_view_rows(m, 4, 0), *empty = gr_zeros(GR_F32, GR_SHAPE(0, 5)), *reshaped = gr_view(empty, GR_SHAPE(7, 0));
+    gr_tensor *none = gr_view_rows(m, 4, 0), *empty = gr_zeros(GR_F32, GR_SHAPE(0, 5)),
+              *reshaped = gr_view(empty, GR_SHAPE(7, 0));
     assert_int_equal(gr_size(none), 0);
     assert_int_equal(gr_dim(reshaped, 0), 7);
     gr_tensor *all[] = {again, rows, m, none, t, reshaped, empty};

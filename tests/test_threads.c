@@ -48,7 +48,7 @@ static void run_together(int n, bool (*work)(worker *w), void *shared, worker wo
 /* ---- A network ----------------------------------------------------------------------------------------------- */
 
 typedef struct network {
-    gr_tensor *w, *b, *v;     /* [40,24], [24], [24,3] */
+    gr_tensor *w, *b, *v;      /* [40,24], [24], [24,3] */
     gr_tensor *x, *y, *weight; /* [600,40], classes, and a factor for each */
 } network;
 
@@ -183,9 +183,11 @@ static bool fail_often(worker *w)
     snprintf(expected, sizeof expected, "add: shapes do not broadcast: [2,%d] and [3,4]", 10 + w->id);
     bool right = t && own && gr_last_status() == GR_OK;
     for (int i = 0; i < 500 && right; i++) {
-        right = !gr_exp(t, gr_add(t, own, shared)) && gr_last_status() == GR_ERR_SHAPE && !strcmp(gr_last_error(), expected);
+        right = !gr_exp(t, gr_add(t, own, shared)) && gr_last_status() == GR_ERR_SHAPE &&
+                !strcmp(gr_last_error(), expected);
         gr_clear_error();
-        right = right && gr_item(gr_sum(t, gr_mul(t, shared, shared), GR_ALL_AXES, false)) == 12.0 && gr_last_status() == GR_OK;
+        right = right && gr_item(gr_sum(t, gr_mul(t, shared, shared), GR_ALL_AXES, false)) == 12.0 &&
+                gr_last_status() == GR_OK;
         if (i % 50 == 0) gr_tape_reset(t);
     }
     gr_tape_free(t);

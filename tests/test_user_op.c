@@ -41,8 +41,12 @@ static gr_tensor *cube_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_square(t, n->in[0]), 3.0));
 }
 
-static const gr_op cube = {.name = "cube", .formula = "y = x^3", .n_in = 1, .shape = gr_shape_same,
-                           .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}, .vjp = {cube_vjp}};
+static const gr_op cube = {.name = "cube",
+                           .formula = "y = x^3",
+                           .n_in = 1,
+                           .shape = gr_shape_same,
+                           .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64},
+                           .vjp = {cube_vjp}};
 
 /* ---- l = mean log cosh(s (p - y)) / s:  dp = g tanh(s (p - y)) / n, with what the forward pass saved ---------- */
 
@@ -88,12 +92,20 @@ static gr_tensor *log_cosh_p_saved(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->saved);
 }
 
-static const gr_op log_cosh = {.name = "log_cosh", .formula = "l = mean log cosh(s (p - y)) / s", .n_in = 2,
-                               .attr_size = sizeof(log_cosh_attr), .shape = log_cosh_shape,
-                               .forward[GR_ANY_CPU] = {[GR_F64] = log_cosh_f64}, .vjp = {log_cosh_p}};
-static const gr_op log_cosh_fused = {.name = "log_cosh_fused", .formula = "l = mean log cosh(s (p - y)) / s", .n_in = 2,
-                                     .attr_size = sizeof(log_cosh_attr), .shape = log_cosh_shape,
-                                     .forward[GR_ANY_CPU] = {[GR_F64] = log_cosh_f64}, .vjp = {log_cosh_p_saved}};
+static const gr_op log_cosh = {.name = "log_cosh",
+                               .formula = "l = mean log cosh(s (p - y)) / s",
+                               .n_in = 2,
+                               .attr_size = sizeof(log_cosh_attr),
+                               .shape = log_cosh_shape,
+                               .forward[GR_ANY_CPU] = {[GR_F64] = log_cosh_f64},
+                               .vjp = {log_cosh_p}};
+static const gr_op log_cosh_fused = {.name = "log_cosh_fused",
+                                     .formula = "l = mean log cosh(s (p - y)) / s",
+                                     .n_in = 2,
+                                     .attr_size = sizeof(log_cosh_attr),
+                                     .shape = log_cosh_shape,
+                                     .forward[GR_ANY_CPU] = {[GR_F64] = log_cosh_f64},
+                                     .vjp = {log_cosh_p_saved}};
 
 /* ---- y = sum_i (i+1) x_i, of any number of inputs that broadcast:  dx_i = (i+1) g ------------------------------ */
 
@@ -113,8 +125,12 @@ static gr_tensor *ramp_vjp(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
     return gr_scale(t, g, i + 1.0); /* of the result's shape: the engine sums it back to a scalar input's */
 }
 
-static const gr_op ramp = {.name = "ramp", .formula = "y = sum (i+1) x_i", .n_in = GR_VARIADIC, .shape = gr_shape_broadcast,
-                           .forward[GR_ANY_CPU] = {[GR_F64] = ramp_f64}, .vjp_nth = ramp_vjp};
+static const gr_op ramp = {.name = "ramp",
+                           .formula = "y = sum (i+1) x_i",
+                           .n_in = GR_VARIADIC,
+                           .shape = gr_shape_broadcast,
+                           .forward[GR_ANY_CPU] = {[GR_F64] = ramp_f64},
+                           .vjp_nth = ramp_vjp};
 
 /* ---- They are right ------------------------------------------------------------------------------------------ */
 
@@ -139,7 +155,8 @@ static gr_check_verdict check(const gr_op *op, const void *attr, int order, gr_t
 {
     call c = {op, attr, order};
     gr_check_report r;
-    if (gr_check_gradients(apply, &c, x, n, &(gr_check_options){.rtol = 1e-6}, &r)) fail_msg("%s: %s", op->name, gr_last_error());
+    if (gr_check_gradients(apply, &c, x, n, &(gr_check_options){.rtol = 1e-6}, &r))
+        fail_msg("%s: %s", op->name, gr_last_error());
     return r.verdict;
 }
 
@@ -166,13 +183,15 @@ static void a_loss_of_ones_own(void **state)
 {
     (void)state;
     const log_cosh_attr attr = {1.5};
-    gr_tensor *p = leaf(GR_SHAPE(4, 5), -2, 2, 1), *y = leaf(GR_SHAPE(4, 5), -2, 2, 2), *target = gr_copy(y), *x[] = {p, target};
+    gr_tensor *p = leaf(GR_SHAPE(4, 5), -2, 2, 1), *y = leaf(GR_SHAPE(4, 5), -2, 2, 2), *target = gr_copy(y),
+              *x[] = {p, target};
     assert_int_equal(check(&log_cosh, &attr, 1, x, 2), GR_CHECK_PASS);
     assert_int_equal(check(&log_cosh, &attr, 2, x, 2), GR_CHECK_PASS);
     assert_int_equal(check(&log_cosh_fused, &attr, 1, x, 2), GR_CHECK_PASS);
     gr_tape *t = gr_tape_new();
     assert_null(gr_apply(t, &log_cosh, (gr_tensor *[]){p, y}, 2, &attr));
-    assert_failed_with("a target with a gradient", GR_ERR_STATE, "log_cosh: input 1 requires a gradient, and log_cosh has none for it");
+    assert_failed_with("a target with a gradient", GR_ERR_STATE,
+                       "log_cosh: input 1 requires a gradient, and log_cosh has none for it");
     assert_null(gr_apply(t, &log_cosh, x, 2, &(log_cosh_attr){-1}));
     assert_failed_with("an option", GR_ERR_OPTION, "log_cosh: s is -1");
     assert_null(gr_apply(t, &log_cosh, x, 1, &attr));
@@ -186,7 +205,8 @@ static void an_op_of_any_number_of_inputs(void **state)
 {
     (void)state;
     gr_tensor *x[6];
-    for (int i = 0; i < 6; i++) x[i] = i % 2 ? leaf(GR_SCALAR, -1, 1, (uint64_t)i) : leaf(GR_SHAPE(3, 4), -1, 1, (uint64_t)i);
+    for (int i = 0; i < 6; i++)
+        x[i] = i % 2 ? leaf(GR_SCALAR, -1, 1, (uint64_t)i) : leaf(GR_SHAPE(3, 4), -1, 1, (uint64_t)i);
     for (int n = 1; n <= 6; n++)
         for (int order = 1; order <= 2; order++) assert_int_equal(check(&ramp, NULL, order, x, n), GR_CHECK_PASS);
     gr_tape *t = gr_tape_new();
@@ -233,8 +253,16 @@ static gr_status saves_and_fails(gr_node *n)
 static void saved_values_live_with_the_node(void **state)
 {
     (void)state;
-    const gr_op saving = {.name = "saving", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = always_saves}, .vjp = {cube_vjp}};
-    const gr_op failing = {.name = "failing", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = saves_and_fails}, .vjp = {cube_vjp}};
+    const gr_op saving = {.name = "saving",
+                          .n_in = 1,
+                          .shape = gr_shape_same,
+                          .forward[GR_ANY_CPU] = {[GR_F64] = always_saves},
+                          .vjp = {cube_vjp}};
+    const gr_op failing = {.name = "failing",
+                           .n_in = 1,
+                           .shape = gr_shape_same,
+                           .forward[GR_ANY_CPU] = {[GR_F64] = saves_and_fails},
+                           .vjp = {cube_vjp}};
     gr_tape *t = gr_tape_new();
     gr_tensor *x = leaf(GR_SHAPE(100), -1, 1, 1), *c = gr_copy(x);
     assert_non_null(gr_apply(t, &saving, &c, 1, NULL));
@@ -393,7 +421,8 @@ static void a_vjp_that_returns_its_input(void **state)
     ok(gr_backward(t, y, GR_RETAIN));
     ok(gr_backward(t, y, 0));
     assert_ptr_not_equal(d, x);
-    for (int64_t i = 0; i < 20; i++) assert_true(gr_get(d, i) == gr_get(x, i) && gr_get(gr_gradient(x), i) == 2.0 * gr_get(x, i));
+    for (int64_t i = 0; i < 20; i++)
+        assert_true(gr_get(d, i) == gr_get(x, i) && gr_get(gr_gradient(x), i) == 2.0 * gr_get(x, i));
     gr_tape_free(t);
     gr_tensor_free(x);
 }
@@ -436,20 +465,52 @@ static void records_with_something_missing(void **state)
         gr_status status;
         const char *part;
     } rows[] = {
-        {"no f32 kernel", {.name = "cube", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}, .vjp = {cube_vjp}},
-         true, false, GR_ERR_DTYPE, "cube: has no kernel for f32"},
-        {"no vjp", {.name = "cube", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
-         false, true, GR_ERR_STATE, "cube: input 0 requires a gradient, and cube has none for it; see gr_detach()"},
-        {"no shape rule", {.name = "cube", .n_in = 1, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
-         false, false, GR_ERR_NULL, "apply: the op's shape rule is NULL"},
-        {"a kernel that fails in silence", {.name = "mute", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = fails_in_silence}},
-         false, false, GR_ERR_VALUE, "mute: failed: a value lies outside"},
-        {"a rule that refuses in silence", {.name = "mute", .n_in = 1, .shape = refuses_in_silence},
-         false, false, GR_ERR_SHAPE, "mute: failed: shapes or ranks do not fit"},
-        {"a rule that makes up a dtype", {.name = "wild", .n_in = 1, .shape = no_such_dtype},
-         false, false, GR_ERR_DTYPE, "wild: no such dtype: 77"},
-        {"a rule that makes up a rank", {.name = "wild", .n_in = 1, .shape = rank_of_77, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
-         false, false, GR_ERR_SHAPE, "wild: rank 77 is outside 0..8"},
+        {"no f32 kernel",
+         {.name = "cube",
+          .n_in = 1,
+          .shape = gr_shape_same,
+          .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64},
+          .vjp = {cube_vjp}},
+         true,
+         false,
+         GR_ERR_DTYPE,
+         "cube: has no kernel for f32"},
+        {"no vjp",
+         {.name = "cube", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
+         false,
+         true,
+         GR_ERR_STATE,
+         "cube: input 0 requires a gradient, and cube has none for it; see gr_detach()"},
+        {"no shape rule",
+         {.name = "cube", .n_in = 1, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
+         false,
+         false,
+         GR_ERR_NULL,
+         "apply: the op's shape rule is NULL"},
+        {"a kernel that fails in silence",
+         {.name = "mute", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = fails_in_silence}},
+         false,
+         false,
+         GR_ERR_VALUE,
+         "mute: failed: a value lies outside"},
+        {"a rule that refuses in silence",
+         {.name = "mute", .n_in = 1, .shape = refuses_in_silence},
+         false,
+         false,
+         GR_ERR_SHAPE,
+         "mute: failed: shapes or ranks do not fit"},
+        {"a rule that makes up a dtype",
+         {.name = "wild", .n_in = 1, .shape = no_such_dtype},
+         false,
+         false,
+         GR_ERR_DTYPE,
+         "wild: no such dtype: 77"},
+        {"a rule that makes up a rank",
+         {.name = "wild", .n_in = 1, .shape = rank_of_77, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
+         false,
+         false,
+         GR_ERR_SHAPE,
+         "wild: rank 77 is outside 0..8"},
     };
     gr_tape *t = gr_tape_new();
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -62,7 +62,8 @@ GR_EXPORT gr_tensor *gr_scalar(gr_dtype dtype, double value);
 GR_EXPORT gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step);
 
 /* Independent draws from the uniform distribution on [lo, hi) and from the normal distribution. F32 or F64.
- * The draws are the same bits on every machine for the same state of `rng`. */
+ * The draws are the same bits on every machine for the same state of `rng`. Errors: GR_ERR_VALUE unless lo <= hi, std
+ * is 0 or more, and all are finite. */
 GR_EXPORT gr_tensor *gr_uniform(gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng);
 GR_EXPORT gr_tensor *gr_normal(gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng);
 
@@ -106,7 +107,8 @@ GR_EXPORT GR_NODISCARD gr_status gr_set(gr_tensor *tensor, int64_t position, dou
 GR_EXPORT double gr_item(const gr_tensor *tensor);
 
 /* Writes the tensor as NumPy would show it: nested brackets, aligned columns, and for more than 1000 elements the
- * first and last three of each axis. gr_format() fills `text` as snprintf does and returns the length needed. */
+ * first and last three of each axis; behind it, dtype and shape. gr_format() fills `text` as snprintf does and returns
+ * the length needed. */
 GR_EXPORT size_t gr_format(char *text, size_t capacity, const gr_tensor *tensor);
 GR_EXPORT void gr_fprint(FILE *file, const gr_tensor *tensor);
 

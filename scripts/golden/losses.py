@@ -348,6 +348,141 @@ def regions():
     return text
 
 
+# ---- one image of several classes ----------------------------------------------------------------------------------
+
+def each_class(loss, p, y, *rest):
+    """The mean of a loss of one region over the classes."""
+    return sum(loss(p[c], y[c], *rest) for c in range(len(p))) / len(p)
+
+
+def each_pixel(loss, p, y, *rest):
+    """The mean of a loss of one element."""
+    pairs = [(q, t) for c in range(len(p)) for q, t in zip(p[c], y[c])]
+    return sum(loss(q, t, *rest) for q, t in pairs) / len(pairs)
+
+
+def dice_classes(p, y, a, b, c, e):
+    return each_class(dice, p, y, 0, 0, 0, e)
+
+
+def dice_bce(p, y, mix, b, c, e):
+    return each_class(dice, p, y, 0, 0, 0, e) + mix * each_pixel(bce, p, y, 0, 0)
+
+
+def dice_focal(p, y, mix, alpha, gamma, e):
+    return each_class(dice, p, y, 0, 0, 0, e) + mix * each_pixel(focal, p, y, alpha, gamma)
+
+
+def dice_ce(p, y, mix, b, c, e):
+    pixels = [cross_entropy([v[i] for v in p], [v[i] for v in y]) for i in range(len(p[0]))]
+    return each_class(dice, p, y, 0, 0, 0, e) + mix * sum(pixels) / len(pixels)
+
+
+def generalised_dice(p, y, a, b, c, e):
+    """Each class weighted by 1/size^2, a class that is not there as the rarest that is; the largest weight is 1."""
+    sizes = [sum(v) for v in y]
+    there = [s for s in sizes if s > 0]
+    weights = [(min(there) / s) ** 2 if s > 0 else mpf(1) for s in sizes]
+    TPs = [counts(p[k], y[k])[0] for k in range(len(p))]
+    return 1 - (2 * sum(w * t for w, t in zip(weights, TPs)) + e) / (
+        sum(w * (sum(p[k]) + sizes[k]) for k, w in enumerate(weights)) + e)
+
+
+def jaccard_of_mistakes(y, wrong):
+    """The Jaccard loss of the mask that is y but for the pixels in `wrong`."""
+    mask = {i for i, t in enumerate(y) if t == 1}
+    other = mask ^ wrong
+    return 1 - mpf(len(mask & other)) / len(mask | other) if mask | other else mpf(0)
+
+
+def lovasz(errors, y):
+    order = sorted(range(len(y)), key=lambda i: -errors[i])
+    return sum(errors[i] * (jaccard_of_mistakes(y, set(order[:k + 1])) - jaccard_of_mistakes(y, set(order[:k])))
+               for k, i in enumerate(order))
+
+
+def lovasz_hinge(x, y, a, b, c, e):
+    return sum(lovasz([max(mpf(0), 1 - v * (2 * t - 1)) for v, t in zip(x[k], y[k])], y[k]) for k in range(len(x))) / len(x)
+
+
+def lovasz_softmax(p, y, a, b, c, e):
+    there = [k for k in range(len(p)) if any(y[k])]
+    return sum(lovasz([abs(q - t) for q, t in zip(p[k], y[k])], y[k]) for k in there) / len(there)
+
+
+def one_hot(classes, index):
+    return [[1.0 if i == c else 0.0 for i in index] for c in range(classes)]
+
+
+IMAGES = {  # classes: (from_logits, x by class, y by class); from_logits is 2 for a softmax over the classes
+    1: [
+        (0, [[0.9, 0.2, 0.7, 0.4, 0.05, 0.6]], [[1.0, 0.0, 1.0, 1.0, 0.0, 0.0]]),
+        (0, [[0.3333, 0.1, 0.7071067811865476, 0.5]], [[0.0] * 4]),
+        (1, [[0.3, -2.5, 1.4142135623730951, -0.3, -3.141592653589793, 0.5772156649015329]], [[1.0, 0.0, 1.0, 1.0, 0.0, 0.0]]),
+        (1, [[100.0, -99.0, 98.0, -97.0]], [[1.0, 0.0, 1.0, 0.0]]),
+        (1, [[-100.0, 99.0, -98.0, 97.0]], [[1.0, 0.0, 1.0, 0.0]]),
+        (1, [[0.3, -0.7, 1.25, 0.9]], [[1.0] * 4]),
+    ],
+    2: [
+        (0, [[0.85, 0.1, 0.62, 0.3, 0.95], [0.15, 0.9, 0.38, 0.7, 0.05]], one_hot(2, [0, 1, 1, 1, 0])),
+        (2, [[0.3, -2.5, 1.25, -0.3, 0.7], [0.1, 2.5, 0.5, 0.9, -1.4142135623730951]], one_hot(2, [0, 1, 1, 1, 0])),
+        (2, [[20.0, -19.0, 21.5], [-20.0, 18.0, -17.0]], one_hot(2, [0, 1, 0])),
+        (2, [[0.3, -2.5, 1.25, -0.3], [0.1, 2.5, 0.5, 0.9]], one_hot(2, [0, 0, 0, 0])),
+    ],
+    3: [
+        (0, [[0.7, 0.2, 0.1, 0.5], [0.2, 0.5, 0.3, 0.4], [0.1, 0.3, 0.6, 0.1]], one_hot(3, [0, 1, 2, 0])),
+        (2, [[1.0, 0.1, -2.3, 0.5], [0.2, 2.718281828459045, 0.25, -0.75], [-0.5, 0.3, 1.1, 2.0]], one_hot(3, [0, 1, 2, 1])),
+        (2, [[40.0, -3.0, 0.0, 100.0], [-40.0, 20.0, -21.0, -100.0], [0.0, -19.0, 17.0, 30.0]], one_hot(3, [0, 1, 2, 0])),
+        (2, [[-40.0, 3.0, 0.0, 30.0], [40.0, -20.0, -21.0, 31.0], [0.0, 19.0, 17.0, -30.0]], one_hot(3, [0, 1, 1, 0])),
+    ],
+}
+IMAGE_LOSSES = [  # loss, (a, b, c, eps), whether it takes this image
+    (dice_classes, [(0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1e-6)], lambda C, form: True),
+    (generalised_dice, [(0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1e-6)], lambda C, form: C > 1),
+    (dice_bce, [(1.0, 0.0, 0.0, 1.0), (0.25, 0.0, 0.0, 1e-6)], lambda C, form: form < 2),
+    (dice_ce, [(1.0, 0.0, 0.0, 1.0), (0.25, 0.0, 0.0, 1e-6)], lambda C, form: C > 1 and form != 1),
+    (dice_focal, [(1.0, 0.25, 2.0, 1.0), (0.5, 0.9, 0.5, 1e-6)], lambda C, form: form < 2),
+    (lovasz_hinge, [(0.0, 0.0, 0.0, 0.0)], lambda C, form: form == 1),
+    (lovasz_softmax, [(0.0, 0.0, 0.0, 0.0)], lambda C, form: C > 1 and form != 1),
+]
+
+IMAGE_HEADER = """\
+/* Losses of one image of C classes and P pixels and their slopes, to 25 digits. Written by scripts/golden/losses.py; do
+ * not edit. { name, from_logits, C, P, { x }, { y }, a, b, c, eps, value, { slope } }: const char *, int x 3,
+ * double[12] x 2, double x 5, double[12]; each list has C rows of P. x is the probabilities; or the logits where from_logits
+ * is 1, each by itself, or 2, the classes through a softmax. dice_classes is the mean of the classes' Dice losses;
+ * dice_bce, dice_ce, dice_focal: that + a * (BCE, cross entropy, focal with alpha = b and gamma = c), each a mean;
+ * 0 where unused. */
+"""
+
+
+def by_class(values, classes):
+    n = len(values) // classes
+    return [values[k * n:(k + 1) * n] for k in range(classes)]
+
+
+def images():
+    text = IMAGE_HEADER
+    for loss, parameters, takes in IMAGE_LOSSES:
+        for C in sorted(IMAGES):
+            for form, x, y in IMAGES[C]:
+                for a, b, c, eps in parameters if takes(C, form) else []:
+                    flat, target = sum(x, []), [[mpf(t) for t in row_] for row_ in y]
+
+                    def image_loss(v):
+                        rows = by_class(v, C)
+                        if form == 1 and loss is not lovasz_hinge:
+                            rows = [[sigma(u) for u in r] for r in rows]
+                        if form == 2:
+                            pixels = [softmax([r[i] for r in rows]) for i in range(len(rows[0]))]
+                            rows = [[p[k] for p in pixels] for k in range(C)]
+                        return loss(rows, target, mpf(a), mpf(b), mpf(c), mpf(eps))
+                    out = settled(lambda: [image_loss([mpf(v) for v in flat])] + slopes(image_loss, flat))
+                    text += row(quoted(loss.__name__), str(form), str(C), str(len(x[0])), braces(map(exact, flat)),
+                                braces(map(exact, sum(y, []))), exact(a), exact(b), exact(c), exact(eps), out[0], braces(out[1:]))
+    return text
+
+
 # ---- the saturated neuron ------------------------------------------------------------------------------------------
 
 NEURON_LOSSES = {  # of the output, target y
@@ -426,4 +561,5 @@ def neuron():
 
 if __name__ == "__main__":
     main({"pointwise_losses.inc": pointwise, "class_losses.inc": classes, "region_losses.inc": regions,
+          "image_losses.inc": images,
           "neuron.inc": neuron})

@@ -25,14 +25,16 @@ static gr_check_verdict judge(const gr_check_options *o, double a, double scale,
     if (s->still && a == 0.0) return GR_CHECK_PASS;
     const double error = confidence * s->error, difference = fabs(a - s->value);
     const double allowed = o->rtol * scale + o->atol + error + 0x1p-46 * s->scale;
-    if (error <= fmax(sharpness * scale, fmax(1e-9 * s->scale, o->atol))) return difference <= allowed ? GR_CHECK_PASS : GR_CHECK_FAIL;
+    const bool sharp = error <= fmax(sharpness * scale, fmax(1e-9 * s->scale, o->atol));
+    if (sharp) return difference <= allowed ? GR_CHECK_PASS : GR_CHECK_FAIL;
     return difference <= allowed + 30.0 * error ? GR_CHECK_UNRESOLVED : GR_CHECK_FAIL;
 }
 
 /* How bad a verdict is beside others. */
 static int rank_of(gr_check_verdict v)
 {
-    static const int rank[GR_CHECK_N_VERDICTS] = {[GR_CHECK_KINK] = 1, [GR_CHECK_UNRESOLVED] = 2, [GR_CHECK_NONDETERMINISTIC] = 3, [GR_CHECK_FAIL] = 4};
+    static const int rank[GR_CHECK_N_VERDICTS] = {[GR_CHECK_KINK] = 1, [GR_CHECK_UNRESOLVED] = 2,
+                                                  [GR_CHECK_NONDETERMINISTIC] = 3, [GR_CHECK_FAIL] = 4};
     return rank[v];
 }
 
@@ -127,7 +129,7 @@ gr_status gr_check_element_of(gr_checker *c, int64_t element, double analytic, g
     const gr_line line = {.first = element, .last = element + 1, .share = 1.0};
     if (gr_estimate(&c->probe, line, &c->options, &s)) return gr_last_status();
     gr_check_finish(c, analytic, fmax(fabs(analytic), fabs(s.value)), &s, e);
-    return GR_OK;
+    return c->probe.refused;
 }
 
 /* ---- Many elements ------------------------------------------------------------------------------------------ */
@@ -139,7 +141,8 @@ static gr_status check_input(gr_checker *c, int input, int64_t samples, const do
     const int64_t count = samples < 1 || samples > size ? size : samples;
     gr_rng rng = gr_rng_seed(c->options.seed + 77u * (unsigned)input);
     for (int64_t i = 0; i < count; i++) {
-        const int64_t from = size / count * i + size % count * i / count, to = size / count * (i + 1) + size % count * (i + 1) / count;
+        const int64_t from = size / count * i + size % count * i / count;
+        const int64_t to = size / count * (i + 1) + size % count * (i + 1) / count;
         const int64_t at = start + from + (count == size ? 0 : gr_rng_below(&rng, to - from));
         gr_check_element e;
         if (gr_check_element_of(c, at, gradient[at], &e)) return gr_last_status();
@@ -274,14 +277,16 @@ static void mirror_worst(gr_check_report *r)
 static gr_status check_options(const gr_check_options *o)
 {
     if (!o) return GR_OK;
-    if ((int)o->mode < 0 || o->mode >= GR_CHECK_N_MODES) return gr_fail(GR_ERR_OPTION, "check_gradients: no such mode: %d", (int)o->mode);
+    if ((int)o->mode < 0 || o->mode >= GR_CHECK_N_MODES)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: no such mode: %d", (int)o->mode);
     if ((int)o->estimate < 0 || o->estimate > GR_CHECK_FIVE_POINT)
         return gr_fail(GR_ERR_OPTION, "check_gradients: no such estimate: %d", (int)o->estimate);
     if (o->order < 0 || o->order > 2) return gr_fail(GR_ERR_OPTION, "check_gradients: order %d, expected 1 or 2", o->order);
     if (o->order == 2 && (o->mode == GR_CHECK_ACCUMULATION || o->mode == GR_CHECK_F32))
         return gr_fail(GR_ERR_OPTION, "check_gradients: order 2 does not go with this mode");
     if (!(o->rtol >= 0.0 && o->atol >= 0.0 && o->step >= 0.0 && o->step <= 1.0))
-        return gr_fail(GR_ERR_OPTION, "check_gradients: rtol %g, atol %g, step %g: expected 0 or more, and a step up to 1", o->rtol, o->atol, o->step);
+        return gr_fail(GR_ERR_OPTION, "check_gradients: rtol %g, atol %g, step %g: expected 0 or more, and a step up to 1",
+                       o->rtol, o->atol, o->step);
     return GR_OK;
 }
 
@@ -289,7 +294,8 @@ gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *cons
                              gr_check_report *r)
 {
     if (!f || !x || !r) return gr_fail_null("check_gradients", !f ? "the function" : !x ? "the list of inputs" : "the report");
-    *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .mode = options ? options->mode : GR_CHECK_FULL, .input = -1, .index = -1, .culprit = -1};
+    *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .input = -1, .index = -1, .culprit = -1};
+    if (options) r->mode = options->mode;
     if (check_options(options)) return gr_last_status();
     gr_second second = {.f = f, .context = context, .seed = options ? options->seed : 0};
     const bool twice = options && options->order == 2, nodes = r->mode == GR_CHECK_PER_NODE;

@@ -33,7 +33,7 @@ static gr_status compare(gr_checker *c, const gr_line *l, const double *gradient
     place_direction(c, l, e);
     if (gr_estimate(&c->probe, *l, &c->options, &s)) return gr_last_status();
     gr_check_finish(c, along, fmax(sqrt(squares), fmax(fabs(along), fabs(s.value))), &s, e);
-    return GR_OK;
+    return c->probe.refused;
 }
 
 /* Where to halve: between two inputs while there are several. */

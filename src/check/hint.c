@@ -43,7 +43,9 @@ static void hint_at_ratio(gr_check_report *r, double ratio, gr_tensor *const x[]
     else if (is_near(ratio, -1.0)) SAY("the sign is wrong: analytic / numeric is -1");
     else if (is_near(fabs(ratio), 2.0)) SAY("analytic / numeric is 2: a factor 1/2 is missing, or something is added twice%s", minus);
     else if (is_near(fabs(ratio), 0.5)) SAY("analytic / numeric is 1/2: a factor 2 is missing, or one of two paths%s", minus);
-    else if (count) SAY("analytic / numeric is %s%lld, a count of elements: a mean against a sum, or a sum over an axis%s", fabs(ratio) < 1.0 ? "1/" : "", (long long)count, minus);
+    else if (count)
+        SAY("analytic / numeric is %s%lld, a count of elements: a mean against a sum, or a sum over an axis%s",
+            fabs(ratio) < 1.0 ? "1/" : "", (long long)count, minus);
     else SAY("analytic / numeric is %.6g everywhere: a constant factor%s", ratio, minus);
 }
 
@@ -62,8 +64,12 @@ void gr_check_hint(gr_check_report *r, gr_tensor *const x[], int n, int64_t term
 {
     switch (r->verdict) {
     case GR_CHECK_FAIL: hint_at_failure(r, x, n, terms); break;
-    case GR_CHECK_UNRESOLVED: SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one (per node)"); break;
-    case GR_CHECK_NONDETERMINISTIC: SAY("two runs differ: dropout, random numbers, a state that f keeps, or memory that is not initialised?"); break;
+    case GR_CHECK_UNRESOLVED:
+        SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one (per node)");
+        break;
+    case GR_CHECK_NONDETERMINISTIC:
+        SAY("two runs differ: dropout, random numbers, a state that f keeps, or memory that is not initialised?");
+        break;
     case GR_CHECK_VACUOUS:
         if (!r->compared) SAY("no input with elements requires a gradient");
         else SAY("both sides are 0 everywhere: does f depend on its inputs?");

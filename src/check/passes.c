@@ -31,7 +31,8 @@ gr_status gr_check_repeats(gr_checker *c)
     double *first, *second = NULL;
     if (gr_probe_repeats(p, &same)) return gr_last_status();
     if (!same) {
-        gr_check_element e = {.verdict = GR_CHECK_NONDETERMINISTIC, .input = -1, .index = -1, .output = -1, .node = -1, .place = "the forward pass"};
+        gr_check_element e = {.verdict = GR_CHECK_NONDETERMINISTIC, .input = -1, .index = -1, .output = -1, .node = -1,
+                              .place = "the forward pass"};
         gr_note(c->report, &e);
         return GR_OK;
     }
@@ -85,7 +86,8 @@ gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *s)
     for (int64_t k = 0; k < p->start[p->n] && !status; k++) {
         const double scale = fmax(fabs(plain[k]), fabs(graph[k]));
         if (isnan(plain[k]) && isnan(graph[k])) continue;
-        if (!(fabs(plain[k] - graph[k]) <= c->options.rtol * scale + 1e-12 * largest)) note(c, k, GR_CHECK_FAIL, graph[k], plain[k], scale);
+        const double allowed = c->options.rtol * scale + 1e-12 * largest;
+        if (!(fabs(plain[k] - graph[k]) <= allowed)) note(c, k, GR_CHECK_FAIL, graph[k], plain[k], scale);
     }
     gr_release(plain);
     return status;

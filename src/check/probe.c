@@ -241,7 +241,10 @@ static gr_point *place_for_point(gr_probe *p)
     gr_point *point = &p->points[p->next];
     if (p->next >= p->n_points) {
         point->values = gr_allocate((size_t)(p->n_terms + 1) * sizeof(double));
-        if (!point->values) return NULL;
+        if (!point->values) {
+            p->refused = gr_last_status();
+            return NULL;
+        }
         p->n_points++;
     }
     p->next = (p->next + 1) % p->capacity;

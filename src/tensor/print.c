@@ -193,7 +193,6 @@ static layout layout_of(const gr_tensor *t)
     l.scientific = needs_exponents(&l);
     for_each_shown(&l, 0, 0, see_width);
     if (t->rank == 0) {
-        l.left = 0;
         l.right = l.scientific ? 0 : 1;
     } else if (l.not_finite) {
         widen(&l.left, 3 + l.minus_inf - (l.right + 1 + (l.scientific ? l.exponent + 2 : 0)));
