@@ -120,11 +120,11 @@ static finding saturation(int claim)
         double z = zs[i], mse = slope_at(z, true), ce = slope_at(z, false), p = 1.0 / (1.0 + exp(-z));
         cancels = fmax(cancels, fabs(ce - p)); /* (p - y) x is p here */
         cell(&t, "%g", z);
-        cell(&t, "%.3e", mse);
-        cell(&t, "%.9f", ce);
+        cell(&t, mse == 0.0 ? "0" : "%.2e", mse);
+        cell(&t, "%.6f", ce);
         if (mse == 0.0) cell(&t, "MSE's is 0");
-        else cell(&t, "%.6g", ce / mse);
-        cell(&t, "%.6g", 0.5 * exp(z) * (1.0 + exp(-z)) * (1.0 + exp(-z)));
+        else cell(&t, "%.4g", ce / mse);
+        cell(&t, "%.4g", 0.5 * exp(z) * (1.0 + exp(-z)) * (1.0 + exp(-z)));
         end_row(&t);
     }
     end_table(&t);
@@ -220,12 +220,11 @@ static void run_pair(double share, loss_function a, loss_function b, series out_
 static void pair_rows(table *t, double share, const series got[2], const char *const names[2])
 {
     for (int k = 0; k < 2; k++) {
-        cell(t, "%s", names[k]);
-        cell(t, "%g", 100.0 * share);
-        spread_cell(t, 2, got[k].fn, seeds);
-        spread_cell(t, 2, got[k].fp, seeds);
+        cell(t, "%s at %g %%", names[k], 100.0 * share);
         spread_cell(t, 1, got[k].dice, seeds);
         spread_cell(t, 1, got[k].tuned, seeds);
+        spread_cell(t, 1, got[k].fn, seeds);
+        spread_cell(t, 2, got[k].fp, seeds);
         end_row(t);
     }
 }
@@ -245,8 +244,7 @@ static int64_t seeds_above(const double first[], const double second[])
     return n;
 }
 
-#define PAIR_HEADINGS \
-    "loss", "foreground (%)", "missed foreground (%)", "false alarms (%)", "Dice (%)", "Dice, threshold tuned (%)"
+#define PAIR_HEADINGS "loss", "Dice (%)", "Dice, tuned threshold (%)", "missed foreground (%)", "false alarms (%)"
 #define PAIR_COLUMNS \
     "foreground_percent,loss,seed,false_negatives_percent,false_positives_percent,dice_percent,dice_tuned_percent\n"
 
@@ -543,7 +541,7 @@ static finding multiplier_of_focal_tversky(int claim)
     }
     close_file(csv, "04_claim_08_seeds.csv");
 
-    table t = BEGIN_TABLE(claim, 1, "gamma", "on the hardest image", "on the easiest image", "hardest / easiest");
+    table t = BEGIN_TABLE(claim, 1, "gamma", "factor, hardest image", "factor, easiest image", "ratio");
     double favour[N];
     for (int i = 0; i < N; i++) {
         double over[MAX_SEEDS];
@@ -551,7 +549,7 @@ static finding multiplier_of_focal_tversky(int claim)
         favour[i] = spread_of(over, seeds).mean;
         cell(&t, "%.3g", gammas[i]);
         for (int k = 0; k < 2; k++) spread_cell(&t, 3, of[k][i], seeds);
-        spread_cell(&t, 2, over, seeds);
+        spread_cell(&t, 1, over, seeds);
         end_row(&t);
     }
     end_table(&t);

@@ -640,6 +640,43 @@ static void drawn_tape(void)
     put("</section>\n");
 }
 
+/* ---- Lesson 5 ----------------------------------------------------------------------------------------------- */
+
+static void lesson_5(void)
+{
+    const char *lesson = "05_your_own_op";
+    put_section("slip", "A slip, and the checker that finds it");
+    put("<p>An op of one&rsquo;s own, softsign, with a mistake in its derivative that trains all the same. In the "
+        "network that uses "
+        "it, these parameters have the wrong gradient, the worst first; the checker then tries each op by itself and "
+        "names "
+        "<code>broken_softsign</code>.</p>\n");
+    csv c = read_csv("05_report"), losses = read_csv("05_training");
+    if (c.rows > 1) {
+        BEGIN_TABLE("<parameter", "by the tape", "by differences", "relative error");
+        for (int64_t i = 1; i < c.rows; i++) {
+            begin_row();
+            cell("%s", c.cell[i][1]);
+            cell("%.8f", number(&c, i, 7));
+            cell("%.8f", number(&c, i, 8));
+            cell("%.2g", number(&c, i, 10));
+            end_row();
+        }
+        char caption[400];
+        int used = snprintf(caption, sizeof caption, "dl/d(parameter) of the network with the broken op.");
+        for (int64_t i = 1; i < losses.rows && used < 300; i++)
+            if (i + 1 == losses.rows || !is(&losses, i + 1, 0, losses.cell[i][0]))
+                used += snprintf(caption + used, sizeof caption - (size_t)used,
+                                 " Trained with %s, the loss came to %.6f.", losses.cell[i][0], number(&losses, i, 2));
+        end_html_table(caption);
+    } else {
+        put_missing("the report of the checker", lesson);
+    }
+    free_csv(&losses);
+    free_csv(&c);
+    put("</section>\n");
+}
+
 /* ---- Every op against finite differences -------------------------------------------------------------------- */
 
 static gr_tensor *sample_input(const gr_sample_input *in, gr_rng *rng)
@@ -716,7 +753,7 @@ static void gradient_checks(void)
         "value "
         "lies between the slopes on "
         "both sides.</p>\n");
-    BEGIN_TABLE("<op", "<computes", "compared", "kinks", "error");
+    BEGIN_TABLE("<op", "compared", "kinks", "error");
     checked all = {0};
     int ops = 0;
     for (int i = 0; gr_op_at(i); i++) {
@@ -726,16 +763,14 @@ static void gradient_checks(void)
             if (!op->samples[k].refused && !op->samples[k].value_only) check_sample(op, &op->samples[k], &sum);
         begin_row();
         begin_cell();
-        put("<code>%s</code></td>", op->name);
-        begin_cell();
-        put("<code>");
+        put("<code>%s</code><br><code class=\"formula\">", op->name);
         put_text(op->formula ? op->formula : "");
         put("</code></td>");
         cell("%lld", (long long)sum.compared);
         cell("%lld", (long long)sum.kinks);
         if (sum.failed) cell("%lld wrong", (long long)sum.failed);
         else if (!sum.compared) cell("none");
-        else cell("%.1e", sum.worst);
+        else cell(sum.worst == 0.0 ? "0" : "%.1e", sum.worst);
         end_row();
         ops++;
         all.compared += sum.compared, all.failed += sum.failed, all.kinks += sum.kinks,
@@ -765,6 +800,7 @@ int main(int argc, char *argv[])
         {"segmenter", "The segmenter"},
         {"claims", "The paper&rsquo;s claims, put to the test"},
         {"tape", "A tape, with a gradient in every box"},
+        {"slip", "A slip, and the checker that finds it"},
         {"checks", "Every derivative, checked"},
     };
     read_options(argc, argv, "Lesson 9: one page, DIR/index.html, of what the other lessons left in DIR.", NULL, 0);
@@ -785,6 +821,7 @@ int main(int argc, char *argv[])
     lesson_3();
     lesson_4();
     drawn_tape();
+    lesson_5();
     gradient_checks();
     put("</main>\n<footer><p>Equations are those of J. Yuan, &ldquo;Loss Function&rdquo;. The numbers behind every "
         "curve lie as CSV beside this "

@@ -34,6 +34,7 @@ static const char *const report_style[] = {
     "code,.equation{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;\n"
     "  font-size:.86em}\n",
     "p code{white-space:nowrap}\n",
+    ".formula{color:var(--soft)}\n",
     ".equation{margin:.8rem 0;padding:.6rem .9rem;background:var(--tint);border-radius:6px;line-height:1.7}\n",
     "blockquote{margin:.8rem 0;padding:0 0 0 .9rem;border-left:3px solid var(--line);font-style:italic}\n",
 
@@ -76,8 +77,9 @@ static const char *const report_style[] = {
     "@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--tint:#f4f4f4;--panel:#fff;--link:#000;\n"
     "  --good:#2f6b3a;--good-tint:#fff;--mixed:#7d5600;--mixed-tint:#fff;--bad:#9c2f1c;--bad-tint:#fff}\n"
     "  body{font-size:10.5pt}main,header,footer{max-width:none;padding:0}nav{display:none}h2{break-before:page;border:0}\n"
+    "  main>section:first-child h2{break-before:auto}\n"
     "  h2,h3{break-after:avoid}blockquote,.finding,.panel,tr{break-inside:avoid}.panel,.scroll{overflow:visible}\n"
-    "  figure.wide{margin-inline:0}.panel svg,.panel img{min-width:0!important;max-height:20cm}\n"
+    "  figure.wide{margin-inline:0}.panel svg,.panel img{min-width:0!important;max-height:9.5cm}\n"
     "  table{font-size:8.5pt}td{white-space:normal}.verdict{border:1px solid currentColor}}\n",
 };
 /* clang-format on */

@@ -132,7 +132,7 @@ static void on_kinks(void **state)
         }
     }
     print_tally("on kinks", &t);
-    assert_true(t.count[GR_CHECK_KINK] > 100);
+    assert_true(t.count[GR_CHECK_KINK] > points_each / 20);
 }
 
 /* One element exactly on the kink, by name. */

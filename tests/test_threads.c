@@ -9,7 +9,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { MOST_THREADS = 4, STEPS = 15 };
+enum { MOST_THREADS = 4, STEPS = 10 };
 
 /* ---- Threads that start together ----------------------------------------------------------------------------- */
 
@@ -49,7 +49,7 @@ static void run_together(int n, bool (*work)(worker *w), void *shared, worker wo
 
 typedef struct network {
     gr_tensor *w, *b, *v;      /* [40,24], [24], [24,3] */
-    gr_tensor *x, *y, *weight; /* [600,40], classes, and a factor for each */
+    gr_tensor *x, *y, *weight; /* [240,40], classes, and a factor for each */
 } network;
 
 static void make_parameters(network *n, uint64_t seed)
@@ -63,10 +63,10 @@ static void make_parameters(network *n, uint64_t seed)
 static void make_data(network *n)
 {
     gr_rng rng = gr_rng_seed(99);
-    n->x = gr_normal(GR_F32, GR_SHAPE(600, 40), 0.0, 1.0, &rng);
-    n->y = gr_zeros(GR_I32, GR_SHAPE(600));
-    for (int i = 0; i < 600; i++) gr_i32(n->y)[i] = (int)gr_rng_below(&rng, 3);
-    n->weight = gr_uniform(GR_F32, GR_SHAPE(600), 0.5, 1.5, &rng);
+    n->x = gr_normal(GR_F32, GR_SHAPE(240, 40), 0.0, 1.0, &rng);
+    n->y = gr_zeros(GR_I32, GR_SHAPE(240));
+    for (int i = 0; i < 240; i++) gr_i32(n->y)[i] = (int)gr_rng_below(&rng, 3);
+    n->weight = gr_uniform(GR_F32, GR_SHAPE(240), 0.5, 1.5, &rng);
 }
 
 static gr_tensor *loss_of(gr_tape *t, const network *n)

@@ -455,70 +455,71 @@ static gr_status rank_of_77(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
+static const struct missing {
+    const char *what;
+    gr_op op;
+    bool single, grad;
+    gr_status status;
+    const char *part;
+} missings[] = {
+    {"no f32 kernel",
+     {.name = "cube",
+      .n_in = 1,
+      .shape = gr_shape_same,
+      .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64},
+      .vjp = {cube_vjp}},
+     true,
+     false,
+     GR_ERR_DTYPE,
+     "cube: has no kernel for f32"},
+    {"no vjp",
+     {.name = "cube", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
+     false,
+     true,
+     GR_ERR_STATE,
+     "cube: input 0 requires a gradient, and cube has none for it; see gr_detach()"},
+    {"no shape rule",
+     {.name = "cube", .n_in = 1, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
+     false,
+     false,
+     GR_ERR_NULL,
+     "apply: the op's shape rule is NULL"},
+    {"a kernel that fails in silence",
+     {.name = "mute", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = fails_in_silence}},
+     false,
+     false,
+     GR_ERR_VALUE,
+     "mute: failed: a value lies outside"},
+    {"a rule that refuses in silence",
+     {.name = "mute", .n_in = 1, .shape = refuses_in_silence},
+     false,
+     false,
+     GR_ERR_SHAPE,
+     "mute: failed: shapes or ranks do not fit"},
+    {"a rule that makes up a dtype",
+     {.name = "wild", .n_in = 1, .shape = no_such_dtype},
+     false,
+     false,
+     GR_ERR_DTYPE,
+     "wild: no such dtype: 77"},
+    {"a rule that makes up a rank",
+     {.name = "wild", .n_in = 1, .shape = rank_of_77, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
+     false,
+     false,
+     GR_ERR_SHAPE,
+     "wild: rank 77 is outside 0..8"},
+};
+
 static void records_with_something_missing(void **state)
 {
     (void)state;
-    static const struct {
-        const char *what;
-        gr_op op;
-        bool single, grad;
-        gr_status status;
-        const char *part;
-    } rows[] = {
-        {"no f32 kernel",
-         {.name = "cube",
-          .n_in = 1,
-          .shape = gr_shape_same,
-          .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64},
-          .vjp = {cube_vjp}},
-         true,
-         false,
-         GR_ERR_DTYPE,
-         "cube: has no kernel for f32"},
-        {"no vjp",
-         {.name = "cube", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
-         false,
-         true,
-         GR_ERR_STATE,
-         "cube: input 0 requires a gradient, and cube has none for it; see gr_detach()"},
-        {"no shape rule",
-         {.name = "cube", .n_in = 1, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
-         false,
-         false,
-         GR_ERR_NULL,
-         "apply: the op's shape rule is NULL"},
-        {"a kernel that fails in silence",
-         {.name = "mute", .n_in = 1, .shape = gr_shape_same, .forward[GR_ANY_CPU] = {[GR_F64] = fails_in_silence}},
-         false,
-         false,
-         GR_ERR_VALUE,
-         "mute: failed: a value lies outside"},
-        {"a rule that refuses in silence",
-         {.name = "mute", .n_in = 1, .shape = refuses_in_silence},
-         false,
-         false,
-         GR_ERR_SHAPE,
-         "mute: failed: shapes or ranks do not fit"},
-        {"a rule that makes up a dtype",
-         {.name = "wild", .n_in = 1, .shape = no_such_dtype},
-         false,
-         false,
-         GR_ERR_DTYPE,
-         "wild: no such dtype: 77"},
-        {"a rule that makes up a rank",
-         {.name = "wild", .n_in = 1, .shape = rank_of_77, .forward[GR_ANY_CPU] = {[GR_F64] = cube_f64}},
-         false,
-         false,
-         GR_ERR_SHAPE,
-         "wild: rank 77 is outside 0..8"},
-    };
     gr_tape *t = gr_tape_new();
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        gr_tensor *x = gr_ones(rows[i].single ? GR_F32 : GR_F64, GR_SHAPE(20));
-        if (rows[i].grad) ok(gr_require_grad(x));
+    for (size_t i = 0; i < COUNT(missings); i++) {
+        gr_tensor *x = gr_ones(missings[i].single ? GR_F32 : GR_F64, GR_SHAPE(20));
+        if (missings[i].grad) ok(gr_require_grad(x));
         gr_clear_error();
-        if (gr_apply(t, &rows[i].op, &x, 1, NULL)) fail_msg("%s: made something", rows[i].what);
-        assert_failed_with(rows[i].what, rows[i].status, rows[i].part);
+        if (gr_apply(t, &missings[i].op, &x, 1, NULL)) fail_msg("%s: made something", missings[i].what);
+        assert_failed_with(missings[i].what, missings[i].status, missings[i].part);
         assert_int_equal(gr_tape_statistics(t).tensors, 0);
         gr_tensor_free(x);
     }

@@ -55,7 +55,8 @@ enum {
     GR_CREATE_GRAPH = 2 /* record the backward pass itself, so that it can be differentiated; implies GR_RETAIN */
 };
 
-/* Adds dy/dx into the gradient of every leaf x that y depends on. y holds one element.
+/* Adds dy/dx into the gradient of every leaf x that y depends on; one that it depends on only through steps (sign, greater,
+ * equal), whose derivative is 0, is left as it is. y holds one element.
  * Errors: GR_ERR_SHAPE (y has more elements: see gr_vjp()), GR_ERR_STATE (y needs no gradient; a value it depends on
  * was changed since, and the message names it; buffers were already released). After an error no gradient of
  * this call has been added anywhere. */
