@@ -45,7 +45,7 @@ static bool exists(const char *name, const char *suffix)
     return there;
 }
 
-/* A table of texts: the lessons' CSV. */
+/* A table of texts: the lessons' CSV. The first row is the headings, NULL where they end; other rows have all cells. */
 enum { MAX_COLUMNS = 16 };
 
 typedef struct csv {
@@ -80,6 +80,7 @@ static char read_cell(char **at, char **cell)
 
 static csv read_csv(const char *name)
 {
+    static char empty[1] = "";
     csv c = {.text = read_result(name, ".csv")};
     int64_t room = 0;
     for (char *at = c.text.bytes; at && *at; c.rows++) {
@@ -88,6 +89,8 @@ static csv read_csv(const char *name)
         memset(c.cell[c.rows], 0, sizeof *c.cell);
         char *extra;
         for (int k = 0; read_cell(&at, k < MAX_COLUMNS ? &c.cell[c.rows][k] : &extra) == ',';) k++;
+        for (int k = 0; c.rows && k < MAX_COLUMNS; k++) /* a row that is cut off has empty cells */
+            if (!c.cell[c.rows][k]) c.cell[c.rows][k] = empty;
     }
     return c;
 }
@@ -100,19 +103,19 @@ static void free_csv(csv *c)
 
 static double number(const csv *c, int64_t row, int column)
 {
-    return c->cell[row][column] ? strtod(c->cell[row][column], NULL) : (double)NAN;
+    return strtod(c->cell[row][column], NULL);
 }
 
 static bool is(const csv *c, int64_t row, int column, const char *text)
 {
-    return c->cell[row][column] && strcmp(c->cell[row][column], text) == 0;
+    return strcmp(c->cell[row][column], text) == 0;
 }
 
 /* The text beside a word in a table of two columns; "" where there is none. */
 static const char *beside(const csv *c, const char *word)
 {
-    for (int64_t i = 0; i < c->rows; i++)
-        if (is(c, i, 0, word) && c->cell[i][1]) return c->cell[i][1];
+    for (int64_t i = 1; i < c->rows; i++)
+        if (is(c, i, 0, word)) return c->cell[i][1];
     return "";
 }
 
@@ -245,14 +248,14 @@ static void put_csv(const char *name, const char *caption)
         int columns = 0;
         for (; columns < MAX_COLUMNS && c.cell[0][columns]; columns++) {
             const char *first = c.cell[1][columns];
-            bool number_first = first && *first && strchr("0123456789+-.", *first);
+            bool number_first = *first && strchr("0123456789+-.", *first);
             snprintf(heading[columns], sizeof heading[columns], "%s%s", number_first ? "" : "<", c.cell[0][columns]);
             headings[columns] = heading[columns];
         }
         begin_html_table(columns, headings);
         for (int64_t i = 1; i < c.rows; i++) {
             begin_row();
-            for (int k = 0; k < columns; k++) cell("%s", c.cell[i][k] ? c.cell[i][k] : "");
+            for (int k = 0; k < columns; k++) cell("%s", c.cell[i][k]);
             end_row();
         }
         end_html_table(caption);
@@ -309,7 +312,8 @@ static int drawings = 0;
 static void put_plot(const char *name, const char *lesson, const char *alt, const char *caption)
 {
     file f = read_result(name, ".svg");
-    const char *svg = f.bytes ? strstr(f.bytes, "<svg") : NULL, *box = svg ? strstr(svg, "viewBox=\"") : NULL;
+    const char *svg = f.bytes && strstr(f.bytes, "</svg>") ? strstr(f.bytes, "<svg") : NULL;
+    const char *box = svg ? strstr(svg, "viewBox=\"") : NULL;
     double x, y, w, h;
     if (!box || sscanf(box, "viewBox=\"%lf %lf %lf %lf", &x, &y, &w, &h) != 4) {
         char what[200];
@@ -331,43 +335,6 @@ static void put_plot(const char *name, const char *lesson, const char *alt, cons
         put("</div><figcaption>%s</figcaption></figure>\n", caption);
     }
     free(f.bytes);
-}
-
-/* ---- Pictures: PNG into the page ---------------------------------------------------------------------------- */
-
-static void put_base64(const unsigned char *bytes, size_t length)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < length; i += 3) {
-        unsigned three = 0;
-        for (size_t k = 0; k < 3; k++) three = three << 8 | (i + k < length ? bytes[i + k] : 0u);
-        for (size_t k = 0; k < 4; k++) fputc(i + k <= length ? digits[three >> (18 - 6 * k) & 63] : '=', page);
-    }
-}
-
-static unsigned big_endian(const unsigned char *b)
-{
-    return (unsigned)b[0] << 24 | (unsigned)b[1] << 16 | (unsigned)b[2] << 8 | b[3];
-}
-
-/* DIR/name.png with a caption; false where there is none. */
-static bool put_picture(const char *name, const char *alt, const char *caption)
-{
-    file f = read_result(name, ".png");
-    const unsigned char *bytes = (const unsigned char *)f.bytes;
-    bool there = f.length > 24 && memcmp(bytes, "\x89PNG", 4) == 0;
-    if (there) {
-        unsigned w = big_endian(bytes + 16), h = big_endian(bytes + 20); /* IHDR comes first */
-        put("<figure class=\"wide\"><div class=\"panel dark\" tabindex=\"0\"><img width=\"%u\" height=\"%u\" "
-            "style=\"min-width:%.0fpx\" alt=\"",
-            w, h, 0.75 * (double)w);
-        put_text(alt);
-        put("\" src=\"data:image/png;base64,");
-        put_base64(bytes, f.length);
-        put("\"></div><figcaption>%s</figcaption></figure>\n", caption);
-    }
-    free(f.bytes);
-    return there;
 }
 
 /* ---- Lesson 1 ----------------------------------------------------------------------------------------------- */
@@ -469,44 +436,6 @@ static void lesson_2(void)
     if (exists("02_boundary", ".gp") || !exists(lesson, ".csv"))
         put_plot("02_boundary", lesson, "Points of two classes and the lines that divide them",
                  "The points, and where each trained model changes its mind.");
-    put("</section>\n");
-}
-
-/* ---- Lesson 3 ----------------------------------------------------------------------------------------------- */
-
-static void lesson_3(void)
-{
-    const char *lesson = "03_segmenter";
-    put_section("segmenter", "The segmenter");
-    put("<p>A small convolutional network with a skip connection, trained anew with each loss from the same first "
-        "weights; beside it Otsu&rsquo;s threshold, "
-        "which needs no training.</p>\n");
-    csv c = read_csv(lesson);
-    if (c.rows > 1) {
-        BEGIN_TABLE("<loss", "IoU", "Dice", "sensitivity", "specificity", "Dice of the worst image", "training (s)");
-        for (int64_t i = 1; i < c.rows; i++) {
-            begin_row();
-            cell("%s", c.cell[i][0]);
-            for (int k = 1; k <= 5; k++) cell("%.3f", number(&c, i, k));
-            if (number(&c, i, 7) > 0.0) cell("%.1f", number(&c, i, 7));
-            else cell("none");
-            end_row();
-        }
-        end_html_table("Means over the images held out, of each image&rsquo;s number.");
-        if (!put_picture(
-                lesson, "Images, their true masks, and the masks that each loss leads to",
-                "Held-out images, the truth, Otsu&rsquo;s threshold, and what each loss led to. White: found. Red: "
-                "said, and not there. "
-                "Blue: there, and missed."))
-            put_missing("the picture <code>03_segmenter.png</code>, for which the library must be built with libpng "
-                        "(<code>libpng-dev</code>)",
-                        NULL);
-    } else {
-        put_missing("the metrics and pictures of the segmenter", lesson);
-    }
-    free_csv(&c);
-    put_picture("03_prediction", "An image of the reader&rsquo;s and the mask predicted for it",
-                "The image given with <code>--predict</code>.");
     put("</section>\n");
 }
 
@@ -797,7 +726,6 @@ int main(int argc, char *argv[])
     static const char *const contents[][2] = {
         {"neuron", "The saturated neuron"},
         {"regression", "Logistic regression"},
-        {"segmenter", "The segmenter"},
         {"claims", "The paper&rsquo;s claims, put to the test"},
         {"tape", "A tape, with a gradient in every box"},
         {"slip", "A slip, and the checker that finds it"},
@@ -818,7 +746,6 @@ int main(int argc, char *argv[])
     put("</ol></nav>\n</header>\n<main>\n");
     lesson_1();
     lesson_2();
-    lesson_3();
     lesson_4();
     drawn_tape();
     lesson_5();

@@ -16,6 +16,8 @@ zlib1g-dev|zlib.h|zlib with its header
 libpng-dev|png.h|libpng with its header
 libcmocka-dev|cmocka.h|cmocka, for the tests
 gnuplot-nox|gnuplot|gnuplot, for the plots
+graphviz|dot|Graphviz, for the drawing of a tape
+chromium|chromium|Chromium, to test the page of the lessons
 clang|clang|Clang
 libomp-dev|omp.h|the OpenMP library of Clang'
 
