@@ -5,6 +5,7 @@
  *     tensor.h   arrays: start here
  *     tape.h     reverse-mode automatic differentiation
  *     ops.h      what a tape can compute
+ *     nn.h       convolutions, pooling, normalisation: networks for images
  *     losses.h   what is minimised
  *     optim.h    parameters, optimizers, schedules, clipping
  *     data.h     CSV, IDX and PNG files, mini-batches, generated sets
@@ -25,6 +26,7 @@
 #include <gradus/draw.h>
 #include <gradus/losses.h>
 #include <gradus/metrics.h>
+#include <gradus/nn.h>
 #include <gradus/op.h>
 #include <gradus/ops.h>
 #include <gradus/optim.h>
