@@ -3,6 +3,7 @@
 #define GR_AUTOGRAD_INTERNAL_H
 
 #include <gradus/op.h>
+#include <gradus/nn.h>
 #include <gradus/ops.h>
 #include <gradus/tape.h>
 

@@ -158,6 +158,9 @@ gr_status gr_fail_null(const char *who, const char *what);
 typedef void (*gr_span_body)(void *context, int64_t begin, int64_t end);
 void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *context);
 
+/* How many threads it would use from here: for bodies that need memory for each. */
+int gr_threads(void);
+
 static inline void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context)
 {
     if (n > grain) gr_parallel_spans(n, grain, body, context);

@@ -13,7 +13,7 @@
 void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *context)
 {
 #if GR_WITH_OPENMP
-    if (omp_get_max_threads() > 1 && !omp_in_parallel()) {
+    if (gr_threads() > 1) {
 #pragma omp parallel for schedule(static)
         for (int64_t begin = 0; begin < n; begin += grain)
             body(context, begin, n - begin < grain ? n : begin + grain);
@@ -21,6 +21,15 @@ void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *contex
     }
 #endif
     for (int64_t begin = 0; begin < n; begin += grain) body(context, begin, n - begin < grain ? n : begin + grain);
+}
+
+int gr_threads(void)
+{
+#if GR_WITH_OPENMP
+    return omp_in_parallel() ? 1 : omp_get_max_threads();
+#else
+    return 1;
+#endif
 }
 
 static gr_cpu detect(void)
