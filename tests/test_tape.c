@@ -562,6 +562,49 @@ static void values_are_given_back(void **state)
     assert_non_null(gr_exp(f->t, kept));
 }
 
+/* relu(x - 1) with and without giving up the difference: the same numbers, in less memory. */
+static void what_is_given_is_reused(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *x = counted(f, 0.0, GR_SHAPE(6, 5)), *difference = gr_shift(f->t, x, -10.0);
+    const int64_t before = gr_tape_statistics(f->t).bytes;
+    gr_tensor *y = gr_relu(f->t, gr_give(difference));
+    assert_int_equal(gr_tape_statistics(f->t).bytes, before);
+    for (int i = 0; i < 30; i++) assert_true(gr_get(y, i) == fmax((double)i - 10.0, 0.0));
+    assert_null(gr_read_f64(difference));
+    assert_failed_with("read", GR_ERR_STATE, "read_f64: this [6,5] was given up with gr_give()");
+    gr_clear_error();
+    assert_null(gr_exp(f->t, difference));
+    assert_failed_with("an op", GR_ERR_STATE, "exp: input 0, [6,5], was given up with gr_give()");
+    ok(gr_backward(f->t, total(f->t, y), 0));
+    for (int i = 0; i < 30; i++) assert_true(gr_get(gr_gradient(x), i) == (i > 10 ? 1.0 : 0.0));
+    assert_null(gr_give(NULL));
+}
+
+/* What is kept, looked at by a view, yours, or met by an op that needs its input stays as it is. */
+static void what_is_given_in_vain(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *x = counted(f, -3.0, GR_SHAPE(6, 5)), *kept = gr_keep(gr_scale(f->t, x, 2.0)), *seen = gr_scale(f->t, x, 2.0),
+              *squared = gr_scale(f->t, x, 2.0), *view = gr_reshape(f->t, seen, GR_SHAPE(30));
+    gr_tensor *const given[] = {x, kept, seen, squared};
+    for (int i = 0; i < 3; i++) assert_non_null(gr_relu(f->t, gr_give(given[i])));
+    assert_non_null(gr_square(f->t, gr_give(squared)));
+    for (int i = 0; i < 4; i++) assert_true(gr_get(given[i], 0) == (i ? -6.0 : -3.0));
+    assert_true(gr_get(view, 0) == -6.0);
+}
+
+/* A derivative that needs what was given up is refused, not wrong. */
+static void what_is_given_and_needed(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *x = counted(f, 1.0, GR_SHAPE(6, 5)), *e = gr_exp(f->t, gr_scale(f->t, x, 0.1)), *other = gr_square(f->t, e);
+    gr_tensor *y = gr_add(f->t, total(f->t, other), total(f->t, gr_relu(f->t, gr_give(e))));
+    assert_int_equal(gr_backward(f->t, y, 0), GR_ERR_STATE);
+    assert_non_null(strstr(gr_last_error(), "was given up with gr_give()"));
+    assert_null(gr_gradient(x));
+}
+
 static void retained_results_have_gradients(void **state)
 {
     fixture *f = *state;
@@ -981,6 +1024,9 @@ int main(void)
         TEST(no_gradient_flows_into_the_side_not_taken),
         TEST(indices_have_no_gradients),
         TEST(values_are_given_back),
+        TEST(what_is_given_is_reused),
+        TEST(what_is_given_in_vain),
+        TEST(what_is_given_and_needed),
         TEST(retained_results_have_gradients),
         TEST(leaves_may_go_before_the_tape),
         TEST(results_are_new),

@@ -138,6 +138,7 @@ struct gr_op {
     gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */
     gr_vjp_rule vjp[GR_MAX_VJPS];              /* NULL: an input that needs a gradient is refused there */
     gr_vjp_nth_rule vjp_nth;                   /* for GR_VARIADIC */
+    bool in_place;                             /* element by element: may overwrite in[0], if that was given (gr_give()) */
     gr_branches_rule branches;                 /* NULL: the formula has no cases */
     gr_terms_rule terms;                       /* NULL: the result is no sum */
     const gr_sample *samples;

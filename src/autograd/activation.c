@@ -132,11 +132,11 @@ const gr_op gr_op_gate = {.name = "gate", .formula = "z = [x > 0 ? a : b] g",
 
 static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gate(t, g, n->in[0], 1.0, 0.0);
+    return gate(t, g, n->out, 1.0, 0.0);
 }
 
 const gr_op gr_op_relu = {.name = "relu", .formula = "y = max(x, 0)",
-                          .gradient = "dx = g [x > 0]", UNARY(relu), .branches = gr_branch_sign, .vjp = {relu_vjp}, GR_SAMPLES(samples)};
+                          .gradient = "dx = g [y > 0]", UNARY(relu), .in_place = true, .branches = gr_branch_sign, .vjp = {relu_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_relu(gr_tape *t, gr_tensor *x)
 {

@@ -77,8 +77,8 @@ static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int
             return false;
         }
         if (x->released || (x->base && x->base->released)) {
-            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was given back by backward: reset the tape, or keep it with gr_keep()",
-                    op->name, i, GR_SHAPE_OF(x));
+            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_OF(x), x->given ?
+                    "given up with gr_give()" : "given back by backward: reset the tape, or keep it with gr_keep()");
             return false;
         }
     }
@@ -145,6 +145,12 @@ static gr_tensor *refused(const gr_op *op, gr_status status)
     return NULL;
 }
 
+/* Whether the result may be computed in the memory of the input. */
+static bool is_spent(const gr_tape *t, const gr_op *op, const gr_tensor *x, const gr_type *type)
+{
+    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all && gr_type_of(x) == type->dtype;
+}
+
 /* The result of the call, computed; NULL with the message. */
 static gr_tensor *compute(gr_tape *t, gr_node *n)
 {
@@ -164,9 +170,10 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
         gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype));
         return NULL;
     }
-    n->out = gr_result(t, type.dtype, type.rank, type.shape);
+    n->out = is_spent(t, n->op, n->in[0], &type) ? gr_result_in(t, n->in[0]) : gr_result(t, type.dtype, type.rank, type.shape);
     if (!n->out) return NULL;
     status = kernel(n);
+    if (n->in[0]->given && n->in[0]->released) n->in[0]->data = NULL;
     if (!status) {
         if (t->checking) gr_fold_op(t, n);
         return n->out;

@@ -34,6 +34,7 @@ struct gr_tape {
     bool backward; /* under way: results are temporary */
     bool checking; /* by the gradient checker: every op folds the branches it takes into the signature */
     uint64_t signature;
+    bool keeps_all; /* gr_give() changes nothing: the checker looks at every value */
 };
 
 /* ---- tape.c: memory ----------------------------------------------------------------------------------------- */
@@ -43,6 +44,9 @@ void *gr_tape_memory(gr_tape *t, size_t bytes);
 
 /* A result without values. */
 gr_tensor *gr_result(gr_tape *t, gr_dtype dtype, int rank, const int64_t shape[]);
+
+/* A result like x in the memory of x, whose values stay readable for a kernel that works in place. */
+gr_tensor *gr_result_in(gr_tape *t, gr_tensor *x);
 
 /* A result that shares the data of `of`, from the given element on. */
 gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t shape[], int64_t offset);

@@ -166,6 +166,23 @@ void gr_discard(gr_tape *t, gr_tensor *x)
     gr_drop(t, base);
 }
 
+gr_tensor *gr_result_in(gr_tape *t, gr_tensor *x)
+{
+    gr_tensor *y = blank(t, gr_type_of(x), x->rank, x->shape);
+    if (!y) return NULL;
+    y->block = x->block;
+    y->data = x->data;
+    x->block = NULL;
+    x->released = true;
+    return y;
+}
+
+gr_tensor *gr_give(gr_tensor *x)
+{
+    if (x && x->tape) x->given = true;
+    return x;
+}
+
 gr_tensor *gr_keep(gr_tensor *x)
 {
     if (x) x->kept = true;

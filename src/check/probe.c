@@ -165,6 +165,7 @@ gr_status gr_probe_open(gr_probe *p, const char *who, gr_check_function f, void 
     p->only = -1;
     p->t = gr_tape_new();
     if (!p->t) return gr_last_status();
+    p->t->keeps_all = true;
     for (int i = 0; i < n; i++) {
         p->start[i + 1] = p->start[i] + (gr_is_checked(x[i]) ? x[i]->size : 0);
         p->saved[i] = gr_copy(x[i]);

@@ -68,7 +68,7 @@ struct gr_tensor {
     bool requires_grad;
     bool has_grad; /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
     bool temporary;     /* made by a backward pass: goes when nothing of the tape refers to it */
-    bool kept, released; /* gr_keep(); its buffer is gone */
+    bool kept, given, released; /* gr_keep(), gr_give(); its buffer is gone */
     bool holds_base;     /* a view that counts among its base's refs */
     bool is_one;         /* the derivative of an output by itself */
     bool wanted;         /* its gradient was asked for by name */

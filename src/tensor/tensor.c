@@ -298,8 +298,8 @@ static bool readable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
     if (t->released || (t->base && t->base->released)) {
-        gr_fail(GR_ERR_STATE, "%s: this %s was given back by backward: read it before, keep it with gr_keep(), or "
-                "run backward with GR_RETAIN", who, GR_SHAPE_OF(t));
+        gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_OF(t), t->given ? "up with gr_give()" :
+                "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
         return false;
     }
     return true;
