@@ -109,6 +109,9 @@ gr_status gr_broadcast_shapes(const char *who, gr_type *type, const gr_tensor *x
 /* Refuses, in the op's name, inputs that are not F32 or F64 or not all the same. */
 gr_status gr_same_float(const gr_node *n);
 
+/* Refuses what is no [N,C,H,W], or has no pixels (pool.c). */
+gr_status gr_check_images(const char *who, const gr_tensor *x);
+
 static inline void gr_type_as(gr_type *type, const gr_tensor *x)
 {
     type->dtype = gr_type_of(x);

@@ -1,0 +1,583 @@
+/* pool.c: the largest and the mean of each window of an image.
+ *
+ * Given x's winners max pooling is linear: pick(x, v) takes v where x is largest in its window, spread(x, g) puts g there, and
+ * each is the other's derivative. No index is stored: winners are found again, which is cheaper than reading them. */
+#ifndef K
+#include "autograd/internal.h"
+
+#include <gradus/nn.h>
+
+typedef struct pool_attr {
+    int64_t kernel[2], stride[2], padding[2];
+    bool exclude_padding;
+    int64_t size[2]; /* of the image, for the adjoint of the mean */
+} pool_attr;
+
+/* Windows of a kernel call: rows and columns of an image and of what is pooled from it, and how many images there are. */
+typedef struct pooling {
+    pool_attr a;
+    int64_t planes, height, width, rows, columns;
+    const void *x, *g;
+    void *y;
+} pooling;
+
+static pooling pooling_of(const gr_node *n, const gr_tensor *image);
+
+/* The part of a window from `start` on that lies within 0 .. size-1. */
+typedef struct range {
+    int64_t begin, end;
+} range;
+
+static inline range inside(int64_t start, int64_t kernel, int64_t size)
+{
+    return (range){start > 0 ? start : 0, start + kernel < size ? start + kernel : size};
+}
+
+static inline range rows_of_window(const pooling *p, int64_t i)
+{
+    return inside(i * p->a.stride[0] - p->a.padding[0], p->a.kernel[0], p->height);
+}
+
+static inline range columns_of_window(const pooling *p, int64_t j)
+{
+    return inside(j * p->a.stride[1] - p->a.padding[1], p->a.kernel[1], p->width);
+}
+
+/* The v-th column of windows begin .. end-1 of a row: those windows where it lies in the image. */
+static inline range windows_of_tap(const pooling *p, int64_t v, range windows)
+{
+    const int64_t before = p->a.padding[1] - v, last = p->width - 1 + before, stride = p->a.stride[1];
+    const int64_t first = before > 0 ? (before - 1) / stride + 1 : 0, end = last < 0 ? 0 : last / stride + 1;
+    return (range){first > windows.begin ? first : windows.begin, end < windows.end ? end : windows.end};
+}
+
+/* The taps v that lie in the image for any of these windows. */
+static inline range taps_of(const pooling *p, range windows)
+{
+    const int64_t right = p->a.padding[1] - (windows.end - 1) * p->a.stride[1], left = p->a.padding[1] - windows.begin * p->a.stride[1];
+    return (range){right > 0 ? right : 0, p->width + left < p->a.kernel[1] ? p->width + left : p->a.kernel[1]};
+}
+
+static inline bool is_halving(const pooling *p)
+{
+    const pool_attr *a = &p->a;
+    return a->kernel[0] == 2 && a->kernel[1] == 2 && a->stride[0] == 2 && a->stride[1] == 2 && !a->padding[0] && !a->padding[1];
+}
+
+/* Spans of pooled rows, and of images. */
+static inline int64_t row_grain(const pooling *p)
+{
+    return 2 * GR_GRAIN / ((p->a.kernel[0] < p->height ? p->a.kernel[0] : p->height) * p->width) + 1;
+}
+
+static inline int64_t plane_grain(const pooling *p)
+{
+    return 2 * GR_GRAIN / (p->height * p->width) + 1;
+}
+
+enum { COLUMNS_AT_ONCE = 256 };
+
+#define GR_KERNEL_FILE "autograd/pool.c"
+#include "tensor/kernel.h"
+
+/* ---- Shapes ------------------------------------------------------------------------------------------------- */
+
+gr_status gr_check_images(const char *who, const gr_tensor *x)
+{
+    if (x->rank != 4) return gr_fail(GR_ERR_SHAPE, "%s: expected images [N,C,H,W]: %s", who, GR_SHAPE_OF(x));
+    if (!x->shape[2] || !x->shape[3]) return gr_fail(GR_ERR_SHAPE, "%s: images of nothing: %s", who, GR_SHAPE_OF(x));
+    return GR_OK;
+}
+
+static gr_status check_options(const gr_node *n)
+{
+    const pool_attr *a = n->attr;
+    for (int i = 0; i < 2; i++) {
+        if (a->kernel[i] < 1)
+            return gr_fail(GR_ERR_OPTION, "%s: the kernel is %lld x %lld, expected 1 or more", n->op->name, (long long)a->kernel[0], (long long)a->kernel[1]);
+        if (a->stride[i] < 1)
+            return gr_fail(GR_ERR_OPTION, "%s: the stride is %lld x %lld, expected 1 or more", n->op->name, (long long)a->stride[0], (long long)a->stride[1]);
+        if (a->padding[i] < 0 || a->padding[i] > a->kernel[i] / 2)
+            return gr_fail(GR_ERR_OPTION, "%s: the padding is %lld x %lld, expected 0 to half the kernel, which is %lld x %lld", n->op->name,
+                           (long long)a->padding[0], (long long)a->padding[1], (long long)a->kernel[0], (long long)a->kernel[1]);
+    }
+    return GR_OK;
+}
+
+/* How many windows there are along an axis, none if the image is smaller than one. */
+static int64_t pooled_size(const pool_attr *a, int axis, int64_t size)
+{
+    const int64_t room = size - a->kernel[axis] + 2 * a->padding[axis];
+    return room < 0 ? 0 : room / a->stride[axis] + 1;
+}
+
+static gr_status pooled_shape(const gr_node *n, gr_type *type)
+{
+    const pool_attr *a = n->attr;
+    const gr_tensor *x = n->in[0];
+    if (gr_same_float(n) || gr_check_images(n->op->name, x) || check_options(n)) return gr_last_status();
+    gr_type_as(type, x);
+    for (int i = 0; i < 2; i++) type->shape[2 + i] = pooled_size(a, i, x->shape[2 + i]);
+    if (!type->shape[2] || !type->shape[3])
+        return gr_fail(GR_ERR_SHAPE, "%s: no window of %lld x %lld fits into %s", n->op->name, (long long)a->kernel[0], (long long)a->kernel[1], GR_SHAPE_OF(x));
+    return GR_OK;
+}
+
+/* x and, as the second input, something of the shape that it is pooled to. */
+static gr_status pooled_pair_shape(const gr_node *n, gr_type *type)
+{
+    if (pooled_shape(n, type)) return gr_last_status();
+    const gr_tensor *g = n->in[1];
+    if (g->rank != 4 || memcmp(g->shape, type->shape, 4 * sizeof *g->shape) != 0)
+        return gr_fail(GR_ERR_SHAPE, "%s: %s is pooled to %s, not %s", n->op->name, GR_SHAPE_OF(n->in[0]),
+                       gr_shape_text(&(gr_text){{0}}, 4, type->shape), GR_SHAPE_OF(g));
+    return GR_OK;
+}
+
+static gr_status spread_shape(const gr_node *n, gr_type *type)
+{
+    if (pooled_pair_shape(n, type)) return gr_last_status();
+    gr_type_as(type, n->in[0]);
+    return GR_OK;
+}
+
+static gr_status avg_adjoint_shape(const gr_node *n, gr_type *type)
+{
+    const pool_attr *a = n->attr;
+    const gr_tensor *g = n->in[0];
+    if (gr_same_float(n) || gr_check_images(n->op->name, g) || check_options(n)) return gr_last_status();
+    gr_type_as(type, g);
+    for (int i = 0; i < 2; i++) {
+        if (a->size[i] < 1 || pooled_size(a, i, a->size[i]) != g->shape[2 + i])
+            return gr_fail(GR_ERR_SHAPE, "%s: %lld x %lld is not pooled to %s", n->op->name, (long long)a->size[0], (long long)a->size[1], GR_SHAPE_OF(g));
+        type->shape[2 + i] = a->size[i];
+    }
+    return GR_OK;
+}
+
+static pooling pooling_of(const gr_node *n, const gr_tensor *image)
+{
+    const pool_attr *a = n->attr;
+    const int64_t height = image->shape[2], width = image->shape[3];
+    return (pooling){.a = *a, .planes = image->shape[0] * image->shape[1], .height = height, .width = width,
+                     .rows = pooled_size(a, 0, height), .columns = pooled_size(a, 1, width), .x = n->in[0]->data,
+                     .g = n->in[n->n_in - 1]->data, .y = n->out->data};
+}
+
+static pool_attr attr_of(const gr_pool2d_options *o)
+{
+    pool_attr a = {.kernel = {0}};
+    for (int i = 0; o && i < 2; i++) {
+        a.kernel[i] = o->kernel[i];
+        a.stride[i] = o->stride[i] ? o->stride[i] : o->kernel[i];
+        a.padding[i] = o->padding[i];
+    }
+    a.exclude_padding = o && o->exclude_padding;
+    return a;
+}
+
+/* ---- y = the largest of each window:  dx = g at the winner ---------------------------------------------------- */
+
+/* For the gradient checker: the place of each window's winner. */
+static void branch_winners(const gr_node *n, uint64_t *signature)
+{
+    const gr_tensor *x = n->in[0];
+    const pooling p = pooling_of(n, x);
+    for (int64_t window = 0; window < p.planes * p.rows * p.columns; window++) {
+        const int64_t plane = window / (p.rows * p.columns) * p.height * p.width;
+        const range rows = rows_of_window(&p, window / p.columns % p.rows), columns = columns_of_window(&p, window % p.columns);
+        int64_t winner = -1;
+        double best = 0.0;
+        for (int64_t i = rows.begin; i < rows.end; i++)
+            for (int64_t j = columns.begin; j < columns.end; j++) {
+                const double e = gr_element(x, plane + i * p.width + j);
+                if (winner < 0 || (!(best >= e) && best == best)) best = e, winner = plane + i * p.width + j;
+            }
+        gr_fold_branch(signature, winner);
+    }
+}
+
+static gr_tensor *max_pool2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return GR_CALL(max_pool2d_spread, n->attr, n->in[0], g);
+}
+
+static gr_tensor *spread_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    return GR_CALL(max_pool2d_pick, n->attr, n->in[0], h);
+}
+
+#define POOL(...) .attr = &(pool_attr){__VA_ARGS__}
+#define WINDOW(kh, kw, sh, sw, ph, pw) .kernel = {kh, kw}, .stride = {sh, sw}, .padding = {ph, pw}
+#define VALUES(n, ...) .values = (double[]){__VA_ARGS__}, .n_values = (n)
+
+static const gr_sample max_samples[] = {
+    {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 6)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "halves of odd sizes", .in = {GR_IN(-2, 2, 1, 2, 5, 7)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "windows that overlap", .in = {GR_IN(-2, 2, 1, 2, 5, 4)}, POOL(WINDOW(3, 2, 1, 1, 0, 0))},
+    {.what = "padded, a stride that does not divide", .in = {GR_IN(-2, 2, 1, 1, 6, 5)}, POOL(WINDOW(3, 3, 2, 2, 1, 1))},
+    {.what = "gaps between windows", .in = {GR_IN(-2, 2, 1, 1, 5, 7)}, POOL(WINDOW(1, 2, 2, 3, 0, 0))},
+    {.what = "kernel 1", .in = {GR_IN(-2, 2, 1, 2, 2, 3)}, POOL(WINDOW(1, 1, 1, 1, 0, 0))},
+    {.what = "one pixel, padded more than needed", .in = {GR_IN(-2, -1, 2, 1, 1, 1)}, POOL(WINDOW(4, 5, 1, 1, 2, 2))},
+    {.what = "extreme", .in = {{.rank = 4, .shape = {1, 1, 2, 4}, VALUES(8, -1e300, 1e300, -(double)INFINITY, -1e30, 1e30, 0, -1e30, 1)}}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .value_only = true},
+    {.what = "equal winners", .in = {{.rank = 4, .shape = {1, 1, 3, 4}, VALUES(3, 1, 1, 0)}}, POOL(WINDOW(2, 2, 1, 2, 0, 0)), .value_only = true},
+    {.what = "no images", .in = {GR_IN(0, 1, 0, 2, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "no kernel", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(2, 0, 2, 2, 0, 0)), .refused = "the kernel is 2 x 0, expected 1 or more"},
+    {.what = "backwards", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, -1, 0, 0)), .refused = "the stride is 2 x -1, expected 1 or more"},
+    {.what = "windows of padding", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(3, 3, 2, 2, 1, 2)), .refused = "the padding is 1 x 2, expected 0 to half the kernel, which is 3 x 3"},
+    {.what = "an image smaller than the kernel", .in = {GR_IN(0, 1, 1, 1, 4, 2)}, POOL(WINDOW(3, 3, 1, 1, 0, 0)), .refused = "no window of 3 x 3 fits into [1,1,4,2]"},
+    {.what = "images of nothing", .in = {GR_IN(0, 1, 1, 1, 0, 2)}, POOL(WINDOW(2, 2, 1, 1, 1, 1)), .refused = "images of nothing: [1,1,0,2]"},
+    {.what = "a matrix", .in = {GR_IN(0, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "expected images [N,C,H,W]: [4,4]"},
+    {.what = "class indices", .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "i32"},
+};
+
+static const gr_sample max_pair_samples[] = {
+    {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 5), GR_IN(-1, 1, 2, 1, 2, 2)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "windows that overlap, padded", .in = {GR_IN(-2, 2, 1, 2, 4, 3), GR_IN(-1, 1, 1, 2, 4, 2)}, POOL(WINDOW(3, 3, 1, 2, 1, 1))},
+    {.what = "gaps between windows", .in = {GR_IN(-2, 2, 1, 1, 3, 7), GR_IN(-1, 1, 1, 1, 2, 3)}, POOL(WINDOW(1, 1, 2, 3, 0, 0))},
+    {.what = "equal winners", .in = {{.rank = 4, .shape = {1, 1, 3, 4}, VALUES(3, 1, 1, 0)}, GR_IN(-1, 1, 1, 1, 2, 2)}, POOL(WINDOW(2, 2, 1, 2, 0, 0)), .value_only = true},
+    {.what = "another shape", .in = {GR_IN(-2, 2, 1, 1, 4, 5), GR_IN(-1, 1, 1, 1, 2, 3)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "[1,1,4,5] is pooled to [1,1,2,2], not [1,1,2,3]"},
+};
+
+#define POOLING(samples_) .attr_size = sizeof(pool_attr), GR_SAMPLES(samples_)
+
+const gr_op gr_op_max_pool2d = {.name = "max_pool2d", .formula = "y = max of a window of x",
+                                .gradient = "dx = g at the first winner", .n_in = 1, .shape = pooled_shape, .forward = GR_KERNELS(max_pool2d),
+                                .branches = branch_winners, .vjp = {max_pool2d_vjp}, POOLING(max_samples)};
+const gr_op gr_op_max_pool2d_spread = {.name = "max_pool2d_spread", .formula = "z = g at the winner of each window of x, 0 elsewhere",
+                                       .gradient = "dx = 0, dg = h at the winners, h that of z", .n_in = 2, .shape = spread_shape,
+                                       .forward = GR_KERNELS(max_pool2d_spread), .branches = branch_winners, .vjp = {gr_vjp_zero, spread_vjp}, POOLING(max_pair_samples)};
+
+static gr_tensor *pick_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return GR_CALL(max_pool2d_spread, n->attr, n->in[0], g);
+}
+
+gr_tensor *gr_max_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options)
+{
+    const pool_attr a = attr_of(options);
+    return GR_CALL(max_pool2d, &a, x);
+}
+
+/* ---- y = v at the winner of each window of x:  dv = g there --------------------------------------------------- */
+
+static gr_status pick_shape(const gr_node *n, gr_type *type)
+{
+    if (pooled_shape(n, type)) return gr_last_status();
+    if (!gr_same_shape(n->in[0], n->in[1]))
+        return gr_fail(GR_ERR_SHAPE, "%s: shapes differ: %s and %s", n->op->name, GR_SHAPE_OF(n->in[0]), GR_SHAPE_OF(n->in[1]));
+    return GR_OK;
+}
+
+static const gr_sample pick_samples[] = {
+    {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 5), GR_IN(-1, 1, 2, 1, 4, 5)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "windows that overlap, padded", .in = {GR_IN(-2, 2, 1, 2, 4, 3), GR_IN(-1, 1, 1, 2, 4, 3)}, POOL(WINDOW(3, 3, 1, 2, 1, 1))},
+    {.what = "another shape", .in = {GR_IN(-2, 2, 1, 1, 4, 5), GR_IN(-1, 1, 1, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "shapes differ"},
+};
+
+const gr_op gr_op_max_pool2d_pick = {.name = "max_pool2d_pick", .formula = "y = v at the winner of each window of x",
+                                     .gradient = "dx = 0, dv = g at the winners", .n_in = 2, .shape = pick_shape, .forward = GR_KERNELS(max_pool2d_pick),
+                                     .branches = branch_winners, .vjp = {gr_vjp_zero, pick_vjp}, POOLING(pick_samples)};
+
+/* ---- y = the mean of each window:  dx = g over the count, for each window that an element lies in -------------- */
+
+static gr_tensor *avg_pool2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    pool_attr a = *(const pool_attr *)n->attr;
+    for (int i = 0; i < 2; i++) a.size[i] = n->in[0]->shape[2 + i];
+    return GR_CALL(avg_pool2d_adjoint, &a, g);
+}
+
+static gr_tensor *avg_adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    return GR_CALL(avg_pool2d, n->attr, h);
+}
+
+static const gr_sample avg_samples[] = {
+    {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 5)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "windows that overlap", .in = {GR_IN(-2, 2, 1, 2, 5, 4)}, POOL(WINDOW(3, 2, 1, 1, 0, 0))},
+    {.what = "padded with zeros", .in = {GR_IN(-2, 2, 1, 1, 6, 5)}, POOL(WINDOW(3, 3, 2, 2, 1, 1))},
+    {.what = "without the padding", .in = {GR_IN(-2, 2, 1, 2, 4, 5)}, POOL(WINDOW(3, 3, 2, 3, 1, 1), .exclude_padding = true)},
+    {.what = "gaps between windows", .in = {GR_IN(-2, 2, 1, 1, 5, 7)}, POOL(WINDOW(1, 2, 2, 3, 0, 0))},
+    {.what = "kernel 1", .in = {GR_IN(-2, 2, 1, 2, 2, 3)}, POOL(WINDOW(1, 1, 1, 1, 0, 0))},
+    {.what = "one pixel, padded more than needed", .in = {GR_IN(-2, -1, 2, 1, 1, 1)}, POOL(WINDOW(4, 5, 1, 1, 2, 2), .exclude_padding = true)},
+    {.what = "no images", .in = {GR_IN(0, 1, 0, 2, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "no kernel", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(-1, 2, 2, 2, 0, 0)), .refused = "the kernel is -1 x 2"},
+    {.what = "an image smaller than the kernel", .in = {GR_IN(0, 1, 1, 1, 4, 2)}, POOL(WINDOW(3, 3, 1, 1, 0, 0)), .refused = "no window of 3 x 3 fits into [1,1,4,2]"},
+    {.what = "a matrix", .in = {GR_IN(0, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "expected images"},
+};
+
+static const gr_sample avg_adjoint_samples[] = {
+    {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 2, 2)}, POOL(WINDOW(2, 2, 2, 2, 0, 0), .size = {4, 5})},
+    {.what = "windows that overlap, without the padding", .in = {GR_IN(-2, 2, 1, 2, 4, 2)}, POOL(WINDOW(3, 3, 1, 2, 1, 1), .exclude_padding = true, .size = {4, 3})},
+    {.what = "another size", .in = {GR_IN(-2, 2, 1, 1, 2, 2)}, POOL(WINDOW(2, 2, 2, 2, 0, 0), .size = {4, 6}), .refused = "4 x 6 is not pooled to [1,1,2,2]"},
+};
+
+const gr_op gr_op_avg_pool2d = {.name = "avg_pool2d", .formula = "y = mean of a window of x",
+                                .gradient = "dx = g / count, summed over the windows of an element", .n_in = 1, .shape = pooled_shape,
+                                .forward = GR_KERNELS(avg_pool2d), .vjp = {avg_pool2d_vjp}, POOLING(avg_samples)};
+const gr_op gr_op_avg_pool2d_adjoint = {.name = "avg_pool2d_adjoint", .formula = "z = g / count, summed over the windows of an element",
+                                        .gradient = "dg = mean of a window of h, that of z", .n_in = 1, .shape = avg_adjoint_shape,
+                                        .forward = GR_KERNELS(avg_pool2d_adjoint), .vjp = {avg_adjoint_vjp}, POOLING(avg_adjoint_samples)};
+
+gr_tensor *gr_avg_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options)
+{
+    const pool_attr a = attr_of(options);
+    return GR_CALL(avg_pool2d, &a, x);
+}
+
+gr_tensor *gr_global_avg_pool2d(gr_tape *t, gr_tensor *x)
+{
+    if (x && gr_check_images("global_avg_pool2d", x)) return NULL;
+    return gr_mean(t, x, GR_AXES(2, 3), true);
+}
+
+#else /* ---- once per number type and processor ---------------------------------------------------------------- */
+
+/* ---- The largest -------------------------------------------------------------------------------------------- */
+
+/* u where a is the larger, v where b is: the first of equals wins, and a NaN does, the first of two. Written as nested choices,
+ * of which compilers make vector code. */
+GR_INLINE real K(by_larger)(real a, real b, real u, real v)
+{
+    const real of_numbers = a >= b ? u : v;
+    return a != a ? u : of_numbers;
+}
+
+GR_INLINE real K(larger)(real a, real b)
+{
+    return K(by_larger)(a, b, a, b);
+}
+
+/* n windows, the elements of a tap `step` apart, the first of them at `place`. */
+GR_INLINE void K(compare)(const real *restrict x, const int64_t step, int64_t place, int64_t n, real *restrict best, int64_t *restrict at)
+{
+    for (int64_t k = 0; k < n; k++) {
+        const real e = x[place + k * step], b = best[k];
+        const int64_t here = b >= e ? at[k] : place + k * step;
+        at[k] = b != b ? at[k] : here;
+        best[k] = K(larger)(b, e);
+    }
+}
+
+/* Of some windows of row i: the largest element, and its place in the image x. */
+static void K(find_winners)(const pooling *p, const real *x, int64_t i, range windows, real *best, int64_t *at)
+{
+    const int64_t step = p->a.stride[1];
+    const range rows = rows_of_window(p, i), taps = taps_of(p, windows);
+    for (int64_t j = windows.begin; j < windows.end; j++) {
+        const int64_t first = rows.begin * p->width + columns_of_window(p, j).begin;
+        at[j - windows.begin] = first;
+        best[j - windows.begin] = x[first];
+    }
+    for (int64_t row = rows.begin; row < rows.end; row++)
+        for (int64_t v = taps.begin; v < taps.end; v++) {
+            const range w = windows_of_tap(p, v, windows);
+            const int64_t place = row * p->width + w.begin * step + v - p->a.padding[1], n = w.end - w.begin, k = w.begin - windows.begin;
+            if (step == 1) K(compare)(x, 1, place, n, best + k, at + k);
+            else if (step == 2) K(compare)(x, 2, place, n, best + k, at + k);
+            else K(compare)(x, step, place, n, best + k, at + k);
+        }
+}
+
+static inline range K(next_windows)(const pooling *p, int64_t j)
+{
+    return (range){j, p->columns - j < COLUMNS_AT_ONCE ? p->columns : j + COLUMNS_AT_ONCE};
+}
+
+/* A row of 2 x 2 windows on the rows a and b. */
+static void K(max_of_pairs)(const real *restrict a, const real *restrict b, real *restrict y, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++) y[j] = K(larger)(K(larger)(a[2 * j], a[2 * j + 1]), K(larger)(b[2 * j], b[2 * j + 1]));
+}
+
+static void K(max_span)(void *context, int64_t begin, int64_t end)
+{
+    const pooling *p = context;
+    real best[COLUMNS_AT_ONCE];
+    int64_t at[COLUMNS_AT_ONCE];
+    for (int64_t row = begin; row < end; row++) {
+        const int64_t i = row % p->rows;
+        const real *x = (const real *)p->x + row / p->rows * p->height * p->width;
+        real *y = (real *)p->y + row * p->columns;
+        if (is_halving(p)) {
+            K(max_of_pairs)(x + 2 * i * p->width, x + (2 * i + 1) * p->width, y, p->columns);
+            continue;
+        }
+        for (range w = K(next_windows)(p, 0); w.begin < p->columns; w = K(next_windows)(p, w.end)) {
+            K(find_winners)(p, x, i, w, best, at);
+            memcpy(y + w.begin, best, (size_t)(w.end - w.begin) * sizeof *y);
+        }
+    }
+}
+
+static gr_status K(max_pool2d)(gr_node *n)
+{
+    pooling p = pooling_of(n, n->in[0]);
+    gr_parallel(p.planes * p.rows, row_grain(&p), K(max_span), &p);
+    return GR_OK;
+}
+
+static void K(pick_span)(void *context, int64_t begin, int64_t end)
+{
+    const pooling *p = context;
+    real best[COLUMNS_AT_ONCE];
+    int64_t at[COLUMNS_AT_ONCE];
+    for (int64_t row = begin; row < end; row++) {
+        const int64_t image = row / p->rows * p->height * p->width;
+        const real *v = (const real *)p->g + image;
+        real *y = (real *)p->y + row * p->columns;
+        for (range w = K(next_windows)(p, 0); w.begin < p->columns; w = K(next_windows)(p, w.end)) {
+            K(find_winners)(p, (const real *)p->x + image, row % p->rows, w, best, at);
+            for (int64_t j = w.begin; j < w.end; j++) y[j] = v[at[j - w.begin]];
+        }
+    }
+}
+
+static gr_status K(max_pool2d_pick)(gr_node *n)
+{
+    pooling p = pooling_of(n, n->in[0]);
+    gr_parallel(p.planes * p.rows, row_grain(&p), K(pick_span), &p);
+    return GR_OK;
+}
+
+/* Windows may overlap: an image at a time. */
+static void K(spread_planes)(void *context, int64_t begin, int64_t end)
+{
+    const pooling *p = context;
+    const int64_t size = p->height * p->width;
+    real best[COLUMNS_AT_ONCE];
+    int64_t at[COLUMNS_AT_ONCE];
+    memset((real *)p->y + begin * size, 0, (size_t)((end - begin) * size) * sizeof(real));
+    for (int64_t row = begin * p->rows; row < end * p->rows; row++) {
+        const int64_t image = row / p->rows * size;
+        const real *g = (const real *)p->g + row * p->columns;
+        real *z = (real *)p->y + image;
+        for (range w = K(next_windows)(p, 0); w.begin < p->columns; w = K(next_windows)(p, w.end)) {
+            K(find_winners)(p, (const real *)p->x + image, row % p->rows, w, best, at);
+            for (int64_t j = w.begin; j < w.end; j++) z[at[j - w.begin]] += g[j];
+        }
+    }
+}
+
+/* A row of 2 x 2 windows on the rows a and b, into those of z. */
+static void K(spread_pairs)(const real *restrict a, const real *restrict b, const real *restrict g, real *restrict za, real *restrict zb, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++) {
+        const real first = a[2 * j], second = a[2 * j + 1], third = b[2 * j], fourth = b[2 * j + 1];
+        const real upper = K(larger)(first, second), lower = K(larger)(third, fourth);
+        const real above = K(by_larger)(upper, lower, g[j], 0), below = K(by_larger)(upper, lower, 0, g[j]);
+        za[2 * j] = K(by_larger)(first, second, above, 0);
+        za[2 * j + 1] = K(by_larger)(first, second, 0, above);
+        zb[2 * j] = K(by_larger)(third, fourth, below, 0);
+        zb[2 * j + 1] = K(by_larger)(third, fourth, 0, below);
+    }
+}
+
+/* 2 x 2 windows lie side by side: each writes what is its own, and the last of a row or column what is no window's. */
+static void K(spread_halves)(void *context, int64_t begin, int64_t end)
+{
+    const pooling *p = context;
+    const int64_t width = p->width;
+    for (int64_t row = begin; row < end; row++) {
+        const int64_t i = row % p->rows, place = row / p->rows * p->height * width + 2 * i * width;
+        const real *x = (const real *)p->x + place;
+        real *z = (real *)p->y + place;
+        K(spread_pairs)(x, x + width, (const real *)p->g + row * p->columns, z, z + width, p->columns);
+        if (width % 2) z[width - 1] = z[2 * width - 1] = 0;
+        if (i == p->rows - 1 && p->height % 2) memset(z + 2 * width, 0, (size_t)width * sizeof *z);
+    }
+}
+
+static gr_status K(max_pool2d_spread)(gr_node *n)
+{
+    pooling p = pooling_of(n, n->in[0]);
+    if (is_halving(&p)) gr_parallel(p.planes * p.rows, row_grain(&p), K(spread_halves), &p);
+    else gr_parallel(p.planes, plane_grain(&p), K(spread_planes), &p);
+    return GR_OK;
+}
+
+/* ---- The mean ----------------------------------------------------------------------------------------------- */
+
+/* to[k] += from[k], one of the two in steps. */
+GR_INLINE void K(add_taps)(real *restrict to, const int64_t to_step, const real *restrict from, const int64_t from_step, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++) to[k * to_step] += from[k * from_step];
+}
+
+/* y = x over the count of the window: of all its elements, or of those in the image. */
+static void K(over_count)(const pooling *p, int64_t i, range windows, const real *x, real *y)
+{
+    const double all = (double)p->a.kernel[0] * (double)p->a.kernel[1];
+    const range rows = rows_of_window(p, i);
+    for (int64_t j = windows.begin; j < windows.end; j++) {
+        const range columns = columns_of_window(p, j);
+        const double there = (double)(rows.end - rows.begin) * (double)(columns.end - columns.begin);
+        y[j - windows.begin] = (real)((double)x[j - windows.begin] / (p->a.exclude_padding ? there : all));
+    }
+}
+
+static void K(avg_span)(void *context, int64_t begin, int64_t end)
+{
+    const pooling *p = context;
+    const int64_t step = p->a.stride[1];
+    const range all = {0, p->columns}, taps = taps_of(p, all);
+    for (int64_t line = begin; line < end; line++) {
+        const real *x = (const real *)p->x + line / p->rows * p->height * p->width;
+        real *y = (real *)p->y + line * p->columns;
+        const range rows = rows_of_window(p, line % p->rows);
+        memset(y, 0, (size_t)p->columns * sizeof *y);
+        for (int64_t row = rows.begin; row < rows.end; row++)
+            for (int64_t v = taps.begin; v < taps.end; v++) {
+                const range w = windows_of_tap(p, v, all);
+                const real *from = x + (row * p->width + w.begin * step + v - p->a.padding[1]);
+                if (step == 1) K(add_taps)(y + w.begin, 1, from, 1, w.end - w.begin);
+                else if (step == 2) K(add_taps)(y + w.begin, 1, from, 2, w.end - w.begin);
+                else K(add_taps)(y + w.begin, 1, from, step, w.end - w.begin);
+            }
+        K(over_count)(p, line % p->rows, all, y, y);
+    }
+}
+
+static gr_status K(avg_pool2d)(gr_node *n)
+{
+    pooling p = pooling_of(n, n->in[0]);
+    gr_parallel(p.planes * p.rows, row_grain(&p), K(avg_span), &p);
+    return GR_OK;
+}
+
+/* g, over the count, into one row of windows of the image z. */
+static void K(spread_mean)(const pooling *p, int64_t i, range windows, const real *g, real *z)
+{
+    real part[COLUMNS_AT_ONCE];
+    const int64_t step = p->a.stride[1];
+    const range rows = rows_of_window(p, i), taps = taps_of(p, windows);
+    K(over_count)(p, i, windows, g, part);
+    for (int64_t row = rows.begin; row < rows.end; row++)
+        for (int64_t v = taps.begin; v < taps.end; v++) {
+            const range w = windows_of_tap(p, v, windows);
+            real *to = z + (row * p->width + w.begin * step + v - p->a.padding[1]);
+            const real *from = part + (w.begin - windows.begin);
+            if (step == 1) K(add_taps)(to, 1, from, 1, w.end - w.begin);
+            else if (step == 2) K(add_taps)(to, 2, from, 1, w.end - w.begin);
+            else K(add_taps)(to, step, from, 1, w.end - w.begin);
+        }
+}
+
+static void K(avg_adjoint_planes)(void *context, int64_t begin, int64_t end)
+{
+    const pooling *p = context;
+    const int64_t size = p->height * p->width;
+    memset((real *)p->y + begin * size, 0, (size_t)((end - begin) * size) * sizeof(real));
+    for (int64_t row = begin * p->rows; row < end * p->rows; row++)
+        for (range w = K(next_windows)(p, 0); w.begin < p->columns; w = K(next_windows)(p, w.end))
+            K(spread_mean)(p, row % p->rows, w, (const real *)p->g + row * p->columns + w.begin, (real *)p->y + row / p->rows * size);
+}
+
+static gr_status K(avg_pool2d_adjoint)(gr_node *n)
+{
+    pooling p = pooling_of(n, n->out);
+    gr_parallel(p.planes, plane_grain(&p), K(avg_adjoint_planes), &p);
+    return GR_OK;
+}
+#endif
