@@ -2,6 +2,41 @@
 #ifndef K
 #include "tensor/conv.h"
 
+/* What the next tile is made of is fetched into the second cache while this one is computed, some lines at a time. */
+typedef struct ahead {
+    const char *from;
+    int64_t plane, bytes, channels; /* so many bytes of each channel */
+    int64_t channel, at;            /* fetched up to here */
+    int64_t lines;                  /* at a time */
+} ahead;
+
+enum { LINE_BYTES = 64, LARGE_BYTES = 4 << 20 };
+
+/* The i-th tile of n, in `times` portions. A source that is not large is in a cache anyhow. */
+static ahead look_ahead(const gr_stencil *s, int64_t i, int64_t n, int64_t bytes, int64_t times)
+{
+    const int64_t part = i / s->tiles, row = i % s->tiles * s->tile, pitch = s->columns.source * bytes, plane = s->rows.source * pitch;
+    const int64_t overlap = row ? s->rows.extent - s->rows.step : 0; /* rows that this tile has already */
+    int64_t first = s->rows.first + row * s->rows.step + overlap, last = first - overlap + (s->tile - 1) * s->rows.step + s->rows.extent;
+    first = first < 0 ? 0 : first;
+    last = last < s->rows.source ? last : s->rows.source;
+    if (i >= n || first >= last || s->in_place || s->n * s->groups * s->sources * plane < LARGE_BYTES) return (ahead){.channels = 0};
+    return (ahead){.from = (const char *)s->from + part * s->sources * plane + first * pitch, .plane = plane,
+                   .bytes = (last - first) * pitch, .channels = s->sources,
+                   .lines = s->sources * ((last - first) * pitch / LINE_BYTES + 1) / times + 1};
+}
+
+static inline void fetch(ahead *a)
+{
+    for (int64_t i = 0; i < a->lines && a->channel < a->channels; i++) {
+        __builtin_prefetch(a->from + a->channel * a->plane + a->at, 0, 2);
+        a->at += LINE_BYTES;
+        if (a->at < a->bytes) continue;
+        a->at = 0;
+        a->channel++;
+    }
+}
+
 /* A run of consecutive results of some channels. */
 typedef struct run {
     const gr_stencil *s;
@@ -9,6 +44,7 @@ typedef struct run {
     const void *in, *weights, *bias;
     void *out;
     int64_t out_channel, length;
+    ahead *next;
 } run;
 
 #define GR_KERNEL_FILE "tensor/conv.c"
@@ -124,7 +160,10 @@ GR_INLINE void K(strip)(const run *r, int64_t at, const int results, const int v
 GR_INLINE void K(strips)(const run *r, const int results, const int vectors)
 {
     int64_t at = 0;
-    for (; at + vectors * K(LANES) <= r->length; at += vectors * K(LANES)) K(strip)(r, at, results, vectors);
+    for (; at + vectors * K(LANES) <= r->length; at += vectors * K(LANES)) {
+        fetch(r->next);
+        K(strip)(r, at, results, vectors);
+    }
     for (; at < r->length; at += K(LANES)) K(strip)(r, at, results, 1);
 }
 
@@ -166,7 +205,7 @@ static void K(phase_rows)(run r, int n, int64_t row, int64_t rows, real *to, rea
 }
 
 /* One tile: its rows of all channels of the result. */
-static void K(tile_results)(const gr_stencil *s, int64_t group, int64_t row, const real *tile, real *to, real *line)
+static void K(tile_results)(const gr_stencil *s, int64_t group, int64_t row, const real *tile, real *to, real *line, ahead *next)
 {
     const int64_t each = s->sources * s->kernel_size, plane = s->rows.result * s->columns.result;
     for (int64_t o = 0, n; o < s->results; o += n) {
@@ -174,7 +213,7 @@ static void K(tile_results)(const gr_stencil *s, int64_t group, int64_t row, con
         const int64_t result = group * s->results + o;
         for (const gr_conv_phase *p = s->phases; p < s->phases + s->n_phases; p++) {
             const int64_t left = p->count[0] - row, rows = left < s->tile ? left : s->tile;
-            const run r = {.s = s, .phase = p, .in = tile, .bias = s->b ? (const real *)s->b + result : NULL,
+            const run r = {.s = s, .phase = p, .in = tile, .next = next, .bias = s->b ? (const real *)s->b + result : NULL,
                            .weights = (const real *)s->weights + result * each + p->first * s->sources * n};
             K(phase_rows)(r, (int)n, row, rows, to + o * plane, line);
         }
@@ -186,6 +225,7 @@ static void K(conv_worker)(void *context, int64_t begin, int64_t end)
 {
     const gr_stencil *s = context;
     const int64_t all = s->n * s->groups * s->tiles, in_plane = s->rows.source * s->columns.source, out_plane = s->rows.result * s->columns.result;
+    const int64_t strips = s->tile * ((s->columns.most - 1) / (2 * K(LANES)) + 1) * ((s->results - 1) / K(RESULTS) + 1); /* or so */
     for (int64_t w = begin; w < end; w++) {
         real *scratch = (real *)(s->scratch + (size_t)w * s->scratch_bytes), *line = scratch + (s->in_place ? 0 : s->sources * s->channel);
         for (int64_t i = all * w / s->workers; i < all * (w + 1) / s->workers; i++) {
@@ -193,8 +233,9 @@ static void K(conv_worker)(void *context, int64_t begin, int64_t end)
             const real *from = (const real *)s->from + part * s->sources * in_plane;
             const int64_t left = s->rows.most - row, rows = left < s->tile ? left : s->tile;
             if (!s->in_place) K(fill_tile)(s, from, s->sources, row, rows, scratch);
+            ahead next = look_ahead(s, i + 1, all * (w + 1) / s->workers, sizeof(real), strips);
             K(tile_results)(s, part % s->groups, row, s->in_place ? from + row * s->pitch : scratch,
-                            (real *)s->to + part * s->results * out_plane, line);
+                            (real *)s->to + part * s->results * out_plane, line, &next);
         }
     }
 }
@@ -272,7 +313,7 @@ GR_INLINE int64_t K(blocks_of_outs)(const gr_stencil *s) { return (s->results + 
 GR_INLINE int64_t K(blocks)(const gr_stencil *s) { return K(blocks_of_outs)(s) * ((s->sources * s->kernel_size + K(TAPS) - 1) / K(TAPS)); }
 
 /* What one tile adds to the blocks first .. last - 1, which are ordered by channels of x. */
-static void K(kernel_tile)(const gr_stencil *s, int64_t part, int64_t row, int64_t first, int64_t last, real *sums, real *scratch)
+static void K(kernel_tile)(const gr_stencil *s, int64_t part, int64_t row, int64_t first, int64_t last, real *sums, real *scratch, ahead *next)
 {
     const int64_t in_plane = s->rows.source * s->columns.source, out_plane = s->rows.result * s->columns.result;
     const int64_t left = s->rows.most - row, rows = left < s->tile ? left : s->tile, outs = K(blocks_of_outs)(s);
@@ -288,8 +329,10 @@ static void K(kernel_tile)(const gr_stencil *s, int64_t part, int64_t row, int64
         p.y = y_tile;
         p.y_channel = s->flat ? s->run : s->run * s->tile;
     }
-    for (int64_t b = first; b < last; b++)
+    for (int64_t b = first; b < last; b++) {
+        fetch(next);
         K(product_block)(&p, b % outs * K(OUTS), b / outs * K(TAPS), sums + (b - first) * K(BLOCK));
+    }
 }
 
 static void K(finish_blocks)(const gr_stencil *s, int64_t first, int64_t last, const real *sums, real *to)
@@ -316,8 +359,10 @@ static void K(kernel_worker)(void *context, int64_t begin, int64_t end)
             for (int64_t first = all * w / s->workers, last; first < share; first = last) {
                 last = share - first < at_once ? share : first + at_once;
                 memset(sums, 0, (size_t)((last - first) * K(BLOCK)) * sizeof *sums);
-                for (int64_t i = 0; i < s->n * s->tiles; i++)
-                    K(kernel_tile)(s, i / s->tiles * s->groups + group, i % s->tiles * s->tile, first, last, sums, tiles);
+                for (int64_t i = 0; i < s->n * s->tiles; i++) {
+                    ahead next = look_ahead(s, i + 1, s->groups > 1 ? 0 : s->n * s->tiles, sizeof(real), last - first);
+                    K(kernel_tile)(s, i / s->tiles * s->groups + group, i % s->tiles * s->tile, first, last, sums, tiles, &next);
+                }
                 K(finish_blocks)(s, first, last, sums, (real *)s->to + group * s->results * s->sources * s->kernel_size);
             }
     }
