@@ -40,9 +40,9 @@ typedef struct function {
 #define EVERYWHERE {-(double)FLT_MAX, -DBL_MAX}, MOST
 #define POSITIVE {0, 0}, MOST
 
-/* tanh and sigmoid are differentiated as textbooks do, by their own value. gelu and silu lose digits where their
- * factor beside x is denormal, and gelu in F64 far below 0: rounding x/sqrt(2) moves it by x^2 ulps. In F32
- * leaky_relu's slope is rounded. */
+/* tanh and sigmoid are differentiated as textbooks do, by their own value. silu loses digits where its factor beside
+ * x is denormal, and gelu in F64 far below 0: rounding x/sqrt(2) moves it by x^2 ulps. In F32 leaky_relu's slope is
+ * rounded. */
 static const function functions[] = {
     {"exp", gr_exp, expl, {-104, -746}, {88.72, 709.78}, {4, 4}, 0},
     {"log", gr_log, logl, POSITIVE, {4, 4}, 0},
@@ -57,7 +57,7 @@ static const function functions[] = {
     {"log_sigmoid", gr_log_sigmoid, exact_log_sigmoid, EVERYWHERE, {4, 4}, 2},
     {"softplus", gr_softplus, exact_softplus, EVERYWHERE, {4, 4}, 2},
     {"elu", elu, exact_elu, EVERYWHERE, {4, 4}, 0},
-    {"gelu", gr_gelu, exact_gelu, {-12.8, -3}, MOST, {4, 16}, 0},
+    {"gelu", gr_gelu, exact_gelu, {-(double)FLT_MAX, -3}, MOST, {4, 16}, 0},
     {"silu", gr_silu, exact_silu, {-87, -708}, MOST, {4, 4}, 2},
     {"relu", gr_relu, exact_relu, EVERYWHERE, {0, 0}, 0},
     {"abs", gr_abs, fabsl, EVERYWHERE, {0, 0}, 0},
@@ -161,6 +161,33 @@ static void derivatives_at_kinks(void **state)
         gr_tape_reset(t);
         gr_tensor_free(x);
     }
+    gr_tape_free(t);
+}
+
+/* Far out a derivative is its limit, and the second is 0, also where x is infinite. */
+static void derivatives_far_out(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        double low, high;
+    } limits[] = {{"sigmoid", 0, 0}, {"tanh", 0, 0}, {"softplus", 0, 1}, {"log_sigmoid", 1, 0}, {"elu", 0, 1},
+                  {"gelu", 0, 1},    {"silu", 0, 1}, {"relu", 0, 1},     {"leaky_relu", 0.01, 1}};
+    gr_tape *t = gr_tape_new();
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        for (int k = 0; k < 8; k++) {
+            const gr_dtype dtype = k & 1 ? GR_F64 : GR_F32;
+            const double most = dtype == GR_F64 ? DBL_MAX : (double)FLT_MAX, far = k & 2 ? (double)INFINITY : most;
+            const double slope = k & 4 ? limits[i].low : limits[i].high;
+            gr_tensor *x = gr_scalar(dtype, k & 4 ? -far : far), *d, *dd;
+            assert_int_equal(gr_require_grad(x), GR_OK);
+            assert_int_equal(gr_grad(t, find(limits[i].name)->run(t, x), &x, 1, &d, GR_CREATE_GRAPH), GR_OK);
+            assert_int_equal(gr_grad(t, gr_add(t, d, x), &x, 1, &dd, GR_RETAIN), GR_OK); /* + x, for a d that is constant */
+            if (!(fabs(gr_item(d) - slope) <= 1e-9 && gr_item(dd) == 1.0))
+                fail_msg("the derivatives of %s at %g are %g and %g", limits[i].name, gr_item(x), gr_item(d), gr_item(dd) - 1.0);
+            gr_tape_reset(t);
+            gr_tensor_free(x);
+        }
     gr_tape_free(t);
 }
 
@@ -281,9 +308,9 @@ static const struct special {
     {"elu", 0, 0}, {"elu", -0.0, -0.0}, {"elu", INF, INF}, {"elu", -INF, -1}, {"elu", QNAN, QNAN},
     {"elu", DBL_MAX, DBL_MAX},
     {"gelu", 0, 0}, {"gelu", -0.0, -0.0}, {"gelu", INF, INF}, {"gelu", QNAN, QNAN}, {"gelu", DBL_MAX, DBL_MAX},
-    {"gelu", -DBL_MAX, -0.0},
+    {"gelu", -DBL_MAX, -0.0}, {"gelu", -INF, -0.0},
     {"silu", 0, 0}, {"silu", -0.0, -0.0}, {"silu", INF, INF}, {"silu", QNAN, QNAN}, {"silu", DBL_MAX, DBL_MAX},
-    {"silu", -DBL_MAX, -0.0},
+    {"silu", -DBL_MAX, -0.0}, {"silu", -INF, -0.0},
     {"relu", 0, 0}, {"relu", INF, INF}, {"relu", -INF, 0}, {"relu", QNAN, QNAN}, {"relu", 4e-324, 4e-324},
     {"relu", -4e-324, 0},
     {"abs", -0.0, 0}, {"abs", INF, INF}, {"abs", -INF, INF}, {"abs", QNAN, QNAN}, {"abs", -4e-324, 4e-324},
@@ -379,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_values_and_derivatives), cmocka_unit_test(derivatives_at_kinks),
+        cmocka_unit_test(derivatives_far_out),
         cmocka_unit_test(golden_values_in_f32),          cmocka_unit_test(ulps_are_bounded),
         cmocka_unit_test(special_values),                cmocka_unit_test(edges_of_exp),
         cmocka_unit_test(bits_do_not_depend_on_the_place),

@@ -208,9 +208,15 @@ gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x)
 
 /* ---- y = x Phi(x):  dx = g (Phi(x) + x phi(x)) -------------------------------------------------------------- */
 
+/* Where the slope has long been 0 or 1: an infinity times one of its zeros would be NaN. */
+static gr_tensor *held(gr_tape *t, gr_tensor *x)
+{
+    return gr_clamp(t, x, -1e4, 1e4);
+}
+
 static gr_tensor *gelu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    gr_tensor *x = n->in[0];
+    gr_tensor *x = held(t, n->in[0]);
     return gr_mul(t, g, gr_add(t, gr_normal_cdf(t, x), gr_mul(t, x, normal_density(t, x))));
 }
 
@@ -227,7 +233,7 @@ gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x)
 
 static gr_tensor *silu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    gr_tensor *x = n->in[0], *s_minus = gr_sigmoid(t, gr_neg(t, x));
+    gr_tensor *x = held(t, n->in[0]), *s_minus = gr_sigmoid(t, gr_neg(t, x));
     return gr_mul(t, g, gr_mul(t, gr_sigmoid(t, x), gr_shift(t, gr_mul(t, x, s_minus), 1.0)));
 }
 
@@ -242,9 +248,13 @@ gr_tensor *gr_silu(gr_tape *t, gr_tensor *x)
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
 static inline real K(relu)(real x) { return x > 0 ? x : x == x ? 0 : x; }
-static inline real K(silu)(real x) { return x * K(sigmoid)(x); }
-static inline real K(normal_cdf)(real x) { return (real)(0.5 * erfc(-0.70710678118654752 * (double)x)); }
-static inline real K(gelu)(real x) { return x * K(normal_cdf)(x); }
+static inline double K(phi)(double x) { return 0.5 * erfc(-0.70710678118654752 * x); }
+static inline real K(normal_cdf)(real x) { return (real)K(phi)((double)x); }
+
+/* Below these bounds the second factor is 0, and so is the product, also at -inf. */
+static inline real K(at_least)(real x, real bound) { return x < bound ? bound : x; }
+static inline real K(silu)(real x) { return K(at_least)(x, EXP_LOW) * K(sigmoid)(x); }
+static inline real K(gelu)(real x) { return (real)((double)K(at_least)(x, -40) * K(phi)((double)x)); }
 static inline real K(sigmoid_grad)(real g, real y) { return g * (y * (1 - y)); }
 
 #define F tanh
