@@ -18,6 +18,7 @@ typedef struct rows {
     bool reduced;                /* a row becomes one number */
     const void *x;
     void *y;
+    double *totals; /* of the result's shape: what is added up instead of y */
 } rows;
 
 static inline int64_t row_place(const rows *r, int64_t row)
@@ -279,20 +280,33 @@ gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool k
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-/* One row, or one block of a row, into one number. */
-static inline real K(sum_of)(const real *restrict x, int64_t n)
+/* One row, or one block of a row, into one number. In F32 a sum loses a digit for every few thousand numbers that are
+ * added to it one by one: no more than AT_ONCE are, and what they come to is added up in double. */
+enum { K(AT_ONCE) = 1024 };
+
+GR_INLINE double K(sum_of)(const real *restrict x, int64_t n)
 {
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += x[i];
+    double sum = 0;
+    for (int64_t at = 0; at < n; at += K(AT_ONCE)) {
+        const int64_t stop = n - at < K(AT_ONCE) ? n : at + K(AT_ONCE);
+        real part = 0;
+#pragma omp simd reduction(+ : part)
+        for (int64_t i = at; i < stop; i++) part += x[i];
+        sum += (double)part;
+    }
     return sum;
 }
 
-static inline real K(exp_sum_of)(const real *restrict x, int64_t n, real shift)
+GR_INLINE double K(exp_sum_of)(const real *restrict x, int64_t n, real shift)
 {
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += K(exp)(x[i] - shift);
+    double sum = 0;
+    for (int64_t at = 0; at < n; at += K(AT_ONCE)) {
+        const int64_t stop = n - at < K(AT_ONCE) ? n : at + K(AT_ONCE);
+        real part = 0;
+#pragma omp simd reduction(+ : part)
+        for (int64_t i = at; i < stop; i++) part += K(exp)(x[i] - shift);
+        sum += (double)part;
+    }
     return sum;
 }
 
@@ -317,7 +331,7 @@ static inline real K(min_of)(const real *restrict x, int64_t n)
 static void K(sum_block)(void *context, int64_t begin, int64_t end)
 {
     blocks *b = context;
-    b->partial[begin / b->size] = (double)K(sum_of)((const real *)b->x + begin, end - begin);
+    b->partial[begin / b->size] = K(sum_of)((const real *)b->x + begin, end - begin);
 }
 
 static real K(sum_all)(const void *x, int64_t n)
@@ -335,7 +349,7 @@ static void K(sum_rows)(void *context, int64_t begin, int64_t end)
     const rows *r = context;
     const real *x = r->x;
     real *y = r->y;
-    for (int64_t row = begin; row < end; row++) y[row] = K(sum_of)(x + row * r->length, r->length);
+    for (int64_t row = begin; row < end; row++) y[row] = (real)K(sum_of)(x + row * r->length, r->length);
 }
 
 /* Columns: every row is added to the result, span by span. */
@@ -343,33 +357,59 @@ static void K(sum_columns)(void *context, int64_t begin, int64_t end)
 {
     const rows *r = context;
     for (int64_t row = 0; row < r->count; row++) {
+        const int64_t place = row_place(r, row);
         const real *restrict x = (const real *)r->x + row * r->length;
-        real *restrict y = (real *)r->y + row_place(r, row);
-        for (int64_t i = begin; i < end; i++) y[i] += x[i];
+        real *restrict y = (real *)r->y + place;
+        double *restrict total = r->totals + (r->totals ? place : 0);
+        if (r->totals)
+            for (int64_t i = begin; i < end; i++) total[i] += (double)x[i];
+        else
+            for (int64_t i = begin; i < end; i++) y[i] += x[i];
     }
+}
+
+/* Rows of which several come to one place. */
+static void K(sum_scattered)(const rows *r)
+{
+    for (int64_t row = 0; row < r->count; row++) {
+        const double sum = K(sum_of)((const real *)r->x + row * r->length, r->length);
+        const int64_t place = row_place(r, row);
+        if (r->totals) r->totals[place] += sum;
+        else ((real *)r->y)[place] += (real)sum;
+    }
+}
+
+static gr_status K(sum_in_places)(gr_node *n, rows *r)
+{
+    real *y = r->y;
+    gr_tensor *totals = NULL;
+    if (r->count > K(AT_ONCE)) {
+        totals = gr_result(n->tape, GR_F64, n->out->rank, n->out->shape);
+        if (!totals) return gr_last_status();
+        r->totals = memset(totals->data, 0, gr_bytes(totals));
+    }
+    memset(y, 0, gr_bytes(n->out));
+    if (r->reduced) K(sum_scattered)(r);
+    else gr_parallel(r->length, 2 * GR_GRAIN / (r->count > 0 ? r->count : 1) / 64 * 64 + 64, K(sum_columns), r);
+    if (!totals) return GR_OK;
+    for (int64_t i = 0; i < n->out->size; i++) y[i] = (real)r->totals[i];
+    gr_discard(n->tape, totals);
+    return GR_OK;
 }
 
 static gr_status K(sum)(gr_node *n)
 {
     rows r = rows_of(n);
-    real *y = n->out->data;
     int64_t grain = 2 * GR_GRAIN / (r.length > 0 ? r.length : 1) + 1;
-    if (r.reduced && r.count == 1) {
-        *y = K(sum_all)(r.x, r.length);
-    } else if (r.reduced && r.n_groups == 1) {
-        gr_parallel(r.count, grain, K(sum_rows), &r);
-    } else {
-        memset(y, 0, gr_bytes(n->out));
-        if (!r.reduced) gr_parallel(r.length, 2 * GR_GRAIN / (r.count > 0 ? r.count : 1) / 64 * 64 + 64, K(sum_columns), &r);
-        for (int64_t row = 0; r.reduced && row < r.count; row++)
-            y[row_place(&r, row)] += K(sum_of)((const real *)r.x + row * r.length, r.length);
-    }
+    if (r.reduced && r.count == 1) *(real *)r.y = K(sum_all)(r.x, r.length);
+    else if (r.reduced && r.n_groups == 1) gr_parallel(r.count, grain, K(sum_rows), &r);
+    else return K(sum_in_places)(n, &r);
     return GR_OK;
 }
 
 static gr_status K(mean)(gr_node *n)
 {
-    K(sum)(n);
+    if (K(sum)(n)) return gr_last_status();
     const real count = (real)(n->in[0]->size / (n->out->size ? n->out->size : 1));
     real *y = n->out->data;
     for (int64_t i = 0; i < n->out->size; i++) y[i] /= count;
@@ -410,11 +450,12 @@ static gr_status K(min)(gr_node *n)
 /* y = m + log sum e^(x - m) with m the largest, or 0 where that is infinite */
 static gr_status K(logsumexp)(gr_node *n)
 {
-    gr_tensor *sums = gr_result(n->tape, gr_type_of(n->out), n->out->rank, n->out->shape);
+    gr_tensor *sums = gr_result(n->tape, GR_F64, n->out->rank, n->out->shape);
     if (!sums) return gr_last_status();
     K(extremes)(n, true);
     rows r = rows_of(n);
-    real *restrict y = n->out->data, *restrict s = sums->data;
+    real *restrict y = n->out->data;
+    double *restrict s = sums->data;
     memset(s, 0, gr_bytes(sums));
     for (int64_t row = 0; row < r.count; row++) {
         const real *restrict x = (const real *)r.x + row * r.length;
@@ -425,11 +466,11 @@ static gr_status K(logsumexp)(gr_node *n)
         } else {
             for (int64_t i = 0; i < r.length; i++) {
                 real m = y[place + i] - y[place + i] == 0 ? y[place + i] : 0;
-                s[place + i] += K(exp)(x[i] - m);
+                s[place + i] += (double)K(exp)(x[i] - m);
             }
         }
     }
-    for (int64_t i = 0; i < n->out->size; i++) y[i] = (y[i] - y[i] == 0 ? y[i] : 0) + K(log)(s[i]);
+    for (int64_t i = 0; i < n->out->size; i++) y[i] = (y[i] - y[i] == 0 ? y[i] : 0) + K(log)((real)s[i]);
     gr_discard(n->tape, sums);
     return GR_OK;
 }

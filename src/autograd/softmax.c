@@ -104,9 +104,9 @@ static void K(softmax_rows)(void *context, int64_t begin, int64_t end)
         K(exp_rows)(x, y, m, n, c);
         K(sum_rows)(y, sum, n, c);
         for (int64_t i = 0; i < n; i++) {
-            const real shift = m[i] + K(log)(sum[i]), factor = 1 / sum[i];
+            const real log_sum = K(log)(sum[i]), factor = 1 / sum[i];
             if (p->logarithm)
-                for (int64_t j = 0; j < c; j++) y[i * c + j] = (x[i * c + j] - m[i]) - (shift - m[i]);
+                for (int64_t j = 0; j < c; j++) y[i * c + j] = (x[i * c + j] - m[i]) - log_sum;
             else
                 for (int64_t j = 0; j < c; j++) y[i * c + j] *= factor;
         }

@@ -51,6 +51,7 @@ void gr_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
 typedef real K(lanes) __attribute__((vector_size(GR_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+typedef bits K(lane_bits) __attribute__((vector_size(GR_VECTOR_BYTES)));
 enum { K(LANES) = GR_VECTOR_BYTES / sizeof(real), K(ROWS) = 4 };
 
 GR_INLINE real K(sum_of_lanes)(K(lanes) v)
@@ -62,12 +63,13 @@ GR_INLINE real K(sum_of_lanes)(K(lanes) v)
 }
 
 /* Dot products of `rows` rows with x, k of at least LANES. What is left behind the last whole vector is met by one that
- * ends with the row; `tail` is x there, with zeros where it overlaps. */
-GR_INLINE void K(dots)(const gemv_call *c, int64_t first, const int rows, K(lanes) tail)
+ * ends with the row; where it overlaps, x has zeros in `tail`, and so has the row after `mask`: it may hold infinities. */
+GR_INLINE void K(dots)(const gemv_call *c, int64_t first, const int rows, K(lanes) tail, K(lane_bits) mask)
 {
     const real *a = (const real *)c->a + first * c->k, *x = c->x;
     K(lanes) sum[K(ROWS)];
-    for (int r = 0; r < rows; r++) sum[r] = *(const K(lanes) *)(a + r * c->k + c->k - K(LANES)) * tail;
+    for (int r = 0; r < rows; r++)
+        sum[r] = (K(lanes))((K(lane_bits))*(const K(lanes) *)(a + r * c->k + c->k - K(LANES)) & mask) * tail;
     for (int64_t j = 0; j + K(LANES) <= c->k; j += K(LANES))
         for (int r = 0; r < rows; r++) sum[r] += *(const K(lanes) *)(a + r * c->k + j) * *(const K(lanes) *)(x + j);
     const real alpha = (real)c->alpha, beta = (real)c->beta;
@@ -84,9 +86,10 @@ static void K(gemv_rows)(const gemv_call *c, int64_t begin, int64_t end)
     int64_t i = begin, rest = c->k % K(LANES);
     if (c->k >= K(LANES)) {
         K(lanes) tail = {0};
-        for (int64_t j = K(LANES) - rest; j < K(LANES); j++) tail[j] = x[c->k - K(LANES) + j];
-        for (; i + K(ROWS) <= end; i += K(ROWS)) K(dots)(c, i, K(ROWS), tail);
-        for (; i < end; i++) K(dots)(c, i, 1, tail);
+        K(lane_bits) mask = {0};
+        for (int64_t j = K(LANES) - rest; j < K(LANES); j++) tail[j] = x[c->k - K(LANES) + j], mask[j] = (bits)-1;
+        for (; i + K(ROWS) <= end; i += K(ROWS)) K(dots)(c, i, K(ROWS), tail, mask);
+        for (; i < end; i++) K(dots)(c, i, 1, tail, mask);
     }
     for (; i < end; i++) {
         real sum = 0, *y = (real *)c->y + i;
