@@ -145,7 +145,7 @@ static const struct {
     {"an array", "[]", 0, GR_ERR_FORMAT, "{ expected"},
     {"open", "{" W, 8, GR_ERR_FORMAT, "} or , expected"},
     {"an open text", "{\"w", 8, GR_ERR_FORMAT, "it ends within a text"},
-    {"an open escape", "{\"w\\", 8, GR_ERR_FORMAT, "an unknown escape"},
+    {"an open escape", "{\"w\\", 0, GR_ERR_FORMAT, "byte 4: an unknown escape"},
     {"an unknown escape", "{\"w\\x\":0}", 8, GR_ERR_FORMAT, "an unknown escape"},
     {"half a surrogate", "{\"\\ud83d\":0}", 8, GR_ERR_FORMAT, "a \\u that is no character"},
     {"the wrong half", "{\"\\ude00\":0}", 8, GR_ERR_FORMAT, "a \\u that is no character"},

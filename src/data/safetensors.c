@@ -86,10 +86,10 @@ static bool read_code(reader *r, char **to)
 static bool read_escape(reader *r, char **to)
 {
     static const char names[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    char c = *r->at++;
-    if (c == 'u') return read_code(r, to);
-    const char *known = c ? strchr(names, c) : NULL;
+    const char *known = *r->at ? strchr(names, *r->at) : NULL;
+    if (*r->at == 'u') return r->at++, read_code(r, to);
     if (!known) return wrong(r, "an unknown escape");
+    r->at++;
     *(*to)++ = meanings[known - names];
     return true;
 }

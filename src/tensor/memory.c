@@ -3,6 +3,17 @@
 
 #include "internal.h"
 
+#if defined __SANITIZE_ADDRESS__
+#define GR_WITH_ASAN 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define GR_WITH_ASAN 1
+#endif
+#endif
+#if GR_WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 static void *system_allocate(void *context, size_t bytes)
 {
     (void)context;
@@ -25,6 +36,20 @@ void gr_set_allocator(const gr_allocator *replacement)
 
 _Static_assert(sizeof(gr_block) <= GR_ALIGNMENT, "a block's header lies in front of its aligned data");
 
+/* Shows the address sanitizer where a block's data ends, which rounding up would hide from it. */
+static void fence(gr_block *block, size_t bytes)
+{
+#if GR_WITH_ASAN
+    char *data = gr_block_data(block), *end = (char *)block->raw + block->capacity + 2 * GR_ALIGNMENT;
+    const size_t room = (size_t)(end - data);
+    __asan_unpoison_memory_region(data, room);
+    if (bytes < room) __asan_poison_memory_region(data + bytes, room - bytes);
+#else
+    (void)block;
+    (void)bytes;
+#endif
+}
+
 gr_block *gr_block_new(size_t bytes)
 {
     void *raw = NULL;
@@ -35,12 +60,15 @@ gr_block *gr_block_new(size_t bytes)
     }
     gr_block *block = (gr_block *)(((uintptr_t)raw + GR_ALIGNMENT - 1) & ~(uintptr_t)(GR_ALIGNMENT - 1));
     *block = (gr_block){.from = allocator, .raw = raw, .capacity = bytes};
+    fence(block, bytes);
     return block;
 }
 
 void gr_block_free(gr_block *block)
 {
-    if (block) block->from.release(block->from.context, block->raw);
+    if (!block) return;
+    fence(block, SIZE_MAX); /* whoever gets it next finds no fence */
+    block->from.release(block->from.context, block->raw);
 }
 
 void *gr_allocate(size_t bytes)
@@ -89,6 +117,7 @@ gr_block *gr_pool_take(gr_pool *pool, size_t bytes)
         if (!block) return NULL;
         pool->total += (int64_t)capacity;
     }
+    fence(block, bytes);
     pool->live += (int64_t)capacity;
     if (pool->live > pool->peak) pool->peak = pool->live;
     return block;
@@ -96,6 +125,7 @@ gr_block *gr_pool_take(gr_pool *pool, size_t bytes)
 
 void gr_pool_give(gr_pool *pool, gr_block *block)
 {
+    fence(block, 0);
     pool->live -= (int64_t)block->capacity;
     block->next = pool->free[block->size_class];
     pool->free[block->size_class] = block;
