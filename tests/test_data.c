@@ -943,6 +943,25 @@ static void dataset_standardizes(void **state)
     }
 }
 
+/* A set of views changes what they look into, and a tape that has seen that is told. */
+static void standardizing_a_view_is_a_change(void **state)
+{
+    (void)state;
+    gr_tensor *x = gr_uniform(GR_F64, GR_SHAPE(4, 2), 0.0, 1.0, &(gr_rng){{1, 2, 3, 4}});
+    gr_dataset *set = gr_dataset_new(gr_view_rows(x, 0, 3), gr_zeros(GR_F64, GR_SHAPE(3)));
+    gr_tensor *w = gr_ones(GR_F64, GR_SHAPE(2));
+    gr_require_grad(w);
+    gr_tape *tape = gr_tape_new();
+    gr_tensor *y = gr_sum(tape, gr_mul(tape, x, w), GR_ALL_AXES, false);
+    assert_int_equal(gr_dataset_standardize(set, NULL, 0), GR_OK);
+    assert_int_equal(gr_backward(tape, y, 0), GR_ERR_STATE);
+    assert_error("a view", GR_ERR_STATE, "[4,2], input 0 of mul, was changed");
+    gr_tape_free(tape);
+    gr_dataset_free(set);
+    gr_tensor_free(x);
+    gr_tensor_free(w);
+}
+
 static void dataset_refuses_to_standardize(void **state)
 {
     (void)state;
@@ -1159,6 +1178,11 @@ static void batches_and_tapes(void **state)
     assert_null(gr_dataset_new(y, gr_ones(GR_F32, GR_SHAPE(1))));
     assert_error("a tape's result", GR_ERR_STATE, "dataset_new: x is a result of a tape");
     assert_true(isfinite(gr_item(y)));
+    gr_tape_reset(tape);
+    assert_int_equal(gr_backward(tape, gr_sum(tape, w, GR_ALL_AXES, false), 0), GR_OK);
+    assert_null(gr_dataset_new(gr_ones(GR_F32, GR_SHAPE(2)), gr_gradient(w)));
+    assert_error("a gradient", GR_ERR_STATE, "dataset_new: y is the gradient of another tensor");
+    assert_true(gr_get(gr_gradient(w), 0) == 1.0);
     gr_tape_free(tape);
     gr_tensor_free(w);
     gr_batches_free(batches);
@@ -1519,6 +1543,7 @@ int main(void)
         cmocka_unit_test_teardown(dataset_is_made, stop_watching),
         cmocka_unit_test_teardown(dataset_splits, stop_watching),
         cmocka_unit_test_teardown(dataset_standardizes, stop_watching),
+        cmocka_unit_test(standardizing_a_view_is_a_change),
         cmocka_unit_test_teardown(dataset_refuses_to_standardize, stop_watching),
         cmocka_unit_test(one_hot_encodes),
         cmocka_unit_test(blobs_are_made),

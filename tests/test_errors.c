@@ -312,7 +312,7 @@ static const wrong_call tensor_calls[] = {
     {"a mean of NaN", normal_nan, GR_ERR_VALUE, "normal: no normal distribution has mean nan"},
     {"Xavier of a vector", xavier_vector, GR_ERR_SHAPE, "xavier_uniform: [5] has no fan"},
     {"Kaiming of nothing", kaiming_nothing, GR_ERR_SHAPE, "kaiming_normal: [0,3] has no fan"},
-    {"freeing a result", free_result, GR_ERR_STATE, "this tensor is its tape's"},
+    {"freeing a result", free_result, GR_ERR_STATE, "gr_tensor_free: this [3,4] is a result of a tape, which frees it"},
     {"f64 as f32", read_dtype, GR_ERR_DTYPE, "read_f32: the tensor is f64"},
     {"i32 as f64", write_dtype, GR_ERR_DTYPE, "f64: the tensor is i32"},
     {"reading NULL", read_null, GR_ERR_NULL, "read_i32: tensor is NULL"},

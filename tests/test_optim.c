@@ -994,6 +994,11 @@ static void test_params_refuse(void **state)
     gr_tape_free(t);
     assert_int_equal(heap.live, live);
 
+    t = gr_tape_new();
+    assert_int_equal(gr_backward(t, gr_sum(t, gr_square(t, w), GR_ALL_AXES, false), 0), GR_OK);
+    assert_refused(gr_params_add(params, "v", gr_gradient(w)), GR_ERR_STATE, "the gradient of another tensor, not yours");
+    gr_tape_free(t);
+
     assert_int_equal(gr_params_count(params), 1);
     assert_non_null(gr_params_add(params, "v", gr_zeros(GR_F32, GR_SHAPE(100))));
     gr_params_free(params);

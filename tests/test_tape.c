@@ -656,7 +656,7 @@ static void results_are_new(void **state)
         assert_true(gr_get(results[i], 5) == 6.0);
         gr_clear_error();
         gr_tensor_free(results[i]);
-        assert_failed_with("its tape's", GR_ERR_STATE, "its tape's");
+        assert_failed_with("its tape's", GR_ERR_STATE, "a result of a tape, which frees it");
     }
     assert_null(gr_reshape(NULL, x, GR_SHAPE(2, 3)));
 }
@@ -783,6 +783,52 @@ static void changes_after_backward_are_fine(void **state)
         gr_tape_reset(f->t);
     }
     for (int i = 0; i < 3; i++) assert_true(gr_get(w, i) == (i + 1) / 32.0);
+}
+
+/* A gradient is a value like others: used as a constant it may not change before that backward has run. */
+static void a_gradient_that_went_on(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *w = counted(f, 1.0, GR_SHAPE(3));
+    gr_tape *other = gr_tape_new();
+    ok(gr_backward(other, total(other, gr_square(other, w)), 0));
+    gr_tensor *y = total(f->t, gr_mul(f->t, w, gr_gradient(w)));
+    ok(gr_backward(other, total(other, gr_square(other, w)), 0));
+    assert_int_equal(gr_backward(f->t, y, 0), GR_ERR_STATE);
+    assert_failed_with("backward", GR_ERR_STATE, "backward: [3], input 1 of mul, was changed after the forward pass");
+    assert_true(gr_get(gr_gradient(w), 2) == 12.0);
+    gr_tape_free(other);
+}
+
+/* dy/dy is 1 until somebody changes it. */
+static void a_gradient_of_one_that_was_changed(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *w = counted(f, 1.0, GR_SHAPE(3)), *zero = own(f, gr_zeros(GR_F64, GR_SHAPE(3))), *one, *d;
+    gr_tensor *loss = gr_mse(f->t, w, zero, &(gr_loss_options){.reduction = GR_SUM});
+    ok(gr_grad(f->t, loss, &loss, 1, &one, GR_RETAIN));
+    gr_f64(one)[0] = 5.0;
+    ok(gr_vjp(f->t, loss, one, &w, 1, &d, GR_RETAIN));
+    assert_true(gr_get(d, 2) == 2 * 3 * 5.0);
+    ok(gr_backward(f->t, loss, GR_RETAIN));
+    gr_f64(gr_gradient(loss))[0] = 7.0;
+    ok(gr_vjp(f->t, loss, gr_gradient(loss), &w, 1, &d, 0));
+    assert_true(gr_get(d, 2) == 2 * 3 * 7.0);
+}
+
+/* A gradient goes with its tensor. */
+static void gradients_are_not_yours(void **state)
+{
+    fixture *f = *state;
+    gr_tensor *w = counted(f, 1.0, GR_SHAPE(30));
+    ok(gr_backward(f->t, total(f->t, gr_square(f->t, w)), 0));
+    gr_tensor *g = gr_gradient(w);
+    ok(gr_set_name(g, "slope")); /* goes with it, too */
+    gr_tensor_free(g);
+    assert_failed_with("free", GR_ERR_STATE, "gr_tensor_free: this [30] is the gradient of another tensor, which frees it");
+    assert_int_equal(gr_require_grad(g), GR_ERR_STATE);
+    assert_failed_with("require_grad", GR_ERR_STATE, "require_grad: this [30] is the gradient of another tensor, not a leaf");
+    assert_true(gr_get(gr_gradient(w), 29) == 60.0);
 }
 
 /* ---- Errors in the middle ------------------------------------------------------------------------------------ */
@@ -1033,6 +1079,9 @@ int main(void)
         TEST(a_change_in_between_is_an_error_that_names_it),
         TEST(a_changed_output),
         TEST(changes_after_backward_are_fine),
+        TEST(a_gradient_that_went_on),
+        TEST(a_gradient_of_one_that_was_changed),
+        TEST(gradients_are_not_yours),
         TEST(an_error_in_the_middle_adds_nothing),
         TEST(values_survive_an_error),
         TEST(an_input_without_a_derivative),

@@ -77,7 +77,7 @@ GR_EXPORT gr_tensor *gr_kaiming_uniform(gr_dtype dtype, int rank, const int64_t 
 GR_EXPORT gr_tensor *gr_kaiming_normal(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
 
 /* Frees a tensor that you created, with its gradient; NULL is nothing to free. A tensor that a tape computed is the
- * tape's: freeing it here does nothing but note a GR_ERR_STATE. */
+ * tape's, and a gradient its tensor's: freeing them here does nothing but note a GR_ERR_STATE. */
 GR_EXPORT void gr_tensor_free(gr_tensor *tensor);
 
 /* What it is. A NULL tensor has rank 0, size 0 and shape NULL. */

@@ -176,6 +176,7 @@ static gr_status make_room(gr_tensor *leaf)
     if (!grad) return GR_ERR_MEMORY;
     memset(grad, 0, offsetof(gr_tensor, small));
     gr_tensor_set_type(grad, gr_type_of(leaf), leaf->rank, leaf->shape, leaf->size);
+    grad->is_gradient = true;
     grad->data = grad->small;
     if (gr_bytes(leaf) > sizeof grad->small) {
         grad->block = gr_pool_block(gr_bytes(leaf));
@@ -206,6 +207,7 @@ static void commit(gr_tensor *leaf, gr_tensor *g)
         memcpy(grad->data, g->data, gr_bytes(grad));
     }
     leaf->has_grad = true;
+    grad->version++; /* a tape may have it as an input */
 }
 
 static gr_status finish_leaves(pass *p, gr_status status)
@@ -375,7 +377,7 @@ gr_status gr_grad(gr_tape *t, gr_tensor *y, gr_tensor *const x[], int n, gr_tens
 gr_status gr_require_grad(gr_tensor *x)
 {
     if (!x) return gr_fail_null("require_grad", "tensor");
-    if (x->tape) return gr_fail(GR_ERR_STATE, "require_grad: this %s is a result of a tape, not a leaf", GR_SHAPE_OF(x));
+    if (gr_not_yours(x)) return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_OF(x), gr_not_yours(x));
     if (!gr_is_float(gr_type_of(x))) return gr_fail(GR_ERR_DTYPE, "require_grad: i32 has no gradients");
     x->requires_grad = true;
     return GR_OK;

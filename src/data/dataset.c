@@ -49,9 +49,10 @@ static bool copy_names(gr_names **to, const gr_names *names)
 static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
 {
     if (!x || !y) return gr_fail_null("dataset_new", x ? "y" : "x");
-    if (x->tape || y->tape)
-        return gr_fail(GR_ERR_STATE, "dataset_new: %s is a result of a tape: give a gr_copy() of it",
-                       x->tape ? "x" : "y");
+    const gr_tensor *not_yours = gr_not_yours(x) ? x : y;
+    if (gr_not_yours(not_yours))
+        return gr_fail(GR_ERR_STATE, "dataset_new: %s is %s: give a gr_copy() of it", not_yours == x ? "x" : "y",
+                       gr_not_yours(not_yours));
     if (x->rank == 0 || y->rank == 0 || x->shape[0] != y->shape[0] || x->shape[0] == 0)
         return gr_fail(GR_ERR_SHAPE, "dataset_new: x is %s and y %s: expected as many rows in both, and one at least",
                        GR_SHAPE_OF(x), GR_SHAPE_OF(y));
@@ -75,8 +76,8 @@ gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
         *set = (gr_dataset){.x = x, .y = y, .n_classes = count_classes(y)};
         return set;
     }
-    if (y && y != x && !y->tape) gr_tensor_free(y);
-    if (x && !x->tape) gr_tensor_free(x);
+    if (y && y != x && !gr_not_yours(y)) gr_tensor_free(y);
+    if (x && !gr_not_yours(x)) gr_tensor_free(x);
     return NULL;
 }
 
@@ -242,7 +243,7 @@ static void measure(const gr_tensor *x, int64_t n, int64_t features, moments *m)
 /* z = (x - mean) / deviation */
 static void rescale(gr_tensor *x, int64_t n, int64_t features, const moments *m)
 {
-    x->version++;
+    (x->base ? x->base : x)->version++;
     for (int64_t i = 0, k = 0; i < n; i++)
         for (int64_t j = 0; j < features; j++, k++) {
             double z = (element(x, k) - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);

@@ -53,8 +53,8 @@ static gr_status check_new(const char *who, const gr_params *params, const char 
 static bool is_free(const char *who, const gr_params *params, const gr_tensor *w)
 {
     if (!w) return gr_fail_null(who, "tensor"), false;
-    if (w->tape)
-        return gr_fail(GR_ERR_STATE, "%s: this %s is a result of a tape, not yours", who, GR_SHAPE_OF(w)), false;
+    if (gr_not_yours(w))
+        return gr_fail(GR_ERR_STATE, "%s: this %s is %s, not yours", who, GR_SHAPE_OF(w), gr_not_yours(w)), false;
     if (params && holds(params, w))
         return gr_fail(GR_ERR_STATE, "%s: this tensor is in the set already, as %s", who, gr_name(w)), false;
     return true;

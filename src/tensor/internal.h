@@ -70,7 +70,8 @@ struct gr_tensor {
     bool temporary;     /* made by a backward pass: goes when nothing of the tape refers to it */
     bool kept, given, released; /* gr_keep(), gr_give(); its buffer is gone */
     bool holds_base;     /* a view that counts among its base's refs */
-    bool is_one;         /* the derivative of an output by itself */
+    bool is_one;         /* the derivative of an output by itself, as backward made it */
+    bool is_gradient;    /* of a leaf, which frees it */
     bool wanted;         /* its gradient was asked for by name */
     alignas(16) char small[GR_SMALL_BYTES];
 };
@@ -124,6 +125,12 @@ static inline void gr_tensor_set_type(gr_tensor *t, gr_dtype dtype, int rank, co
     t->rank = (uint8_t)rank;
     t->size = size;
     for (int i = 0; i < rank; i++) t->shape[i] = shape[i];
+}
+
+/* What a tensor is that is not the caller's to free or to hand over; NULL for one that is. */
+static inline const char *gr_not_yours(const gr_tensor *t)
+{
+    return t->tape ? "a result of a tape" : t->is_gradient ? "the gradient of another tensor" : NULL;
 }
 
 /* An uninitialised tensor of the caller's. */

@@ -61,20 +61,19 @@ gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape
     return t;
 }
 
-void gr_tensor_free(gr_tensor *t)
+static void destroy(gr_tensor *t)
 {
-    if (!t) return;
-    if (t->tape) {
-        gr_fail(GR_ERR_STATE, "gr_tensor_free: this tensor is its tape's, which frees it");
-        return;
-    }
-    if (t->grad) {
-        gr_block_free(t->grad->block);
-        gr_release(t->grad);
-    }
+    if (t->grad) destroy(t->grad);
     gr_block_free(t->block);
     gr_release(t->name);
     gr_release(t);
+}
+
+void gr_tensor_free(gr_tensor *t)
+{
+    if (!t) return;
+    if (gr_not_yours(t)) gr_fail(GR_ERR_STATE, "gr_tensor_free: this %s is %s, which frees it", GR_SHAPE_OF(t), gr_not_yours(t));
+    else destroy(t);
 }
 
 /* Writes one value of any dtype; false when an int32_t cannot hold it. */
@@ -332,6 +331,7 @@ static void *changing(gr_tensor *t, const void *data)
 {
     if (!data) return NULL;
     (t->base ? t->base : t)->version++;
+    t->is_one = false;
     return t->data;
 }
 
