@@ -8,35 +8,27 @@
 
 /* ---- Multiply-adds ------------------------------------------------------------------------------------------- */
 
-enum { LANES = 16, MAX_CHAINS = 10 };
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+#if defined __aarch64__
+#define CHAINS 16
+#else
+#define CHAINS 12
+#endif
 
-/* Each chain adds to a sum of its own: enough of them to hide the latency, few enough to stay in registers. */
-static inline __attribute__((always_inline)) float multiply_adds(int64_t n, int chains)
-{
-    lanes sum[MAX_CHAINS];
-    for (int k = 0; k < chains; k++) sum[k] = (lanes){0} + (float)k;
-    for (int64_t i = 0; i < n; i += LANES * chains)
-        for (int k = 0; k < chains; k++) sum[k] = sum[k] * 0.5f + 0.25f;
-    for (int k = 1; k < chains; k++) sum[0] += sum[k];
-    return sum[0][0];
-}
-
-static float on_any(int64_t n)
-{
-    return multiply_adds(n, 5);
-}
+#define TARGET
+#define NAME on_any
+#define BYTES 16
+#include "multiply_adds.inc"
 
 #if defined __x86_64__
-__attribute__((target("avx2,fma"))) static float on_avx2(int64_t n)
-{
-    return multiply_adds(n, 5);
-}
+#define TARGET __attribute__((target("avx2,fma")))
+#define NAME on_avx2
+#define BYTES 32
+#include "multiply_adds.inc"
 
-__attribute__((target("avx512f"))) static float on_avx512(int64_t n)
-{
-    return multiply_adds(n, MAX_CHAINS);
-}
+#define TARGET __attribute__((target("avx512f")))
+#define NAME on_avx512
+#define BYTES 64
+#include "multiply_adds.inc"
 #endif
 
 static float on_this_processor(int64_t n)
