@@ -51,8 +51,8 @@ void check(gr_status status);
 int64_t batch(const task *s, int64_t n);
 
 gr_tensor *param(task *s, const char *name, gr_tensor *tensor);
-gr_tensor *labels(task *s, int64_t n, int64_t classes);  /* class indices */
-gr_tensor *mask(task *s, gr_tensor *zeros);              /* fills it with zeros and ones by chance and returns it */
+gr_tensor *labels(task *s, int64_t n, int64_t classes); /* class indices */
+gr_tensor *mask(task *s, gr_tensor *zeros);             /* fills it with zeros and ones by chance and returns it */
 float *buffer(int64_t n);
 
 /* The end of a step: backward, update, everything cleared. */

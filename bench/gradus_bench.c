@@ -142,8 +142,8 @@ static void print(const char *program, const task *s, timing t)
 {
     printf("{\"program\":\"%s\",\"workload\":\"%s\",\"threads\":%d,\"dtype\":\"%s\",\"reps\":%lld,\"unit\":\"us\","
            "\"min\":%.4g,\"median\":%.4g,\"p90\":%.4g,\"blas\":\"%s\",\"note\":\"\"",
-           program, s->w->name, s->threads, gr_dtype_of(s->p[0]) == GR_F64 ? "f64" : "f32", (long long)t.reps, t.min, t.median, t.p90,
-           openblas_get_corename());
+           program, s->w->name, s->threads, gr_dtype_of(s->p[0]) == GR_F64 ? "f64" : "f32", (long long)t.reps, t.min,
+           t.median, t.p90, openblas_get_corename());
 }
 
 /* What the tape held, and how often all steps after the first asked for memory. */
@@ -152,7 +152,8 @@ static void print_memory(const task *s, int64_t asked)
     const int64_t peak = gr_tape_statistics(s->tape).peak_bytes;
     printf(",\"allocations\":%lld,\"peak_bytes\":%lld", (long long)asked, (long long)peak);
     if (s->least_bytes)
-        printf(",\"least_bytes\":%lld,\"peak_over_least\":%.3f", (long long)s->least_bytes, (double)peak / (double)s->least_bytes);
+        printf(",\"least_bytes\":%lld,\"peak_over_least\":%.3f", (long long)s->least_bytes,
+               (double)peak / (double)s->least_bytes);
 }
 
 static void run(const workload *w, const settings *set)

@@ -13,8 +13,8 @@ typedef struct layer {
 
 enum { LAYERS = 7 };
 static const layer layers[LAYERS] = {
-    {CONV, 1, 8, 3, true},         {CONV, 8, 16, 3, true},  {POOL, 16, 16, 2, false},  {CONV, 16, 32, 3, true},
-    {UPSAMPLE, 32, 32, 2, false},  {CONV, 32, 16, 3, true}, {CONV, 16, 1, 1, false},
+    {CONV, 1, 8, 3, true},        {CONV, 8, 16, 3, true},  {POOL, 16, 16, 2, false}, {CONV, 16, 32, 3, true},
+    {UPSAMPLE, 32, 32, 2, false}, {CONV, 32, 16, 3, true}, {CONV, 16, 1, 1, false},
 };
 
 /* A variant is 2 * size, + DICE where the loss is not BCE. */

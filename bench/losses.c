@@ -27,7 +27,8 @@ static void make_planes(task *s)
 {
     const bool chances = kind(s) >= BCE && !logits(s);
     const int64_t n = batch(s, BATCH);
-    s->p[0] = param(s, "p", gr_uniform(GR_F32, GR_SHAPE(n, 1, SIDE, SIDE), chances ? 0.01 : -4, chances ? 0.99 : 4, &s->rng));
+    const double lo = chances ? 0.01 : -4, hi = chances ? 0.99 : 4;
+    s->p[0] = param(s, "p", gr_uniform(GR_F32, GR_SHAPE(n, 1, SIDE, SIDE), lo, hi, &s->rng));
     s->y = mask(s, gr_zeros(GR_F32, GR_SHAPE(n, 1, SIDE, SIDE)));
 }
 
@@ -70,7 +71,8 @@ static void make_shares(task *s)
 static void step_plain(task *s)
 {
     static gr_tensor *(*const losses_of[])(gr_tape *, gr_tensor *, gr_tensor *, const gr_loss_options *) = {
-        [MSE] = gr_mse, [L1] = gr_l1, [HINGE] = gr_hinge, [BCE] = gr_bce, [CROSS_ENTROPY] = gr_cross_entropy, [KL] = gr_kl};
+        [MSE] = gr_mse, [L1] = gr_l1, [HINGE] = gr_hinge, [BCE] = gr_bce,
+        [CROSS_ENTROPY] = gr_cross_entropy, [KL] = gr_kl};
     finish(s, losses_of[kind(s)](s->tape, s->p[0], s->y, &(gr_loss_options){.from_logits = logits(s)}));
 }
 
@@ -81,7 +83,8 @@ static void step_focal(task *s)
 
 static void step_weighted(task *s)
 {
-    finish(s, gr_weighted_bce(s->tape, s->p[0], s->y, &(gr_weighted_bce_options){.base.from_logits = logits(s), .beta = 2}));
+    const gr_weighted_bce_options options = {.base.from_logits = logits(s), .beta = 2};
+    finish(s, gr_weighted_bce(s->tape, s->p[0], s->y, &options));
 }
 
 static void step_balanced(task *s)

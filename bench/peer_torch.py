@@ -78,19 +78,80 @@ def kl(p, y):
     return (y * (y.log() - p.log())).sum() / len(p)
 
 
-def focal(x, y, alpha=0.25):
-    """Gamma is 2 and y is 0 or 1, so that 1 - p_t is |p - y|."""
-    bce = F.binary_cross_entropy_with_logits(x, y, weight=1 - alpha + (2 * alpha - 1) * y, reduction="none")
+# Losses of masks. y is 0 or 1, so that the probability of what is true is 1 - |p - y| and one logarithm is enough.
+
+
+def minus_log(p, y):
+    return -torch.log(1 - (p - y).abs())
+
+
+def minus_log_sigmoid(x, y):
+    return F.softplus((1 - 2 * y) * x)
+
+
+def bce_formula(p, y):
+    return minus_log(p, y).mean()
+
+
+def weights(y, positive, negative):
+    return negative + (positive - negative) * y
+
+
+def twice(y):
+    return weights(y, 2.0, 1.0)
+
+
+def balanced(y):
+    share = y.mean(-1, keepdim=True)
+    return weights(y, 1 - share, share)
+
+
+def focal(p, y, alpha=0.25):
+    return (weights(y, alpha, 1 - alpha) * minus_log(p, y) * (p - y).square()).mean()
+
+
+def focal_logits(x, y, alpha=0.25):
+    return (weights(y, alpha, 1 - alpha) * minus_log_sigmoid(x, y) * (torch.sigmoid(x) - y).square()).mean()
+
+
+def focal_builtin(x, y, alpha=0.25):
+    bce = F.binary_cross_entropy_with_logits(x, y, weight=weights(y, alpha, 1 - alpha), reduction="none")
     return (bce * (torch.sigmoid(x) - y).square()).mean()
 
 
-def dice(p, y, overlap=lambda p, y: (p * y).sum(-1)):
-    """The last axis is the region; over the others the mean."""
-    return (1 - (2 * overlap(p, y) + 1) / (p.sum(-1) + y.sum(-1) + 1)).mean()
+# Losses of regions: formulas of the soft numbers of true positives, false positives, false negatives and all pixels.
 
 
-def dice_logits(x, y, **how):
-    return dice(torch.sigmoid(x), y, **how)
+def sensitivity_specificity(tp, fp, fn, n):
+    tn = n - tp - fp - fn
+    return 1 - (tp / (tp + fn) + tn / (tn + fp)) / 2
+
+
+def dice(tp, fp, fn, n):
+    return 1 - (2 * tp + 1) / (2 * tp + fp + fn + 1)
+
+
+def tversky(tp, fp, fn, n):
+    return 1 - (tp + 1) / (tp + (fp + fn) / 2 + 1)
+
+
+def focal_tversky(*counts):
+    return tversky(*counts) ** 0.75
+
+
+def jaccard(tp, fp, fn, n):
+    return 1 - (tp + 1) / (tp + fp + fn + 1)
+
+
+def region(formula, logits=False):
+    """The mean of the formula over planes, each of which lies along the last axis."""
+
+    def loss(p, y):
+        p = torch.sigmoid(p) if logits else p
+        tp = (p * y).sum(-1)
+        return formula(tp, p.sum(-1) - tp, y.sum(-1) - tp, y.shape[-1]).mean()
+
+    return loss
 
 
 # Data.
@@ -170,10 +231,40 @@ def convolution(wrap, batch, inputs, outputs, side, part):
         geometry = [1, 1], [1, 1], [1, 1], False, [0, 0], 1
         if part == "forward":
             step = partial(F.conv2d, x, w, padding=1)
+        elif part == "step":
+            leaves = [t.requires_grad_() for t in ([x, w] if inputs > 1 else [w])]  # a first layer's input is data
+
+            def step(x=x, w=w, g=g, leaves=leaves):
+                return torch.autograd.grad(F.conv2d(x, w, padding=1), leaves, g)
+
         else:
             wanted = [part == "both", True, False]  # the gradient of the input, of the weights, of a bias
             step = partial(torch.ops.aten.convolution_backward, g, x, w, None, *geometry, wanted)
         yield layout, wrap(lambda step=step: step())
+
+
+def weighted(name, weight):
+    """The two workloads of BCE with a weight for each element."""
+    chances = {
+        "builtin": lambda p, y: F.binary_cross_entropy(p, y, weight=weight(y)),
+        "formula": lambda p, y: (weight(y) * minus_log(p, y)).mean(),
+    }
+    logits = {
+        "builtin": lambda x, y: F.binary_cross_entropy_with_logits(x, y, weight=weight(y)),
+        "formula": lambda x, y: (weight(y) * minus_log_sigmoid(x, y)).mean(),
+    }
+    return {
+        f"W4-{name}": partial(planes, prediction=chance, **chances),
+        f"W4-{name}-logits": partial(planes, prediction=torch.randn, **logits),
+    }
+
+
+def regions(name, formula):
+    """The two workloads of a loss of regions."""
+    return {
+        f"W4-{name}": partial(planes, prediction=chance, formula=region(formula)),
+        f"W4-{name}-logits": partial(planes, prediction=torch.randn, formula=region(formula, logits=True)),
+    }
 
 
 def check(wrap, fast):
@@ -185,6 +276,7 @@ def check(wrap, fast):
 
 
 flat, rows = partial(alone, shape=(1 << 24,)), partial(alone, shape=(1 << 18, 64))
+planes = partial(alone, shape=(16, 1 << 20), target=mask)
 bce_logits, cross_entropy = F.binary_cross_entropy_with_logits, F.cross_entropy
 deep = partial(perceptron, sizes=(784, 256, 128, 10), batch=64, target=label, loss=cross_entropy)
 
@@ -196,31 +288,38 @@ WORKLOADS = {
     "W2-sgd": partial(deep, update=sgd),
     "W2-adam": partial(deep, update=adam),
     "W3-64-bce": partial(segmenter, batch=16, side=64, loss=bce_logits),
-    "W3-64-dice": partial(segmenter, batch=16, side=64, loss=dice_logits),
+    "W3-64-dice": partial(segmenter, batch=16, side=64, loss=region(dice, logits=True)),
     "W3-128-bce": partial(segmenter, batch=4, side=128, loss=bce_logits),
-    "W3-128-dice": partial(segmenter, batch=4, side=128, loss=dice_logits),
+    "W3-128-dice": partial(segmenter, batch=4, side=128, loss=region(dice, logits=True)),
     "W3-256-bce": partial(segmenter, batch=4, side=256, loss=bce_logits),
-    "W3-256-dice": partial(segmenter, batch=4, side=256, loss=dice_logits),
+    "W3-256-dice": partial(segmenter, batch=4, side=256, loss=region(dice, logits=True)),
     "W4-mse": partial(flat, prediction=torch.randn, target=torch.randn, builtin=F.mse_loss),
     "W4-l1": partial(flat, prediction=torch.randn, target=torch.randn, builtin=F.l1_loss),
-    "W4-bce": partial(flat, prediction=chance, target=mask, builtin=F.binary_cross_entropy),
+    "W4-bce": partial(flat, prediction=chance, target=mask, builtin=F.binary_cross_entropy, formula=bce_formula),
     "W4-bce-logits": partial(flat, prediction=torch.randn, target=mask, builtin=bce_logits, formula=softplus_bce),
     "W4-hinge": partial(flat, prediction=torch.randn, target=sign, formula=hinge),
     "W4-ce": partial(rows, prediction=torch.randn, target=label, builtin=cross_entropy),
     "W4-kl": partial(rows, prediction=distribution, target=distribution, formula=kl),
-    "W4-focal-logits": partial(flat, prediction=torch.randn, target=mask, formula=focal),
-    "W4-dice": partial(flat, prediction=chance, target=mask, formula=dice, dot=partial(dice, overlap=torch.dot)),
-    "W4-dice-logits": partial(
-        flat, prediction=torch.randn, target=mask, formula=dice_logits, dot=partial(dice_logits, overlap=torch.dot)
-    ),
+    "W4-focal": partial(planes, prediction=chance, formula=focal),
+    "W4-focal-logits": partial(planes, prediction=torch.randn, builtin=focal_builtin, formula=focal_logits),
+    **weighted("weighted-bce", twice),
+    **weighted("balanced-bce", balanced),
+    **regions("sens-spec", sensitivity_specificity),
+    **regions("dice", dice),
+    **regions("tversky", tversky),
+    **regions("focal-tversky", focal_tversky),
+    **regions("jaccard", jaccard),
     "W5-16x32-64-forward": partial(convolution, batch=16, inputs=32, outputs=64, side=64, part="forward"),
     "W5-16x32-64-weights": partial(convolution, batch=16, inputs=32, outputs=64, side=64, part="weights"),
     "W5-16x32-64-both": partial(convolution, batch=16, inputs=32, outputs=64, side=64, part="both"),
+    "W5-16x32-64-step": partial(convolution, batch=16, inputs=32, outputs=64, side=64, part="step"),
     "W5-8x64-64-forward": partial(convolution, batch=8, inputs=64, outputs=64, side=56, part="forward"),
     "W5-8x64-64-weights": partial(convolution, batch=8, inputs=64, outputs=64, side=56, part="weights"),
     "W5-8x64-64-both": partial(convolution, batch=8, inputs=64, outputs=64, side=56, part="both"),
+    "W5-8x64-64-step": partial(convolution, batch=8, inputs=64, outputs=64, side=56, part="step"),
     "W5-16x1-8-forward": partial(convolution, batch=16, inputs=1, outputs=8, side=64, part="forward"),
     "W5-16x1-8-weights": partial(convolution, batch=16, inputs=1, outputs=8, side=64, part="weights"),
+    "W5-16x1-8-step": partial(convolution, batch=16, inputs=1, outputs=8, side=64, part="step"),
     "W6-full": partial(check, fast=False),
     "W6-fast": partial(check, fast=True),
 }
