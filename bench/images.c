@@ -81,7 +81,7 @@ static gr_tensor *run_layer(gr_tape *t, const layer *l, gr_tensor *h, gr_tensor 
     if (l->kind == POOL) return gr_max_pool2d(t, h, &(gr_pool2d_options){.kernel = {l->size, l->size}});
     if (l->kind == UPSAMPLE) return gr_upsample2d(t, h, l->size * gr_dim(h, 2), l->size * gr_dim(h, 3), GR_NEAREST);
     h = gr_conv2d(t, h, p[0], p[1], l->size == 3 ? &same_size : NULL);
-    return l->relu ? gr_relu(t, h) : h;
+    return l->relu ? gr_relu(t, gr_give(h)) : h;
 }
 
 static void step_segmenter(task *s)
