@@ -110,7 +110,7 @@ ALTERATION(inputs_swapped)
 {
     UNUSED;
     const int other = 1 - i;
-    if (original->n_in == GR_VARIADIC || i > 1 || !original->vjp[other] || original->vjp[other] == gr_vjp_zero) return NULL;
+    if (original->n_in == GR_VARIADIC || i > 1 || other >= n->n_in || !original->vjp[other] || original->vjp[other] == gr_vjp_zero) return NULL;
     gr_tensor *wrong = original->vjp[other](t, n, g);
     return wrong && gr_sums_to(wrong, n->in[i]) ? gr_sum_to(t, wrong, n->in[i]) : NULL;
 }
