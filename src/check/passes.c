@@ -115,7 +115,7 @@ static int64_t put_aside(stash *s, int64_t n, gr_tensor *x)
 static void put_back(const stash *s, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        gr_tensor_free(s[i].leaf->grad);
+        gr_destroy(s[i].leaf->grad);
         s[i].leaf->grad = s[i].grad;
         s[i].leaf->has_grad = s[i].has_grad;
     }

@@ -133,6 +133,9 @@ static inline const char *gr_not_yours(const gr_tensor *t)
     return t->tape ? "a result of a tape" : t->is_gradient ? "the gradient of another tensor" : NULL;
 }
 
+/* Frees a tensor of no tape, be it the gradient of another; NULL is nothing to free. */
+void gr_destroy(gr_tensor *t);
+
 /* An uninitialised tensor of the caller's. */
 gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
 

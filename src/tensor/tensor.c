@@ -61,9 +61,10 @@ gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape
     return t;
 }
 
-static void destroy(gr_tensor *t)
+void gr_destroy(gr_tensor *t)
 {
-    if (t->grad) destroy(t->grad);
+    if (!t) return;
+    gr_destroy(t->grad);
     gr_block_free(t->block);
     gr_release(t->name);
     gr_release(t);
@@ -73,7 +74,7 @@ void gr_tensor_free(gr_tensor *t)
 {
     if (!t) return;
     if (gr_not_yours(t)) gr_fail(GR_ERR_STATE, "gr_tensor_free: this %s is %s, which frees it", GR_SHAPE_OF(t), gr_not_yours(t));
-    else destroy(t);
+    else gr_destroy(t);
 }
 
 /* Writes one value of any dtype; false when an int32_t cannot hold it. */
