@@ -159,6 +159,7 @@ static const problem large[] = {
     {.n = 2, .groups = 1, .c = 5, .o = 3, .h = {64, 96}, .k = {1, 1}},                                 /* in place, tiles */
     {.n = 1, .groups = 1, .c = 5, .o = 3, .h = {3, 1100}, .k = {1, 1}},                                /* points of an odd plane */
     {.n = 2, .groups = 1, .c = 66, .o = 43, .h = {5, 4}, .k = {3, 3}, .options = {.padding = {1, 1}}}, /* more sums than fit at once */
+    {.n = 1, .groups = 10, .c = 2, .o = 12, .h = {9, 20}, .k = {3, 3}, .options = {.padding = {1, 1}, .groups = 10}},
     {.n = 1, .groups = 48, .c = 1, .o = 1, .h = {33, 48}, .k = {3, 3}, .options = {.padding = {1, 1}, .groups = 48}},
 };
 

@@ -37,6 +37,14 @@ static inline void fetch(ahead *a)
     }
 }
 
+/* The kernel is packed in panels of so many channels of the result. */
+enum { PANEL = 64 };
+
+static int64_t panels(const gr_stencil *s)
+{
+    return (s->results + PANEL - 1) / PANEL;
+}
+
 /* A run of consecutive results of some channels. */
 typedef struct run {
     const gr_stencil *s;
@@ -62,7 +70,7 @@ int64_t gr_conv_lanes(gr_dtype dtype)
 
 void gr_conv_run(gr_dtype dtype, gr_stencil *s)
 {
-    gr_parallel(s->groups * s->results, GR_CONV_RESULTS * 8, pack_kernels[gr_cpu_level()][dtype], s);
+    gr_parallel(s->groups * panels(s), 1, pack_kernels[gr_cpu_level()][dtype], s);
     gr_parallel(s->workers, 1, workers[gr_cpu_level()][dtype], s);
 }
 
@@ -120,19 +128,26 @@ GR_INLINE int K(together)(int64_t left)
 }
 
 /* The kernel in the order in which strips use it: [block of results][phase][source][tap][result]. */
+static void K(pack_block)(const gr_stencil *s, const real *k, int64_t n, real *to)
+{
+    for (const gr_conv_phase *p = s->phases; p < s->phases + s->n_phases; p++)
+        for (int64_t c = 0; c < s->sources; c++)
+            for (int64_t t = p->first; t < p->first + p->taps; t++)
+                for (int64_t o = 0; o < n; o++) *to++ = k[o * s->of_result + c * s->of_source + s->taps[t].weight];
+}
+
 static void K(pack_weights)(void *context, int64_t begin, int64_t end)
 {
     const gr_stencil *s = context;
     const int64_t each = s->sources * s->kernel_size;
-    for (int64_t at = begin, n; at < end; at += n) {
-        const int64_t group = at / s->results, result = at % s->results;
-        n = K(together)(s->results - result);
-        const real *k = (const real *)s->k + group * each * s->results + result * s->of_result;
-        real *to = (real *)s->weights + at * each;
-        for (const gr_conv_phase *p = s->phases; p < s->phases + s->n_phases; p++)
-            for (int64_t c = 0; c < s->sources; c++)
-                for (int64_t t = p->first; t < p->first + p->taps; t++)
-                    for (int64_t o = 0; o < n; o++) *to++ = k[o * s->of_result + c * s->of_source + s->taps[t].weight];
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t group = i / panels(s), first = i % panels(s) * PANEL, left = s->results - first;
+        const int64_t last = left < PANEL ? s->results : first + PANEL;
+        for (int64_t o = first, n; o < last; o += n) {
+            n = K(together)(s->results - o);
+            K(pack_block)(s, (const real *)s->k + group * s->results * each + o * s->of_result, n,
+                          (real *)s->weights + (group * s->results + o) * each);
+        }
     }
 }
 

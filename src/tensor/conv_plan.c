@@ -98,6 +98,13 @@ static void lay_out(gr_stencil *s, int64_t lanes)
     s->pitch = s->width * x->step;
 }
 
+/* Taps may be so far apart that the elements of a tile of few rows cannot be counted. */
+static gr_status check_tile(const gr_stencil *s)
+{
+    const double elements = (double)s->sources * (double)(s->rows.extent + FEW_ROWS * s->rows.step) * (double)s->pitch;
+    return elements < 1e12 ? GR_OK : gr_fail(GR_ERR_MEMORY, "out of memory: a convolution would need %.3g numbers at once", elements);
+}
+
 /* With `rows` rows of results in a tile, of which a plane has as many as it takes. */
 static void cut(gr_stencil *s, int64_t rows, int64_t lanes)
 {
@@ -170,6 +177,7 @@ static gr_status convolve(gr_pool *pool, gr_dtype dtype, const gr_conv *c, gr_st
     const int64_t lanes = gr_conv_lanes(dtype);
     if (s.n == 0) return GR_OK;
     lay_out(&s, lanes);
+    if (check_tile(&s)) return gr_last_status();
     const int64_t row_bytes = s.sources * s.pitch * (int64_t)gr_dtype_bytes(dtype);
     int64_t rows = (TILE_BYTES / row_bytes - s.rows.extent) / s.rows.step + 1;
     if (rows < FEW_ROWS) rows = FEW_ROWS;
@@ -207,6 +215,7 @@ gr_status gr_conv_kernel(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const 
         return GR_OK;
     }
     lay_out(&s, lanes);
+    if (check_tile(&s)) return gr_last_status();
     cut(&s, PLANE_BYTES / bytes / s.columns.most, lanes);
     s.y_copied = s.flat || s.columns.most % lanes;
     s.y_pitch = s.y_copied ? s.run : s.columns.most;
