@@ -57,6 +57,12 @@ gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t sha
     return GR_CALL(broadcast_to, &to, x);
 }
 
+static void fill(void *y, const void *value, int64_t n, size_t size)
+{
+    if (size == sizeof(float)) for (int64_t i = 0; i < n; i++) ((float *)y)[i] = *(const float *)value;
+    else for (int64_t i = 0; i < n; i++) ((double *)y)[i] = *(const double *)value;
+}
+
 static void broadcast_span(void *context, int64_t begin, int64_t end)
 {
     const gr_broadcast *p = context;
@@ -65,8 +71,7 @@ static void broadcast_span(void *context, int64_t begin, int64_t end)
         n = gr_broadcast_row(p, at, end, place);
         char *y = (char *)p->out + (size_t)at * p->size;
         if (p->step[0]) memcpy(y, place[0], (size_t)n * p->size);
-        else
-            for (int64_t i = 0; i < n; i++) memcpy(y + (size_t)i * p->size, place[0], p->size);
+        else fill(y, place[0], n, p->size);
     }
 }
 

@@ -39,6 +39,29 @@ static inline source source_of(const upsampling *p, int axis, int64_t i)
     return (source){from, from + 1 < small ? from + 1 : from, at - (double)from};
 }
 
+/* The first row of the large image whose source, or the next to it, is k or comes after it. */
+static inline int64_t first_from(const upsampling *p, int64_t k, bool next)
+{
+    int64_t low = 0, high = p->large[0];
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        const source s = source_of(p, 0, middle);
+        if ((next ? s.next : s.from) < k) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* The rows of the large image that row k of the small one has a share in. */
+typedef struct range {
+    int64_t begin, end;
+} range;
+
+static inline range made_of(const upsampling *p, int64_t k)
+{
+    return (range){first_from(p, k, true), first_from(p, k + 1, false)};
+}
+
 /* Nearest, by an integer: each pixel becomes a block. */
 static inline bool is_blocks(const upsampling *p)
 {
@@ -215,9 +238,10 @@ static void K(add_blocks_span)(void *context, int64_t begin, int64_t end)
 
 /* ---- Mixtures ----------------------------------------------------------------------------------------------- */
 
-/* The sources of some columns: their places in the row, counted from that of the first. */
+/* Some columns of the large row, and their sources, counted from that of the first. There are no more of these than columns,
+ * but for one. */
 typedef struct K(columns) {
-    int64_t begin, n, first, width; /* columns of the large row; of the small one */
+    int64_t begin, n, first, width; /* in the large row; in the small one */
     int32_t from[COLUMNS_AT_ONCE], next[COLUMNS_AT_ONCE];
     real share[COLUMNS_AT_ONCE];
 } K(columns);
@@ -237,18 +261,17 @@ static void K(find_columns)(const upsampling *p, int64_t begin, K(columns) *c)
     }
 }
 
+/* A row of the large image: two rows of the small one mixed, then its columns. */
 static void K(mix)(const K(columns) *c, const real *restrict a, const real *restrict b, real share, real *restrict y)
 {
-    for (int64_t j = 0; j < c->n; j++) {
-        const int32_t from = c->from[j], next = c->next[j];
-        const real above = a[from] + c->share[j] * (a[next] - a[from]), below = b[from] + c->share[j] * (b[next] - b[from]);
-        y[j] = above + share * (below - above);
-    }
+    real row[COLUMNS_AT_ONCE + 1];
+    for (int64_t i = 0; i < c->width; i++) row[i] = a[i] + share * (b[i] - a[i]);
+    for (int64_t j = 0; j < c->n; j++) y[j] = row[c->from[j]] + c->share[j] * (row[c->next[j]] - row[c->from[j]]);
 }
 
-static void K(take)(const K(columns) *c, const real *restrict a, real *restrict y)
+static void K(take)(const K(columns) *c, const real *restrict x, real *restrict y)
 {
-    for (int64_t j = 0; j < c->n; j++) y[j] = a[c->from[j]];
+    for (int64_t j = 0; j < c->n; j++) y[j] = x[c->from[j]];
 }
 
 static void K(upsample_span)(void *context, int64_t begin, int64_t end)
@@ -275,40 +298,42 @@ static gr_status K(upsample2d)(gr_node *n)
     return GR_OK;
 }
 
-/* Part of a row of g, summed by where it came from. There are no more sources than columns, but for one. */
-static void K(unmix)(const K(columns) *c, bool nearest, const real *restrict g, real *restrict sum)
+/* z += x by its sources */
+static void K(unmix)(const K(columns) *c, bool nearest, const real *restrict x, real *restrict z)
 {
-    memset(sum, 0, (size_t)c->width * sizeof *sum);
-    for (int64_t j = 0; nearest && j < c->n; j++) sum[c->from[j]] += g[j];
+    for (int64_t j = 0; nearest && j < c->n; j++) z[c->from[j]] += x[j];
     for (int64_t j = 0; !nearest && j < c->n; j++) {
-        const real next = c->share[j] * g[j];
-        sum[c->from[j]] += g[j] - next;
-        sum[c->next[j]] += next;
+        const real next = c->share[j] * x[j];
+        z[c->from[j]] += x[j] - next;
+        z[c->next[j]] += next;
     }
 }
 
-static void K(add_scaled)(const real *restrict x, real factor, real *restrict z, int64_t n)
+/* A row z of the small image: the rows of g that came from it added up, each by its share, then their columns. */
+static void K(unmix_rows)(const upsampling *p, const K(columns) *c, int64_t k, const real *g, real *z)
 {
-    for (int64_t j = 0; j < n; j++) z[j] += factor * x[j];
+    real sum[COLUMNS_AT_ONCE] = {0};
+    const range rows = made_of(p, k);
+    for (int64_t i = rows.begin; i < rows.end; i++) {
+        const source s = source_of(p, 0, i);
+        const real share = (real)((s.from == k ? 1 - s.share : 0) + (s.next == k ? s.share : 0));
+        const real *restrict row = g + i * p->large[1];
+        if (share == 1) for (int64_t j = 0; j < c->n; j++) sum[j] += row[j];
+        else for (int64_t j = 0; j < c->n; j++) sum[j] += share * row[j];
+    }
+    K(unmix)(c, p->mode == GR_NEAREST, sum, z);
 }
 
-/* Sources overlap: an image at a time. */
-static void K(adjoint_planes)(void *context, int64_t begin, int64_t end)
+static void K(adjoint_span)(void *context, int64_t begin, int64_t end)
 {
     const upsampling *p = context;
-    const int64_t size = p->small[0] * p->small[1];
-    const bool nearest = p->mode == GR_NEAREST;
     K(columns) c;
-    real sum[COLUMNS_AT_ONCE + 1];
-    memset((real *)p->y + begin * size, 0, (size_t)((end - begin) * size) * sizeof(real));
+    memset((real *)p->y + begin * p->small[1], 0, (size_t)((end - begin) * p->small[1]) * sizeof(real));
     for (int64_t j = 0; j < p->large[1]; j += c.n) {
         K(find_columns)(p, j, &c);
-        for (int64_t row = begin * p->large[0]; row < end * p->large[0]; row++) {
-            const source s = source_of(p, 0, row % p->large[0]);
-            real *z = (real *)p->y + row / p->large[0] * size + c.first;
-            K(unmix)(&c, nearest, (const real *)p->x + row * p->large[1] + j, sum);
-            K(add_scaled)(sum, (real)(1 - s.share), z + s.from * p->small[1], c.width);
-            if (!nearest) K(add_scaled)(sum, (real)s.share, z + s.next * p->small[1], c.width);
+        for (int64_t row = begin; row < end; row++) {
+            const real *g = (const real *)p->x + row / p->small[0] * p->large[0] * p->large[1] + j;
+            K(unmix_rows)(p, &c, row % p->small[0], g, (real *)p->y + row * p->small[1] + c.first);
         }
     }
 }
@@ -316,8 +341,8 @@ static void K(adjoint_planes)(void *context, int64_t begin, int64_t end)
 static gr_status K(upsample2d_adjoint)(gr_node *n)
 {
     upsampling p = upsampling_of(n, n->out, n->in[0]);
-    if (is_blocks(&p)) gr_parallel(p.planes * p.small[0], upsample_grain(p.times[0] * p.large[1]), K(add_blocks_span), &p);
-    else gr_parallel(p.planes, upsample_grain(p.large[0] * p.large[1]), K(adjoint_planes), &p);
+    const int64_t rows = p.planes * p.small[0], grain = upsample_grain((p.large[0] / p.small[0] + 1) * p.large[1]);
+    gr_parallel(rows, grain, is_blocks(&p) ? K(add_blocks_span) : K(adjoint_span), &p);
     return GR_OK;
 }
 #endif
