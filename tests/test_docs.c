@@ -81,9 +81,10 @@ static const char introduction[] =
 static const char about_ops[] =
     "\n"
     "## Ops\n\n"
-    "Declared in [ops.h](../include/gradus/ops.h), which also says what each does at its edges. A name in\n"
-    "italics has no function of its own: it is part of a derivative. `gr_var()`, `gr_transpose()` and\n"
-    "`gr_stack()` are composed of these.\n";
+    "Declared in [ops.h](../include/gradus/ops.h) and, for images, [nn.h](../include/gradus/nn.h), which also say\n"
+    "what each does at its edges. A name in italics has no function of its own: it is part of a derivative, or,\n"
+    "as *channel_affine* is of `gr_batch_norm2d()` in use, of an op. `gr_var()`, `gr_transpose()`, `gr_stack()`\n"
+    "and `gr_global_avg_pool2d()` are composed of these.\n";
 
 static const char about_losses[] =
     "\n"
@@ -137,20 +138,27 @@ static void write_table(FILE *to, bool losses, const char *headers)
         if (is_loss(gr_op_at(i)) == losses) write_row(to, gr_op_at(i), headers);
 }
 
+/* Two sources, one behind the other. */
+static char *read_sources(const char *first, const char *second)
+{
+    char *a = read_source(first), *b = read_source(second), *both = malloc(strlen(a) + strlen(b) + 1);
+    assert_non_null(both);
+    strcat(strcpy(both, a), b);
+    free(a);
+    free(b);
+    return both;
+}
+
 static void write_ops(FILE *to)
 {
-    char *ops = read_source("include/gradus/ops.h"), *basic = read_source("include/gradus/losses.h");
-    char *segmentation = read_source("include/gradus/segmentation.h"), *losses = malloc(strlen(basic) + strlen(segmentation) + 1);
-    assert_non_null(losses);
-    strcat(strcpy(losses, basic), segmentation);
+    char *ops = read_sources("include/gradus/ops.h", "include/gradus/nn.h");
+    char *losses = read_sources("include/gradus/losses.h", "include/gradus/segmentation.h");
     fputs(introduction, to);
     fputs(about_ops, to);
     write_table(to, false, ops);
     fputs(about_losses, to);
     write_table(to, true, losses);
     free(losses);
-    free(segmentation);
-    free(basic);
     free(ops);
 }
 

@@ -21,6 +21,7 @@ typedef struct world {
     gr_tape *t, *other;
     gr_tensor *m, *row, *column, *wide, *empty, *number; /* f64: [3,4] and [4], leaves; [3,1]; [2,5]; [0,4]; [] */
     gr_tensor *single, *index, *bad_index, *shares;      /* f32 [3,4]; i32 [3]: 2,0,1 and 2,0,7; f64 [3,4] in 0..1 */
+    gr_tensor *images, *channels;                        /* f64 [2,3,4,5], a leaf, and [3] */
     gr_tensor *foreign, *released, *constant, *result;   /* of the other tape; given back; recorded by none; recorded */
     gr_params *params, *no_params;
     gr_optimizer *sgd;
@@ -47,6 +48,9 @@ static void make_tensors(world *w)
     w->index = gr_from(GR_I32, GR_SHAPE(3), (int32_t[]){2, 0, 1});
     w->bad_index = gr_from(GR_I32, GR_SHAPE(3), (int32_t[]){2, 0, 7});
     w->shares = gr_full(GR_F64, GR_SHAPE(3, 4), 0.25);
+    w->images = gr_full(GR_F64, GR_SHAPE(2, 3, 4, 5), 0.5);
+    w->channels = gr_ones(GR_F64, GR_SHAPE(3));
+    ok(gr_require_grad(w->images));
     ok(gr_require_grad(w->m));
     ok(gr_require_grad(w->row));
 }
@@ -73,7 +77,7 @@ static void make_world(world *w)
 static void free_world(world *w)
 {
     gr_tensor *const all[] = {w->m,      w->row,    w->column, w->wide,      w->empty,
-                              w->number, w->single, w->index,  w->bad_index, w->shares};
+                              w->number, w->single, w->index,  w->bad_index, w->shares, w->images, w->channels};
     gr_tape_free(w->t);
     gr_tape_free(w->other);
     for (size_t i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
@@ -232,6 +236,44 @@ static gr_status scatter_shape(world *w) { return made(gr_scatter_rows(w->t, w->
 static gr_status scatter_rows(world *w) { return made(gr_scatter_rows(w->t, w->m, w->index, -1)); }
 static gr_status cast_index(world *w) { return made(gr_cast(w->t, w->m, GR_I32)); }
 static gr_status constant_index(world *w) { return made(gr_constant(w->t, GR_I32, 1.0)); }
+
+/* ---- Ops for images ------------------------------------------------------------------------------------------ */
+
+#define POOL(...) &(gr_pool2d_options){__VA_ARGS__}
+#define TRAINING(...) &(gr_batch_norm_options){.training = true, __VA_ARGS__}
+static gr_status max_pool_no_options(world *w) { return made(gr_max_pool2d(w->t, w->images, NULL)); }
+static gr_status max_pool_kernel(world *w) { return made(gr_max_pool2d(w->t, w->images, POOL(.kernel = {2, -2}))); }
+static gr_status max_pool_stride(world *w) { return made(gr_max_pool2d(w->t, w->images, POOL(.kernel = {2, 2}, .stride = {-1, 2}))); }
+static gr_status max_pool_padding(world *w) { return made(gr_max_pool2d(w->t, w->images, POOL(.kernel = {2, 2}, .padding = {0, 2}))); }
+static gr_status max_pool_size(world *w) { return made(gr_max_pool2d(w->t, w->images, POOL(.kernel = {5, 2}))); }
+static gr_status max_pool_rank(world *w) { return made(gr_max_pool2d(w->t, w->m, POOL(.kernel = {2, 2}))); }
+static gr_status avg_pool_padding(world *w) { return made(gr_avg_pool2d(w->t, w->images, POOL(.kernel = {3, 3}, .padding = {-1, 0}))); }
+static gr_status avg_pool_rank(world *w) { return made(gr_avg_pool2d(w->t, w->row, POOL(.kernel = {1, 1}))); }
+static gr_status global_rank(world *w) { return made(gr_global_avg_pool2d(w->t, w->m)); }
+static gr_status upsample_less(world *w) { return made(gr_upsample2d(w->t, w->images, 8, 4, GR_NEAREST)); }
+static gr_status upsample_mode(world *w) { return made(gr_upsample2d(w->t, w->images, 8, 8, GR_N_UPSAMPLE_MODES)); }
+static gr_status upsample_rank(world *w) { return made(gr_upsample2d(w->t, w->m, 8, 8, GR_BILINEAR)); }
+static gr_status upsample_huge(world *w) { return made(gr_upsample2d(w->t, w->images, 1 << 30, 1 << 30, GR_BILINEAR)); }
+static gr_status batch_rank(world *w) { return made(gr_batch_norm2d(w->t, w->m, NULL, NULL, NULL, NULL, TRAINING(0))); }
+static gr_status batch_gamma(world *w) { return made(gr_batch_norm2d(w->t, w->images, w->row, NULL, NULL, NULL, TRAINING(0))); }
+static gr_status batch_beta_in_use(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, w->row, w->channels, w->channels, NULL)); }
+static gr_status batch_momentum(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, NULL, NULL, TRAINING(.momentum = 1.5))); }
+static gr_status batch_epsilon(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, NULL, NULL, TRAINING(.epsilon = -1e-5))); }
+static gr_status batch_no_mean(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, NULL, w->channels, NULL)); }
+static gr_status batch_no_variance(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, w->channels, NULL, NULL)); }
+static gr_status batch_buffer(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, w->row, NULL, TRAINING(0))); }
+static gr_status batch_buffer_dtype(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, w->single, NULL, TRAINING(0))); }
+static gr_status batch_result(world *w) { return made(gr_batch_norm2d(w->t, w->images, NULL, NULL, gr_exp(w->t, w->channels), NULL, TRAINING(0))); }
+static gr_status batch_of_one(world *w) { return made(gr_batch_norm2d(w->t, gr_reshape(w->t, w->row, GR_SHAPE(1, 4, 1, 1)), NULL, NULL, NULL, NULL, TRAINING(0))); }
+static gr_status layer_axes(world *w) { return made(gr_layer_norm(w->t, w->m, 3, NULL, NULL, 0)); }
+static gr_status layer_gamma(world *w) { return made(gr_layer_norm(w->t, w->images, 2, w->row, NULL, 0)); }
+static gr_status layer_nothing(world *w) { return made(gr_layer_norm(w->t, gr_transpose(w->t, w->empty), 1, NULL, NULL, 0)); }
+static gr_status layer_epsilon(world *w) { return made(gr_layer_norm(w->t, w->m, 1, NULL, NULL, (double)NAN)); }
+static gr_status group_count(world *w) { return made(gr_group_norm(w->t, w->images, 2, NULL, NULL, 0)); }
+static gr_status group_rank(world *w) { return made(gr_group_norm(w->t, w->row, 2, NULL, NULL, 0)); }
+static gr_status group_dtype(world *w) { return made(gr_group_norm(w->t, w->images, 3, w->single, NULL, 0)); }
+static gr_status dropout_share(world *w) { return made(gr_dropout(w->t, w->m, 1.0, &w->rng)); }
+static gr_status dropout_no_rng(world *w) { return made(gr_dropout(w->t, w->m, 0.5, NULL)); }
 
 /* ---- Losses -------------------------------------------------------------------------------------------------- */
 
@@ -422,6 +464,48 @@ static const wrong_call op_calls[] = {
     {"a constant of i32", constant_index, GR_ERR_DTYPE, "constant: expected f32 or f64"},
 };
 
+static const wrong_call image_calls[] = {
+    {"windows of nothing", max_pool_no_options, GR_ERR_OPTION, "max_pool2d: the kernel is 0 x 0, expected 1 or more"},
+    {"a negative kernel", max_pool_kernel, GR_ERR_OPTION, "max_pool2d: the kernel is 2 x -2, expected 1 or more"},
+    {"windows backwards", max_pool_stride, GR_ERR_OPTION, "max_pool2d: the stride is -1 x 2, expected 1 or more"},
+    {"windows of padding", max_pool_padding, GR_ERR_OPTION,
+     "max_pool2d: the padding is 0 x 2, expected 0 to half the kernel, which is 2 x 2"},
+    {"windows larger than images", max_pool_size, GR_ERR_SHAPE, "max_pool2d: no window of 5 x 2 fits into [2,3,4,5]"},
+    {"pooling a matrix", max_pool_rank, GR_ERR_SHAPE, "max_pool2d: expected images [N,C,H,W]: [3,4]"},
+    {"negative padding", avg_pool_padding, GR_ERR_OPTION, "avg_pool2d: the padding is -1 x 0, expected 0 to half"},
+    {"the windows of a vector", avg_pool_rank, GR_ERR_SHAPE, "avg_pool2d: expected images [N,C,H,W]: [4]"},
+    {"the planes of a matrix", global_rank, GR_ERR_SHAPE, "global_avg_pool2d: expected images [N,C,H,W]: [3,4]"},
+    {"upsampling to less", upsample_less, GR_ERR_OPTION,
+     "upsample2d: [2,3,4,5] to 8 x 4, expected no fewer rows and columns"},
+    {"no such way up", upsample_mode, GR_ERR_OPTION, "upsample2d: no such mode: 3"},
+    {"upsampling a matrix", upsample_rank, GR_ERR_SHAPE, "upsample2d: expected images [N,C,H,W]: [3,4]"},
+    {"upsampling to 2^60", upsample_huge, GR_ERR_SHAPE, "upsample2d: [2,3,1073741824,1073741824] has too many elements"},
+    {"the channels of a matrix", batch_rank, GR_ERR_SHAPE, "batch_norm2d: expected images [N,C,H,W]: [3,4]"},
+    {"gamma of four for three", batch_gamma, GR_ERR_SHAPE, "batch_norm2d: gamma is [4], expected [3]"},
+    {"beta of four in use", batch_beta_in_use, GR_ERR_SHAPE, "batch_norm2d: beta is [4], expected [3]"},
+    {"a momentum above 1", batch_momentum, GR_ERR_OPTION,
+     "batch_norm2d: momentum is 1.5, expected a number above 0 and up to 1"},
+    {"a negative epsilon", batch_epsilon, GR_ERR_OPTION, "batch_norm2d: epsilon is -1e-05, expected a number above 0"},
+    {"use without a mean", batch_no_mean, GR_ERR_NULL, "batch_norm2d: running_mean is NULL"},
+    {"use without a variance", batch_no_variance, GR_ERR_NULL, "batch_norm2d: running_var is NULL"},
+    {"a mean of four for three", batch_buffer, GR_ERR_SHAPE, "batch_norm2d: running_mean is [4], expected [3]"},
+    {"a mean in f32", batch_buffer_dtype, GR_ERR_DTYPE, "batch_norm2d: running_mean is f32, x is f64"},
+    {"a mean of the tape's", batch_result, GR_ERR_STATE,
+     "batch_norm2d: running_mean is a result of a tape, expected a buffer of yours"},
+    {"training on one value", batch_of_one, GR_ERR_SHAPE,
+     "batch_norm2d: training takes two values a channel or more: [1,4,1,1] has 1"},
+    {"three of two axes", layer_axes, GR_ERR_OPTION, "layer_norm: the last 3 axes of [3,4], expected 1 to 2"},
+    {"gamma of other axes", layer_gamma, GR_ERR_SHAPE, "layer_norm: gamma is [4], expected [4,5]"},
+    {"rows of nothing", layer_nothing, GR_ERR_SHAPE, "layer_norm: of nothing: [4,0]"},
+    {"an epsilon of NaN", layer_epsilon, GR_ERR_OPTION, "layer_norm: epsilon is nan, expected a number above 0"},
+    {"three channels in two groups", group_count, GR_ERR_OPTION,
+     "group_norm: the channels of [2,3,4,5] do not fall into 2 groups"},
+    {"the groups of a vector", group_rank, GR_ERR_SHAPE, "group_norm: expected [N,C,...]: [4]"},
+    {"gamma in f32", group_dtype, GR_ERR_DTYPE, "group_norm: dtypes differ: f64 and f32; see gr_cast()"},
+    {"dropping everything", dropout_share, GR_ERR_OPTION, "dropout: p is 1, expected 0 or more and less than 1"},
+    {"dropout without a state", dropout_no_rng, GR_ERR_NULL, "dropout: rng is NULL"},
+};
+
 static const wrong_call loss_calls[] = {
     {"losses do not broadcast", mse_shapes, GR_ERR_SHAPE,
      "mse: the prediction is [3,4], the target [4]; losses do not broadcast"},
@@ -521,6 +605,12 @@ static void of_ops(void **state)
     refuse(op_calls, COUNT(op_calls));
 }
 
+static void of_ops_for_images(void **state)
+{
+    (void)state;
+    refuse(image_calls, COUNT(image_calls));
+}
+
 static void of_losses(void **state)
 {
     (void)state;
@@ -572,7 +662,8 @@ static const loss losses[] = {gr_l1, gr_mse, gr_zero_one, gr_hinge, gr_bce, gr_c
 /* Every op, given NULL: how many returned something, or broke the rule about sentences. */
 static void feed_null(gr_tape *t, gr_tensor *x, gr_status expected)
 {
-    gr_tensor *none = NULL, *results[96];
+    gr_tensor *none = NULL, *results[128];
+    gr_rng rng = gr_rng_seed(1);
     int n = 0;
     for (size_t i = 0; i < COUNT(unaries); i++) results[n++] = unaries[i](t, NULL);
     for (size_t i = 0; i < COUNT(binaries); i++)
@@ -608,6 +699,14 @@ static void feed_null(gr_tape *t, gr_tensor *x, gr_status expected)
         gr_scatter_rows(t, NULL, x, 1),
         gr_scatter_rows(t, x, NULL, 1),
         gr_cast(t, NULL, GR_F32),
+        gr_max_pool2d(t, NULL, NULL),
+        gr_avg_pool2d(t, NULL, NULL),
+        gr_global_avg_pool2d(t, NULL),
+        gr_upsample2d(t, NULL, 2, 2, GR_NEAREST),
+        gr_batch_norm2d(t, NULL, x, x, x, x, NULL),
+        gr_layer_norm(t, NULL, 1, x, x, 0),
+        gr_group_norm(t, NULL, 1, x, x, 0),
+        gr_dropout(t, NULL, 0.5, &rng),
         gr_keep(NULL),
     };
     for (size_t i = 0; i < COUNT(rest); i++) results[n++] = rest[i];
@@ -693,6 +792,7 @@ int main(void)
         cmocka_unit_test(of_tensors),
         cmocka_unit_test(of_tapes),
         cmocka_unit_test(of_ops),
+        cmocka_unit_test(of_ops_for_images),
         cmocka_unit_test(of_losses),
         cmocka_unit_test(of_training_and_data),
         cmocka_unit_test(the_first_sentence_stays),

@@ -58,7 +58,7 @@ static const gr_sample samples[] = {
 };
 
 const gr_op gr_op_dropout = {.name = "dropout", .formula = "y = m x / (1-p), m = 0 with probability p, else 1",
-                             .gradient = "dx = m g / (1-p)", .n_in = 1, .shape = dropout_shape, .attr_size = sizeof(dropout_attr),
+                             .gradient = "dx = m g / (1-p)", .n_in = 1, .shape = dropout_shape, .attr_size = sizeof(dropout_attr), .in_place = true,
                              .forward = GR_KERNELS(dropout), .vjp = {dropout_vjp}, GR_SAMPLES(samples)};
 
 gr_tensor *gr_dropout(gr_tape *t, gr_tensor *x, double p, gr_rng *rng)
@@ -80,8 +80,9 @@ static void K(dropout_span)(void *context, int64_t begin, int64_t end)
         const uint64_t words = dropout_words(a->key, (uint64_t)at >> SHARED_BITS);
         const uint32_t before = (uint32_t)words, between = (uint32_t)(words >> 32);
         const int64_t left = end - at, size = left < (int64_t)1 << SHARED_BITS ? left : (int64_t)1 << SHARED_BITS;
-        const real *restrict x = (const real *)n->in[0]->data + at;
-        real *restrict y = (real *)n->out->data + at;
+        const real *x = (const real *)n->in[0]->data + at; /* y itself, when it works in place */
+        real *y = (real *)n->out->data + at;
+#pragma omp simd
         for (uint32_t i = 0; i < (uint32_t)size; i++) {
             const uint32_t h = dropout_mix(dropout_mix(i + before) ^ between);
             y[i] = h >= threshold ? x[i] * factor : 0;
