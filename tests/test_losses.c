@@ -1148,6 +1148,7 @@ static void weight_zero_and_ignored_remove_a_term(void **state)
     static const double numbers_[] = {0.25, QNAN, INF, 0.75}, probabilities[] = {0.25, QNAN, QNAN, 0.75};
     static const double logit_rows[] = {0.25, 0.5, 1,    QNAN, 0.5,  1, INF, -INF, QNAN, 0.75, 0.5, 1};
     static const double rows[] = {0.25, 0.5, 0.25, 0.5, QNAN, 0.25, 0, 1, QNAN, 0.75, 0.5, 0.25};
+    static const double no_probabilities[] = {0.25, 0.5, 0.25, 5, QNAN, 0.25, 0, -1, QNAN, 0.75, 0.5, 0.25};
     static const int32_t index[] = {0, 2, 1, 1}, ignoring[] = {0, -7, -7, 1};
     for (int k = 0; k < 12; k++) {
         call c = {.dtype = k % 2 ? GR_F64 : GR_F32, .rank = 1, .shape = {4, 3}, .y = y, .weight = weight,
@@ -1161,7 +1162,7 @@ static void weight_zero_and_ignored_remove_a_term(void **state)
         c.rank = 2;
         for (int i = 0; i < COUNT(class_losses) * 2; i++) {
             c.l = &class_losses[i / 2];
-            c.p = c.l->logits ? logit_rows : rows;
+            c.p = c.l->logits ? logit_rows : i % 2 ? rows : no_probabilities;
             c.index = i % 2 ? index : ignoring;
             c.weight = i % 2 ? weight : NULL;
             c.o.ignore = i % 2 == 0;

@@ -54,6 +54,18 @@ static void logits(void **state)
     gr_tensor_free(y);
 }
 
+/* What is ignored is compared as the target has it, whose 0.3 is not that of a double. */
+static void an_ignored_fraction(void **state)
+{
+    (void)state;
+    gr_tensor *p = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.9f, 0.9f}), *y = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.3f, 1});
+    gr_confusion c = {0};
+    assert_int_equal(gr_confuse(p, y, &(gr_confuse_options){.ignore = true, .ignore_index = 0.3}, &c, 1), GR_OK);
+    assert_counts(&c, 1, 0, 0, 0);
+    gr_tensor_free(p);
+    gr_tensor_free(y);
+}
+
 /* Counts by class of random classes against counting the other way round; with positions behind the class axis. */
 static void many_classes(void **state)
 {
@@ -220,7 +232,7 @@ static void otsu(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_classes), cmocka_unit_test(logits),   cmocka_unit_test(many_classes),
+        cmocka_unit_test(two_classes), cmocka_unit_test(logits), cmocka_unit_test(an_ignored_fraction),   cmocka_unit_test(many_classes),
         cmocka_unit_test(ratios),      cmocka_unit_test(refusals), cmocka_unit_test(otsu),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

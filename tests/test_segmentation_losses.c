@@ -1036,6 +1036,7 @@ static void refusals(void **state)
         {balanced_bce, x, none, WITH(.as_given = false), GR_ERR_VALUE, "balanced_bce: target nan at [0,1,2]"},
         {huber, x, none, WITH(.as_given = false), GR_ERR_VALUE, "huber: target nan at [0,1,2]"},
         {gr_jaccard, far_off, mask, NULL, GR_ERR_VALUE, "jaccard: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
+        {gr_lovasz_softmax, far_off, mask, NULL, GR_ERR_VALUE, "lovasz_softmax: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
         {gr_lovasz_hinge, x, half, NULL, GR_ERR_VALUE, "lovasz_hinge: target 0.5 at [0,0,2], expected 0 or 1"},
         {gr_lovasz_softmax, x, none, NULL, GR_ERR_VALUE, "lovasz_softmax: target nan at [0,1,2], expected 0 or 1"},
         {gr_dice, x, classes, NULL, GR_ERR_VALUE, "dice: class 2 at [0,2] is outside the 2 classes"},
@@ -1079,6 +1080,39 @@ static void refusals(void **state)
     assert_failed_with("beta without fixed", GR_ERR_OPTION, "balanced_bce: beta is 0.5, but not fixed");
     gr_tape_free(t);
     gr_tensor *const all[] = {x, far_off, vector, square, none, negative, mask, half, single, three, classes, nothing};
+    for (int i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
+}
+
+/* A complaint is about what is counted: the first value that is out of range is not, the second is. */
+static void complaints_are_about_what_counts(void **state)
+{
+    (void)state;
+    const double p[4] = {5, 0.5, 0.5, 7}, y[4] = {9, 1, 1, 1}, bits[4] = {0, 1, 1, 1}, weight[4] = {0, 1, 1, 1}, negative[4] = {-1, 1, 1, -2};
+    static const int64_t shape[] = {1, 2, 2};
+    gr_tensor *x = tensor_of(GR_F64, 3, shape, p), *ignored = tensor_of(GR_F64, 3, shape, y), *mask = tensor_of(GR_F64, 3, shape, bits);
+    gr_tensor *w = tensor_of(GR_F64, 3, shape, weight), *pixels = tensor_of(GR_F64, 2, (int64_t[]){1, 2}, weight), *bad = tensor_of(GR_F64, 3, shape, negative);
+    gr_tensor *logits = gr_zeros(GR_F64, 3, shape), *classes = gr_from(GR_I32, GR_SHAPE(1, 2), (int32_t[]){7, 1});
+    gr_tape *t = gr_tape_new();
+    const struct {
+        gr_tensor *x, *y;
+        gr_region_options o;
+        const char *message;
+    } calls[] = {
+        {x, ignored, {.base = {.ignore = true, .ignore_index = 9}}, "prediction 7 at [0,1,1]"},
+        {x, mask, {.base.weight = w}, "prediction 7 at [0,1,1]"},
+        {x, mask, {.base.weight = pixels}, "prediction 7 at [0,1,1]"},
+        {x, ignored, {.without_background = true}, "prediction 7 at [0,1,1]"},
+        {x, classes, {.base = {.ignore = true, .ignore_index = 7}}, "prediction 7 at [0,1,1]"},
+        {logits, mask, {.base = {.weight = bad, .from_logits = true}, .without_background = true}, "the weight is -2 at [0,1,1]"},
+        {logits, ignored, {.base = {.weight = bad, .from_logits = true, .ignore = true, .ignore_index = 9}}, "the weight is -2 at [0,1,1]"},
+    };
+    for (int i = 0; i < COUNT(calls); i++) {
+        gr_clear_error();
+        if (gr_dice(t, calls[i].x, calls[i].y, &calls[i].o)) fail_msg("call %d is not refused", i);
+        assert_failed_with("a complaint", GR_ERR_VALUE, calls[i].message);
+    }
+    gr_tape_free(t);
+    gr_tensor *const all[] = {x, ignored, mask, w, pixels, bad, logits, classes};
     for (int i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
 }
 
@@ -1184,7 +1218,7 @@ int main(void)
         cmocka_unit_test(lovasz_counts_the_classes_there), cmocka_unit_test(generalised_dice_weighs_by_size),
         cmocka_unit_test(everything_is_finite),          cmocka_unit_test(perfect_is_zero),
         cmocka_unit_test(nan_propagates),                cmocka_unit_test(derivatives),
-        cmocka_unit_test(refusals),                      cmocka_unit_test(same_bits_whatever_the_threads),
+        cmocka_unit_test(refusals), cmocka_unit_test(complaints_are_about_what_counts),                      cmocka_unit_test(same_bits_whatever_the_threads),
         cmocka_unit_test(large_planes),                  cmocka_unit_test(memory_is_recycled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,8 @@ static int largest_of_many(const question *q, int64_t i)
 
 static bool is_ignored(const question *q, int64_t i)
 {
-    return q->options->ignore && gr_element(q->y, i) == q->options->ignore_index;
+    const double index = q->options->ignore_index; /* compared in the target's dtype, as losses do */
+    return q->options->ignore && gr_element(q->y, i) == (q->y->dtype == GR_F32 ? (double)(float)index : index);
 }
 
 /* ---- Counts ------------------------------------------------------------------------------------------------- */

@@ -35,6 +35,11 @@ static class_layout layout_of(const gr_tensor *p)
     return l;
 }
 
+static inline bool is_ignored(const gr_loss_attr *attr, const int32_t *index, int64_t position)
+{
+    return index && attr->ignore && (double)index[position] == attr->ignore_index;
+}
+
 static gr_status class_complain(const gr_node *n);
 
 #define GR_KERNEL_FILE "losses/cross_entropy.c"
@@ -85,14 +90,14 @@ static gr_status class_complain(const gr_node *n)
 {
     const gr_tensor *p = n->in[0], *y = n->in[1];
     const gr_loss_attr *attr = gr_loss_attr_of(n);
-    for (int64_t i = 0; y->dtype == GR_I32 && i < y->size; i++) {
-        int32_t index = ((const int32_t *)y->data)[i];
-        if ((index < 0 || index >= p->shape[1]) && !(attr->ignore && (double)index == attr->ignore_index))
-            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes", n->op->name, index,
-                           gr_position_text(&(gr_text){{0}}, y, i), (long long)p->shape[1]);
-    }
+    const class_layout l = layout_of(p);
+    const int32_t *index = y->dtype == GR_I32 ? y->data : NULL;
+    for (int64_t i = 0; index && i < y->size; i++)
+        if ((index[i] < 0 || index[i] >= l.c) && !is_ignored(attr, index, i))
+            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes", n->op->name, index[i],
+                           gr_position_text(&(gr_text){{0}}, y, i), (long long)l.c);
     for (int64_t i = 0; !attr->from_logits && i < p->size; i++)
-        if (gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0)
+        if ((gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0) && !is_ignored(attr, index, i / (l.c * l.inner) * l.inner + i % l.inner))
             return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
                            gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
     return gr_complain(n, no_share, "0 or more");
@@ -284,11 +289,9 @@ GR_INLINE real K(class_weight_of)(const class_rows *r, int64_t c)
 /* What the row as a whole is multiplied with, 0 where it is ignored; false for a class that is none. */
 static inline bool K(row_weight)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *weight)
 {
-    *weight = r->weight ? ((const real *)r->weight)[row] : 1;
-    if (!r->index) return true;
-    if (attr->ignore && (double)r->index[row] == attr->ignore_index) *weight = 0;
-    else return r->index[row] >= 0 && r->index[row] < r->c;
-    return true;
+    const bool ignored = is_ignored(attr, r->index, row);
+    *weight = ignored ? 0 : r->weight ? ((const real *)r->weight)[row] : 1;
+    return ignored || !r->index || (r->index[row] >= 0 && r->index[row] < r->c);
 }
 
 /* A row of logits with any target: value, and slopes into e. */
@@ -371,13 +374,14 @@ static void K(any_rows)(class_rows *r, int64_t begin, int64_t end)
     bool bad = false;
     for (int64_t row = begin; row < end; row++) {
         real weight, value, *restrict d = (real *)r->work + row * r->c;
-        bad |= !K(row_weight)(r, attr, row, &weight) || (r->soft && !K(are_shares)(r, row));
+        bool wrong = !K(row_weight)(r, attr, row, &weight) || (r->soft && !K(are_shares)(r, row));
         if (attr->from_logits) {
             value = K(logits_row)(r, smoothing, row, d);
         } else {
             K(share_row)(r, smoothing, row, d);
-            value = K(probabilities)(r, row, d, &bad);
+            value = K(probabilities)(r, row, d, &wrong);
         }
+        bad |= wrong && !is_ignored(attr, r->index, row);
         value = weight == 0 ? 0 : value * weight;
         for (int64_t j = 0; j < r->c; j++) d[j] = weight == 0 ? 0 : d[j] * weight * (real)r->pass.scale;
         if (values) values[row] = value;

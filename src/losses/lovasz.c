@@ -126,11 +126,12 @@ static gr_tensor *extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y,
     return gr_apply(c->t, &gr_op_lovasz, in, w ? 3 : 2, &c->attr);
 }
 
-/* Where an index says which class, the index must be one. */
+/* Where an index says which class, the index must be one, and probabilities must be some. */
 static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
 {
     if (gr_region_options_of(c, t, who, has, x, y, o)) return gr_last_status();
-    return y->dtype == GR_I32 ? gr_check_classes(who, &c->attr, x, y) : GR_OK;
+    if (y->dtype == GR_I32 && gr_check_classes(who, &c->attr, x, y)) return gr_last_status();
+    return c->attr.from_logits ? GR_OK : gr_check_counted(who, &c->attr, x, y, c->o.base.weight);
 }
 
 /* e = max(0, 1 - x s) with s = 2y - 1 */

@@ -122,6 +122,34 @@ gr_status gr_check_classes(const char *who, const gr_region_attr *a, const gr_te
     return GR_OK;
 }
 
+/* The pixel of element i of a prediction. */
+static int64_t pixel_of(const gr_layout *l, int64_t i)
+{
+    return i / (l->c * l->inner) * l->inner + i % l->inner;
+}
+
+bool gr_is_counted(const gr_region_attr *a, const gr_layout *l, const gr_tensor *y, int64_t i)
+{
+    if (i / l->inner % l->c < l->first) return false;
+    return !a->ignore || gr_element(y, y->dtype == GR_I32 ? pixel_of(l, i) : i) != a->ignore_index;
+}
+
+gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y, const gr_tensor *w)
+{
+    const gr_layout l = gr_layout_of(x, a->region, a->without_background);
+    const bool by_element = w && gr_same_shape(w, x);
+    for (int64_t i = 0; i < x->size; i++) {
+        const int64_t at = by_element ? i : pixel_of(&l, i);
+        const double p = gr_element(x, i), weight = w ? gr_element(w, at) : 1.0;
+        const bool bad_prediction = !a->from_logits && weight != 0.0 && (p < 0.0 || p > 1.0);
+        if ((weight >= 0.0 && !bad_prediction) || !gr_is_counted(a, &l, y, i)) continue;
+        if (!(weight >= 0.0))
+            return gr_fail(GR_ERR_VALUE, "%s: the weight is %g at %s, expected 0 or more", who, weight, gr_position_text(&(gr_text){{0}}, w, at));
+        return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", who, p, gr_position_text(&(gr_text){{0}}, x, i));
+    }
+    return GR_OK;
+}
+
 /* ---- Targets and weights as ops see them ------------------------------------------------------------------------ */
 
 gr_tensor *gr_over_pixels(gr_tape *t, const gr_tensor *x, gr_tensor *pixels)

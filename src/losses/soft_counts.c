@@ -84,21 +84,15 @@ static gr_status soft_counts_shape(const gr_node *n, gr_type *type)
 static gr_status soft_counts_complain(const gr_node *n)
 {
     const gr_region_attr *a = n->attr;
-    const gr_tensor *x = n->in[0], *y = n->in[1], *w = weight_of(n, 2);
+    const gr_tensor *x = n->in[0], *y = n->in[1];
+    const gr_layout l = gr_layout_of(x, a->region, a->without_background);
     if (y->dtype == GR_I32 && gr_check_classes(who(n), a, x, y)) return gr_last_status();
     for (int64_t i = 0; y->dtype != GR_I32 && i < y->size; i++) {
         const double t = gr_element(y, i);
-        if (!(t >= 0.0 && t <= 1.0) && !(a->ignore && t == a->ignore_index))
+        if (!(t >= 0.0 && t <= 1.0) && gr_is_counted(a, &l, y, i))
             return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected a number in [0,1]", who(n), t, gr_position_text(&(gr_text){{0}}, y, i));
     }
-    for (int64_t i = 0; w && i < w->size; i++)
-        if (!(gr_element(w, i) >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the weight is %g at %s, expected 0 or more", who(n), gr_element(w, i),
-                           gr_position_text(&(gr_text){{0}}, w, i));
-    for (int64_t i = 0; i < x->size; i++)
-        if (gr_element(x, i) < 0.0 || gr_element(x, i) > 1.0)
-            return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", who(n), gr_element(x, i),
-                           gr_position_text(&(gr_text){{0}}, x, i));
+    if (gr_check_counted(who(n), a, x, y, weight_of(n, 2))) return gr_last_status();
     return gr_fail(GR_ERR_VALUE, "%s: a value out of range", who(n));
 }
 
