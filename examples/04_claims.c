@@ -368,47 +368,54 @@ static void gradient_shares(const model *m, const pixels *p, double alpha, doubl
     gr_tape_free(t);
 }
 
-static finding focal_and_easy_pixels(int claim)
-{
-    static const double gammas[] = {0, 0.5, 1, 2, 5}, alphas[] = {0.1, 0.25, 0.5, 0.75, 0.9};
-    enum { N = COUNT(gammas) };
-    double share[N][N_KINDS][MAX_SEEDS], foreground[COUNT(alphas)][MAX_SEEDS];
+static const double gammas[] = {0, 0.5, 1, 2, 5}, alphas[] = {0.1, 0.25, 0.5, 0.75, 0.9};
+
+/* By seed: where the gradient comes from for each gamma, and what becomes of a training for each alpha. */
+typedef struct focus {
+    double share[COUNT(gammas)][N_KINDS][MAX_SEEDS], foreground[COUNT(alphas)][MAX_SEEDS];
     double fn[COUNT(alphas)][MAX_SEEDS], fp[COUNT(alphas)][MAX_SEEDS];
+    int64_t falls; /* seeds in which easy pixels' share falls with every gamma */
+} focus;
+
+static void measure_focus(focus *f)
+{
     FILE *csv = create_file("04_claim_04_seeds", ".csv");
     fprintf(csv, "gamma,seed,easy_percent,hard_foreground_percent,hard_background_percent\n");
-    int64_t falls = 0;
     for (int64_t seed = 0; seed < seeds; seed++) {
         trial r = make_trial(seed, 0.1, 0.0);
         model m = train(&r, bce, 0.0); /* one model to look at with every gamma */
         bool down = true;
-        for (int i = 0; i < N; i++) {
+        for (int i = 0; i < COUNT(gammas); i++) {
             double s[N_KINDS];
             gradient_shares(&m, &r.test, 0.5, gammas[i], s);
-            for (int k = 0; k < N_KINDS; k++) share[i][k][seed] = s[k];
-            down &= i == 0 || s[EASY] < share[i - 1][EASY][seed];
+            for (int k = 0; k < N_KINDS; k++) f->share[i][k][seed] = s[k];
+            down &= i == 0 || s[EASY] < f->share[i - 1][EASY][seed];
             fprintf(csv, "%g,%lld,%.6g,%.6g,%.6g\n", gammas[i], (long long)seed, s[EASY], s[HARD_POSITIVE],
                     s[HARD_NEGATIVE]);
         }
-        falls += down;
+        f->falls += down;
         for (int i = 0; i < COUNT(alphas); i++) {
             double s[N_KINDS];
             gradient_shares(&m, &r.test, alphas[i], 2.0, s);
-            foreground[i][seed] = s[FOREGROUND];
+            f->foreground[i][seed] = s[FOREGROUND];
             model trained = train(&r, focal_by_alpha, alphas[i]);
             score got = judge(&trained, &r.test, 0.0);
-            fn[i][seed] = got.fn, fp[i][seed] = got.fp;
+            f->fn[i][seed] = got.fn, f->fp[i][seed] = got.fp;
             gr_params_free(trained.params);
         }
         gr_params_free(m.params);
         free_trial(&r);
     }
     close_file(csv, "04_claim_04_seeds.csv");
+}
 
+static void tabulate_focus(int claim, const focus *f)
+{
     table t = BEGIN_TABLE(claim, 1, "gamma", "gradient from easy pixels (%)", "from missed foreground (%)",
                           "from false alarms (%)");
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < COUNT(gammas); i++) {
         cell(&t, "%g", gammas[i]);
-        for (int k = EASY; k <= HARD_NEGATIVE; k++) spread_cell(&t, 2, share[i][k], seeds);
+        for (int k = EASY; k <= HARD_NEGATIVE; k++) spread_cell(&t, 2, f->share[i][k], seeds);
         end_row(&t);
     }
     end_table(&t);
@@ -416,13 +423,16 @@ static finding focal_and_easy_pixels(int claim)
                     "false alarms (%)");
     for (int i = 0; i < COUNT(alphas); i++) {
         cell(&t, "%g", alphas[i]);
-        spread_cell(&t, 1, foreground[i], seeds);
-        spread_cell(&t, 2, fn[i], seeds);
-        spread_cell(&t, 2, fp[i], seeds);
+        spread_cell(&t, 1, f->foreground[i], seeds);
+        spread_cell(&t, 2, f->fn[i], seeds);
+        spread_cell(&t, 2, f->fp[i], seeds);
         end_row(&t);
     }
     end_table(&t);
+}
 
+static void draw_focus(void)
+{
     FILE *g = begin_picture("04_claim_04", 460, 340);
     fprintf(
         g,
@@ -436,13 +446,21 @@ static finding focal_and_easy_pixels(int claim)
                 "'%s' noenhanced%s",
                 k + 3, colours[k], names[k], k == HARD_NEGATIVE ? "\n" : ", \\\n  ");
     finish_picture(g, "04_claim_04");
+}
 
-    spread first = spread_of(share[0][EASY], seeds), two = spread_of(share[3][EASY], seeds);
-    spread hp[2] = {spread_of(share[0][HARD_POSITIVE], seeds), spread_of(share[3][HARD_POSITIVE], seeds)};
-    spread hn[2] = {spread_of(share[0][HARD_NEGATIVE], seeds), spread_of(share[3][HARD_NEGATIVE], seeds)};
-    spread fn_ends[2] = {spread_of(fn[0], seeds), spread_of(fn[COUNT(alphas) - 1], seeds)};
-    return found(falls == seeds ? HOLDS
-                 : falls == 0   ? FAILS
+static finding focal_and_easy_pixels(int claim)
+{
+    focus f = {.falls = 0};
+    measure_focus(&f);
+    tabulate_focus(claim, &f);
+    draw_focus();
+
+    spread first = spread_of(f.share[0][EASY], seeds), two = spread_of(f.share[3][EASY], seeds);
+    spread hp[2] = {spread_of(f.share[0][HARD_POSITIVE], seeds), spread_of(f.share[3][HARD_POSITIVE], seeds)};
+    spread hn[2] = {spread_of(f.share[0][HARD_NEGATIVE], seeds), spread_of(f.share[3][HARD_NEGATIVE], seeds)};
+    spread fn_ends[2] = {spread_of(f.fn[0], seeds), spread_of(f.fn[COUNT(alphas) - 1], seeds)};
+    return found(f.falls == seeds ? HOLDS
+                 : f.falls == 0   ? FAILS
                                 : DEPENDS,
                  "Easy pixels give %.1f %% of the gradient at gamma = 0 and %.1f %% at gamma = 2; the share falls with "
                  "every gamma in %lld "
@@ -451,7 +469,7 @@ static finding focal_and_easy_pixels(int claim)
                  "background from %.1f %% to %.1f %%. Which class counts is alpha's doing: from 0.1 to 0.9 missed "
                  "foreground goes from "
                  "%.1f %% to %.1f %%.",
-                 first.mean, two.mean, (long long)falls, (long long)seeds, hp[0].mean, hp[1].mean, hn[0].mean,
+                 first.mean, two.mean, (long long)f.falls, (long long)seeds, hp[0].mean, hp[1].mean, hn[0].mean,
                  hn[1].mean, fn_ends[0].mean, fn_ends[1].mean);
 }
 
@@ -513,67 +531,87 @@ static void multipliers(const model *m, const pixels *p, double gamma, double ti
     gr_tape_free(t);
 }
 
-static finding multiplier_of_focal_tversky(int claim)
+static const double powers[] = {0.5, 0.75, 1, 4.0 / 3.0, 2, 3};
+enum { N_POWERS = COUNT(powers), MAX_IMAGES = 64 };
+
+/* For the hardest image of each seed and the easiest: the factor on the gradient by gamma, and TI. */
+typedef struct factors {
+    double of[2][N_POWERS][MAX_SEEDS], tis[2][MAX_SEEDS];
+    double worst;             /* how far the tape is from the formula */
+    double favour[N_POWERS]; /* the hardest over the easiest, on average */
+} factors;
+
+static void measure_factors(factors *m)
 {
-    static const double gammas[] = {0.5, 0.75, 1, 4.0 / 3.0, 2, 3};
-    enum { N = COUNT(gammas), MAX_IMAGES = 64 };
-    double of[2][N][MAX_SEEDS], tis[2][MAX_SEEDS], worst = 0.0;
     FILE *csv = create_file("04_claim_08_seeds", ".csv");
     fprintf(csv, "gamma,seed,ti,multiplier\n");
     for (int64_t seed = 0; seed < seeds; seed++) {
         trial r = make_trial(seed, 0.1, 0.5);
-        model m = train(&r, tversky, 0.5);
-        for (int i = 0; i < N; i++) {
+        model trained = train(&r, tversky, 0.5);
+        for (int i = 0; i < N_POWERS; i++) {
             double ti[MAX_IMAGES], ratio[MAX_IMAGES];
-            multipliers(&m, &r.test, gammas[i], ti, ratio);
+            multipliers(&trained, &r.test, powers[i], ti, ratio);
             int64_t at[2] = {0, 0}; /* the hardest image and the easiest */
             for (int64_t n = 0; n < gr_dim(r.test.y, 0); n++) {
-                double formula = gammas[i] * pow(1.0 - ti[n], gammas[i] - 1.0);
-                worst = fmax(worst, fabs(ratio[n] / formula - 1.0));
+                double formula = powers[i] * pow(1.0 - ti[n], powers[i] - 1.0);
+                m->worst = fmax(m->worst, fabs(ratio[n] / formula - 1.0));
                 at[0] = ti[n] < ti[at[0]] ? n : at[0];
                 at[1] = ti[n] > ti[at[1]] ? n : at[1];
-                fprintf(csv, "%.6g,%lld,%.6g,%.6g\n", gammas[i], (long long)seed, ti[n], ratio[n]);
+                fprintf(csv, "%.6g,%lld,%.6g,%.6g\n", powers[i], (long long)seed, ti[n], ratio[n]);
             }
-            for (int k = 0; k < 2; k++) of[k][i][seed] = ratio[at[k]], tis[k][seed] = ti[at[k]];
+            for (int k = 0; k < 2; k++) m->of[k][i][seed] = ratio[at[k]], m->tis[k][seed] = ti[at[k]];
         }
-        gr_params_free(m.params);
+        gr_params_free(trained.params);
         free_trial(&r);
     }
     close_file(csv, "04_claim_08_seeds.csv");
+}
 
+static void tabulate_factors(int claim, factors *m)
+{
     table t = BEGIN_TABLE(claim, 1, "gamma", "factor, hardest image", "factor, easiest image", "ratio");
-    double favour[N];
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < N_POWERS; i++) {
         double over[MAX_SEEDS];
-        for (int64_t seed = 0; seed < seeds; seed++) over[seed] = of[0][i][seed] / of[1][i][seed];
-        favour[i] = spread_of(over, seeds).mean;
-        cell(&t, "%.3g", gammas[i]);
-        for (int k = 0; k < 2; k++) spread_cell(&t, 3, of[k][i], seeds);
+        for (int64_t seed = 0; seed < seeds; seed++) over[seed] = m->of[0][i][seed] / m->of[1][i][seed];
+        m->favour[i] = spread_of(over, seeds).mean;
+        cell(&t, "%.3g", powers[i]);
+        for (int k = 0; k < 2; k++) spread_cell(&t, 3, m->of[k][i], seeds);
         spread_cell(&t, 1, over, seeds);
         end_row(&t);
     }
     end_table(&t);
     printf("\n  TI of the hardest image %.2f, of the easiest %.2f, on average; the tape and gamma (1-TI)^(gamma-1) "
            "agree to %.1e.\n",
-           spread_of(tis[0], seeds).mean, spread_of(tis[1], seeds).mean, worst);
+           spread_of(m->tis[0], seeds).mean, spread_of(m->tis[1], seeds).mean, m->worst);
+}
 
+static void draw_factors(void)
+{
     FILE *g = begin_picture("04_claim_08", 460, 340);
     fprintf(
         g,
         "set xlabel 'TI of an image: 1 is a perfect overlap'\nset ylabel 'factor on its gradient'\nset xrange [0:1]\n"
         "set yrange [0:3]\nset key outside right center samplen 1\nplot ");
-    static const char *const colours[N] = {"#c8553d", "#d9a441", "#888888", "#6a994e", "#2a6f97", "#9673b9"};
-    for (int i = 0; i < N; i++)
+    static const char *const colours[N_POWERS] = {"#c8553d", "#d9a441", "#888888", "#6a994e", "#2a6f97", "#9673b9"};
+    for (int i = 0; i < N_POWERS; i++)
         fprintf(g,
                 "%s'04_claim_08_seeds.csv' using (abs($1-%.6g)<1e-4 ? $3 : NaN):4 with points pt 7 ps 0.4 lc rgb '%s' "
                 "notitle, \\\n"
                 "  %.17g*(1-x)**(%.17g) with lines lw 2 lc rgb '%s' title 'gamma = %.3g'",
-                i ? ", \\\n  " : "", gammas[i], colours[i], gammas[i], gammas[i] - 1.0, colours[i], gammas[i]);
+                i ? ", \\\n  " : "", powers[i], colours[i], powers[i], powers[i] - 1.0, colours[i], powers[i]);
     fprintf(g, "\n");
     finish_picture(g, "04_claim_08");
+}
 
-    if (worst > 1e-3) return found(FAILS, "The tape's multiplier differs from gamma (1-TI)^(gamma-1) by %.2e.", worst);
-    bool above = favour[4] > 1.0 && favour[5] > 1.0, below = favour[0] < 1.0 && favour[1] < 1.0;
+static finding multiplier_of_focal_tversky(int claim)
+{
+    factors m = {.worst = 0.0};
+    measure_factors(&m);
+    tabulate_factors(claim, &m);
+    draw_factors();
+
+    if (m.worst > 1e-3) return found(FAILS, "The tape's multiplier differs from gamma (1-TI)^(gamma-1) by %.2e.", m.worst);
+    bool above = m.favour[4] > 1.0 && m.favour[5] > 1.0, below = m.favour[0] < 1.0 && m.favour[1] < 1.0;
     return found(above && below ? DEPENDS
                  : above        ? HOLDS
                                 : FAILS,
@@ -583,62 +621,66 @@ static finding multiplier_of_focal_tversky(int claim)
                  "the exponent 1/(4/3) that focal Tversky was "
                  "published with, it has %.2f times: there the easy images count for more. Below 1 the factor grows "
                  "without bound as TI goes to 1.",
-                 favour[4], favour[5], favour[1]);
+                 m.favour[4], m.favour[5], m.favour[1]);
 }
 
 /* ---- 9: KL = cross entropy - entropy (Eq. 9) ---------------------------------------------------------------- */
 
-static finding kl_is_cross_entropy_less_entropy(int claim)
-{
-    enum { ROWS = 64, CLASSES = 10 };
+enum { ROWS = 64, CLASSES = 10 };
+
+/* By seed: the largest differences of the two sides and of their gradients, and the means of what they are made of. */
+typedef struct sides {
     double value[MAX_SEEDS], gradient[MAX_SEEDS], kl_mean[MAX_SEEDS], ce_mean[MAX_SEEDS], h_mean[MAX_SEEDS];
-    FILE *csv = create_file("04_claim_09_seeds", ".csv");
-    fprintf(csv, "seed,row,cross_entropy,entropy,kl\n");
-    for (int64_t seed = 0; seed < seeds; seed++) {
-        gr_rng rng = gr_rng_seed((uint64_t)seed + 1);
-        gr_tape *t = need(gr_tape_new());
-        gr_tensor *z = need(gr_normal(GR_F64, GR_SHAPE(ROWS, CLASSES), 0.0, 3.0, &rng));
-        gr_tensor *y = need(gr_zeros(GR_F64, GR_SHAPE(ROWS, CLASSES)));
-        for (int64_t row = 0; row < ROWS; row++) { /* from one class, entropy 0, to all ten */
-            int64_t classes = 1 + row % CLASSES;
-            double sum = 0.0, v[CLASSES];
-            for (int64_t c = 0; c < classes; c++) sum += v[c] = gr_rng_uniform(&rng) + 0.01;
-            for (int64_t c = 0; c < classes; c++) check(gr_set(y, row * CLASSES + c, v[c] / sum));
-        }
-        check(gr_require_grad(z));
-        const gr_loss_options each = {.from_logits = true, .reduction = GR_NONE};
-        gr_tensor *loss[2] = {gr_kl(t, z, y, &each), gr_cross_entropy(t, z, y, &each)}, *slope[2];
-        value[seed] = gradient[seed] = kl_mean[seed] = ce_mean[seed] = h_mean[seed] = 0.0;
-        for (int k = 0; k < 2; k++)
-            check(gr_grad(t, need(gr_sum(t, loss[k], GR_ALL_AXES, false)), &z, 1, &slope[k], GR_RETAIN));
-        for (int64_t row = 0; row < ROWS; row++) {
-            double entropy = 0.0, kl = gr_get(loss[0], row), ce = gr_get(loss[1], row);
-            for (int64_t c = 0; c < CLASSES; c++) {
-                double p = gr_get(y, row * CLASSES + c);
-                if (p > 0.0) entropy -= p * log(p);
-            }
-            value[seed] = fmax(value[seed], fabs(kl - (ce - entropy)));
-            kl_mean[seed] += kl / ROWS, ce_mean[seed] += ce / ROWS, h_mean[seed] += entropy / ROWS;
-            fprintf(csv, "%lld,%lld,%.17g,%.17g,%.17g\n", (long long)seed, (long long)row, ce, entropy, kl);
-        }
-        for (int64_t i = 0; i < ROWS * CLASSES; i++)
-            gradient[seed] = fmax(gradient[seed], fabs(gr_get(slope[0], i) - gr_get(slope[1], i)));
-        gr_tensor_free(z);
-        gr_tensor_free(y);
-        gr_tape_free(t);
+} sides;
+
+static void compare_sides(sides *d, int64_t seed, FILE *csv)
+{
+    gr_rng rng = gr_rng_seed((uint64_t)seed + 1);
+    gr_tape *t = need(gr_tape_new());
+    gr_tensor *z = need(gr_normal(GR_F64, GR_SHAPE(ROWS, CLASSES), 0.0, 3.0, &rng));
+    gr_tensor *y = need(gr_zeros(GR_F64, GR_SHAPE(ROWS, CLASSES)));
+    for (int64_t row = 0; row < ROWS; row++) { /* from one class, entropy 0, to all ten */
+        int64_t classes = 1 + row % CLASSES;
+        double sum = 0.0, v[CLASSES];
+        for (int64_t c = 0; c < classes; c++) sum += v[c] = gr_rng_uniform(&rng) + 0.01;
+        for (int64_t c = 0; c < classes; c++) check(gr_set(y, row * CLASSES + c, v[c] / sum));
     }
-    close_file(csv, "04_claim_09_seeds.csv");
+    check(gr_require_grad(z));
+    const gr_loss_options each = {.from_logits = true, .reduction = GR_NONE};
+    gr_tensor *loss[2] = {gr_kl(t, z, y, &each), gr_cross_entropy(t, z, y, &each)}, *slope[2];
+    d->value[seed] = d->gradient[seed] = d->kl_mean[seed] = d->ce_mean[seed] = d->h_mean[seed] = 0.0;
+    for (int k = 0; k < 2; k++)
+        check(gr_grad(t, need(gr_sum(t, loss[k], GR_ALL_AXES, false)), &z, 1, &slope[k], GR_RETAIN));
+    for (int64_t row = 0; row < ROWS; row++) {
+        double entropy = 0.0, kl = gr_get(loss[0], row), ce = gr_get(loss[1], row);
+        for (int64_t c = 0; c < CLASSES; c++) {
+            double p = gr_get(y, row * CLASSES + c);
+            if (p > 0.0) entropy -= p * log(p);
+        }
+        d->value[seed] = fmax(d->value[seed], fabs(kl - (ce - entropy)));
+        d->kl_mean[seed] += kl / ROWS, d->ce_mean[seed] += ce / ROWS, d->h_mean[seed] += entropy / ROWS;
+        fprintf(csv, "%lld,%lld,%.17g,%.17g,%.17g\n", (long long)seed, (long long)row, ce, entropy, kl);
+    }
+    for (int64_t i = 0; i < ROWS * CLASSES; i++)
+        d->gradient[seed] = fmax(d->gradient[seed], fabs(gr_get(slope[0], i) - gr_get(slope[1], i)));
+    gr_tensor_free(z);
+    gr_tensor_free(y);
+    gr_tape_free(t);
+}
+
+static void tabulate_sides(int claim, const sides *d)
+{
     table t = BEGIN_TABLE(claim, 1, "", "mean +- sd over the seeds");
     const struct {
         const char *what;
         const double *v;
-    } rows[] = {{"cross entropy", ce_mean}, {"entropy of the target", h_mean}, {"KL", kl_mean}};
+    } rows[] = {{"cross entropy", d->ce_mean}, {"entropy of the target", d->h_mean}, {"KL", d->kl_mean}};
     for (int i = 0; i < COUNT(rows); i++) {
         cell(&t, "%s", rows[i].what);
         spread_cell(&t, 4, rows[i].v, seeds);
         end_row(&t);
     }
-    spread v = spread_of(value, seeds), g = spread_of(gradient, seeds);
+    spread v = spread_of(d->value, seeds), g = spread_of(d->gradient, seeds);
     cell(&t, "largest |KL - (CE - H)|");
     cell(&t, "%.2g", v.most);
     end_row(&t);
@@ -646,7 +688,10 @@ static finding kl_is_cross_entropy_less_entropy(int claim)
     cell(&t, "%.2g", g.most);
     end_row(&t);
     end_table(&t);
+}
 
+static void draw_sides(void)
+{
     FILE *p = begin_picture("04_claim_09", 460, 340);
     fprintf(
         p,
@@ -655,6 +700,18 @@ static finding kl_is_cross_entropy_less_entropy(int claim)
         "plot x with lines lw 2 lc rgb '#bbbbbb' title 'equal', \\\n"
         "  '04_claim_09_seeds.csv' using ($3-$4):5 with points pt 7 ps 0.35 lc rgb '#2a6f97' title 'one dot a row'\n");
     finish_picture(p, "04_claim_09");
+}
+
+static finding kl_is_cross_entropy_less_entropy(int claim)
+{
+    sides d;
+    FILE *csv = create_file("04_claim_09_seeds", ".csv");
+    fprintf(csv, "seed,row,cross_entropy,entropy,kl\n");
+    for (int64_t seed = 0; seed < seeds; seed++) compare_sides(&d, seed, csv);
+    close_file(csv, "04_claim_09_seeds.csv");
+    tabulate_sides(claim, &d);
+    draw_sides();
+    spread v = spread_of(d.value, seeds), g = spread_of(d.gradient, seeds);
     return found(
         v.most < 1e-12 && g.most < 1e-12 ? HOLDS : FAILS,
         "Over %lld rows the two sides differ by at most %.2g and the gradients by at most %.2g, which is rounding. The "
@@ -877,6 +934,44 @@ static int minima_of(const double x[], const double y[], int64_t n, bool mse, do
     return count;
 }
 
+/* Is that data set a curiosity? Sets of three points drawn at random: for how many each loss is not convex, and has several
+ * minima. */
+static void try_random_sets(int claim, int64_t sets, int64_t not_convex[2], int64_t several[2])
+{
+    for (int64_t set = 0; set < sets; set++) {
+        gr_rng rng = gr_rng_seed((uint64_t)set + 1);
+        double xs[3], ys[3], found_at[MAX_MINIMA];
+        for (int i = 0; i < 3; i++) xs[i] = 3.0 * gr_rng_normal(&rng), ys[i] = (double)gr_rng_below(&rng, 2);
+        for (int mse = 0; mse < 2; mse++) {
+            bool curves_down;
+            several[mse] += minima_of(xs, ys, 3, mse, -10.0, 10.0, found_at, &curves_down, NULL) > 1;
+            not_convex[mse] += curves_down;
+        }
+    }
+    table t = BEGIN_TABLE(claim, 2, "loss", "random sets", "curves down somewhere", "has several minima");
+    for (int mse = 1; mse >= 0; mse--) {
+        cell(&t, "%s", mse ? "MSE" : "cross entropy");
+        cell(&t, "%lld", (long long)sets);
+        cell(&t, "%lld", (long long)not_convex[mse]);
+        cell(&t, "%lld", (long long)several[mse]);
+        end_row(&t);
+    }
+    end_table(&t);
+}
+
+static void draw_curves(void)
+{
+    FILE *g = begin_picture("04_claim_11", 460, 340);
+    fprintf(g, "set xlabel 'weight w'\nset ylabel 'MSE'\nset y2label 'cross entropy'\nset xrange [-5:30]\nset yrange "
+               "[0:0.7]\nset y2range [0:14]\n"
+               "set y2tics textcolor rgb '#333333'\nset border 11\nset key bottom right\n"
+               "plot '04_claim_11_curves.csv' using (strcol(1) eq 'MSE' ? $2 : NaN):3 with lines lw 3 lc rgb '#c8553d' "
+               "title 'MSE: two minima', \\\n"
+               "  '' using (strcol(1) eq 'MSE' ? NaN : $2):3 axes x1y2 with lines lw 3 lc rgb '#2a6f97' title 'cross "
+               "entropy, right axis: one'\n");
+    finish_picture(g, "04_claim_11");
+}
+
 static finding convexity(int claim)
 {
     static const double x[] = {10, 0.1, 0.02}, y[] = {0, 1, 0}, one = 1.0, zero = 0.0;
@@ -904,38 +999,11 @@ static finding convexity(int claim)
     end_table(&t);
     close_file(csv, "04_claim_11_curves.csv");
 
-    /* Is that data set a curiosity? Sets of three points drawn at random. */
     int64_t not_convex[2] = {0, 0}, several[2] = {0, 0};
     const int64_t sets = 10 * seeds;
-    for (int64_t set = 0; set < sets; set++) {
-        gr_rng rng = gr_rng_seed((uint64_t)set + 1);
-        double xs[3], ys[3], found_at[MAX_MINIMA];
-        for (int i = 0; i < 3; i++) xs[i] = 3.0 * gr_rng_normal(&rng), ys[i] = (double)gr_rng_below(&rng, 2);
-        for (int mse = 0; mse < 2; mse++) {
-            bool curves_down;
-            several[mse] += minima_of(xs, ys, 3, mse, -10.0, 10.0, found_at, &curves_down, NULL) > 1;
-            not_convex[mse] += curves_down;
-        }
-    }
-    t = BEGIN_TABLE(claim, 2, "loss", "random sets", "curves down somewhere", "has several minima");
-    for (int mse = 1; mse >= 0; mse--) {
-        cell(&t, "%s", mse ? "MSE" : "cross entropy");
-        cell(&t, "%lld", (long long)sets);
-        cell(&t, "%lld", (long long)not_convex[mse]);
-        cell(&t, "%lld", (long long)several[mse]);
-        end_row(&t);
-    }
-    end_table(&t);
+    try_random_sets(claim, sets, not_convex, several);
 
-    FILE *g = begin_picture("04_claim_11", 460, 340);
-    fprintf(g, "set xlabel 'weight w'\nset ylabel 'MSE'\nset y2label 'cross entropy'\nset xrange [-5:30]\nset yrange "
-               "[0:0.7]\nset y2range [0:14]\n"
-               "set y2tics textcolor rgb '#333333'\nset border 11\nset key bottom right\n"
-               "plot '04_claim_11_curves.csv' using (strcol(1) eq 'MSE' ? $2 : NaN):3 with lines lw 3 lc rgb '#c8553d' "
-               "title 'MSE: two minima', \\\n"
-               "  '' using (strcol(1) eq 'MSE' ? NaN : $2):3 axes x1y2 with lines lw 3 lc rgb '#2a6f97' title 'cross "
-               "entropy, right axis: one'\n");
-    finish_picture(g, "04_claim_11");
+    draw_curves();
 
     curve at[3] = {look_at(minima[1][0], x, y, 3, true), look_at(count[1] > 1 ? minima[1][1] : 0.0, x, y, 3, true),
                    look_at(minima[0][0], x, y, 3, false)};
