@@ -59,7 +59,8 @@ enum {
  * equal), whose derivative is 0, is left as it is. y holds one element.
  * Errors: GR_ERR_SHAPE (y has more elements: see gr_vjp()), GR_ERR_STATE (y needs no gradient; a value it depends on
  * was changed since, and the message names it; buffers were already released). After an error no gradient of
- * this call has been added anywhere. */
+ * this call has been added anywhere; without GR_RETAIN it may have given values back on its way, so that the next
+ * backward needs a new forward pass. */
 GR_EXPORT GR_NODISCARD gr_status gr_backward(gr_tape *tape, gr_tensor *y, int flags);
 
 /* The accumulated gradient, of the shape of `tensor`; NULL when there is none yet. Borrowed: it lives with the

@@ -3,11 +3,6 @@
 #ifndef K
 #include "losses/samples.h"
 
-static gr_status bce_complain(const gr_node *n)
-{
-    return gr_complain_probability(n);
-}
-
 #define GR_KERNEL_FILE "losses/bce.c"
 #include "tensor/kernel.h"
 
@@ -125,5 +120,6 @@ GR_INLINE bool K(bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 }
 
 #define LOSS bce
+#define COMPLAIN gr_complain_probability
 #include "losses/pointwise.inc"
 #endif

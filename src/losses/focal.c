@@ -9,11 +9,6 @@
 
 #include <gradus/segmentation.h>
 
-static gr_status focal_complain(const gr_node *n)
-{
-    return gr_complain_probability(n);
-}
-
 #define GR_KERNEL_FILE "losses/focal.c"
 #include "tensor/kernel.h"
 
@@ -126,6 +121,7 @@ GR_INLINE bool K(focal_bad)(const gr_loss_attr *attr, const int form, real p, re
 }
 
 #define LOSS focal
+#define COMPLAIN gr_complain_probability
 #define COMPOSED
 #define SPECIAL(attr) ((attr).b == 2)
 #include "losses/pointwise.inc"

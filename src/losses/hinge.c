@@ -70,5 +70,6 @@ GR_INLINE bool K(hinge_bad)(const gr_loss_attr *attr, bool logits, real x, real 
 }
 
 #define LOSS hinge
+#define COMPLAIN hinge_complain
 #include "losses/pointwise.inc"
 #endif

@@ -7,21 +7,6 @@
 
 #include <gradus/segmentation.h>
 
-static bool no_number(double y)
-{
-    return y != y;
-}
-
-static gr_status huber_complain(const gr_node *n)
-{
-    return gr_complain(n, no_number, "a number");
-}
-
-static gr_status smooth_l1_complain(const gr_node *n)
-{
-    return gr_complain(n, no_number, "a number");
-}
-
 #define GR_KERNEL_FILE "losses/huber.c"
 #include "tensor/kernel.h"
 
@@ -138,9 +123,11 @@ GR_INLINE bool K(smooth_l1_bad)(const gr_loss_attr *attr, bool logits, real p, r
 }
 
 #define LOSS huber
+#define COMPLAIN gr_complain_number
 #define COMPOSED
 #include "losses/pointwise.inc"
 #define LOSS smooth_l1
+#define COMPLAIN gr_complain_number
 #define COMPOSED
 #include "losses/pointwise.inc"
 #endif

@@ -59,7 +59,10 @@ gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expec
 /* The first prediction outside [0,1], unless they are logits; GR_OK when there is none. */
 gr_status gr_complain_prediction(const gr_node *n);
 
-/* Both for targets in [0,1]. */
+/* For targets that may be any number: the first that is NaN. */
+gr_status gr_complain_number(const gr_node *n);
+
+/* For probabilities: prediction and target, in [0,1]. */
 gr_status gr_complain_probability(const gr_node *n);
 
 /* ---- Pointwise losses: one number for each pair of numbers --------------------------------------------------- */

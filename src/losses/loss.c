@@ -78,6 +78,16 @@ gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expec
                    gr_position_text(&(gr_text){{0}}, y, i), expected);
 }
 
+static bool no_number(double y)
+{
+    return y != y;
+}
+
+gr_status gr_complain_number(const gr_node *n)
+{
+    return gr_complain(n, no_number, "a number");
+}
+
 static bool no_probability(double y)
 {
     return !(y >= 0.0 && y <= 1.0);

@@ -2,16 +2,6 @@
 #ifndef K
 #include "losses/samples.h"
 
-static bool no_number(double y)
-{
-    return y != y;
-}
-
-static gr_status mse_complain(const gr_node *n)
-{
-    return gr_complain(n, no_number, "a number");
-}
-
 #define GR_KERNEL_FILE "losses/mse.c"
 #include "tensor/kernel.h"
 
@@ -66,5 +56,6 @@ GR_INLINE bool K(mse_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 }
 
 #define LOSS mse
+#define COMPLAIN gr_complain_number
 #include "losses/pointwise.inc"
 #endif

@@ -24,16 +24,6 @@ static gr_layout balanced_layout(const gr_node *n)
     return gr_layout_of(n->in[0], balanced_attr_of(n)->region, false);
 }
 
-static gr_status weighted_bce_complain(const gr_node *n)
-{
-    return gr_complain_probability(n);
-}
-
-static gr_status balanced_bce_complain(const gr_node *n)
-{
-    return gr_complain_probability(n);
-}
-
 #define GR_KERNEL_FILE "losses/weighted_bce.c"
 #include "tensor/kernel.h"
 
@@ -228,9 +218,11 @@ GR_INLINE real K(balanced_bce_at)(const gr_loss_attr *attr, bool logits, real x,
 }
 
 #define LOSS weighted_bce
+#define COMPLAIN gr_complain_probability
 #define COMPOSED
 #include "losses/pointwise.inc"
 #define LOSS balanced_bce
+#define COMPLAIN gr_complain_probability
 #define COMPOSED
 #define PLANES
 #include "losses/pointwise.inc"
@@ -279,7 +271,7 @@ static gr_status K(balanced_bce_loss)(gr_node *n)
     if (!room) return gr_last_status();
     gr_loss_pass pass = {.planes = room->data, .plane = l.inner > 0 ? l.inner : 1};
     K(find_betas)(n, &l, room->data, (double *)room->data + l.n * l.c);
-    gr_status status = gr_loss_run(n, &pass, p->size, GR_GRAIN, K(balanced_bce_span), balanced_bce_complain);
+    gr_status status = gr_loss_run(n, &pass, p->size, GR_GRAIN, K(balanced_bce_span), gr_complain_probability);
     gr_discard(n->tape, room);
     return status;
 }

@@ -76,5 +76,6 @@ GR_INLINE bool K(zero_one_bad)(const gr_loss_attr *attr, bool logits, real p, re
 }
 
 #define LOSS zero_one
+#define COMPLAIN zero_one_complain
 #include "losses/pointwise.inc"
 #endif
