@@ -44,11 +44,10 @@ static gr_status matmul_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static void gemm(gr_dtype dtype, int flags, extents e, const void *a, const void *b, double beta, void *c)
+static void gemm(gr_dtype dtype, int flags, extents e, const void *a, const void *b, bool adds, void *c)
 {
-    bool ta = flags & GR_TRANS_A, tb = flags & GR_TRANS_B;
-    if (dtype == GR_F32) gr_gemm_f32(ta, tb, e.m, e.n, e.k, 1.0f, a, b, (float)beta, c);
-    else gr_gemm_f64(ta, tb, e.m, e.n, e.k, 1.0, a, b, beta, c);
+    gr_gemm(dtype, (gr_product){.ta = flags & GR_TRANS_A, .tb = flags & GR_TRANS_B, .adds = adds, .m = e.m, .n = e.n, .k = e.k,
+                                .a = a, .b = b, .c = c});
 }
 
 /* Where the matrix for a position in the result's leading axes begins, in elements. */
@@ -84,7 +83,7 @@ static gr_status matmul(gr_node *n)
     size_t bytes = gr_dtype_bytes(gr_type_of(a));
     for (int64_t i = 0; i < count; i++)
         gemm(gr_type_of(a), flags, e, (const char *)a->data + (size_t)batch_offset(a, n->out, i) * bytes,
-             (const char *)b->data + (size_t)batch_offset(b, n->out, i) * bytes, 0.0,
+             (const char *)b->data + (size_t)batch_offset(b, n->out, i) * bytes, false,
              (char *)n->out->data + (size_t)(i * each) * bytes);
     return GR_OK;
 }
@@ -177,7 +176,7 @@ static gr_status linear(gr_node *n)
 {
     const gr_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
     repeat_row(n->out->data, b->data, gr_bytes(b), gr_bytes(n->out));
-    gemm(gr_type_of(x), 0, (extents){x->shape[0], w->shape[1], x->shape[1]}, x->data, w->data, 1.0, n->out->data);
+    gemm(gr_type_of(x), 0, (extents){x->shape[0], w->shape[1], x->shape[1]}, x->data, w->data, true, n->out->data);
     return GR_OK;
 }
 

@@ -187,10 +187,13 @@ gr_cpu gr_cpu_level(void);
 void gr_stream(void *restrict to, const void *restrict from, size_t bytes);
 enum { GR_STREAM_BYTES = 8 << 20 };
 
-/* C = alpha op(A) op(B) + beta C, row-major, [m,k] x [k,n]: OpenBLAS, or our loops for a single row or column. */
-void gr_gemm_f32(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, const float *b,
-                 float beta, float *c);
-void gr_gemm_f64(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a, const double *b,
-                 double beta, double *c);
+/* C = op(A) op(B), or with `adds` C += op(A) op(B), row-major: op(A) is [m,k], op(B) is [k,n]. */
+typedef struct gr_product {
+    bool ta, tb, adds;
+    int64_t m, n, k;
+    const void *a, *b;
+    void *c;
+} gr_product;
+void gr_gemm(gr_dtype dtype, gr_product p);
 
 #endif
