@@ -20,7 +20,7 @@ static void gemv(gr_dtype dtype, gr_product *p)
 
 /* ---- OpenBLAS ----------------------------------------------------------------------------------------------- */
 
-/* Rows begin .. end-1 of a product whose matrices lie in larger ones, with these row lengths. */
+/* Lengths of rows; C's matrix, like A's and B's, may be a part of a larger one. */
 static void blas(gr_dtype dtype, const gr_product *p, int64_t lda, int64_t ldb, int64_t ldc)
 {
     const CBLAS_TRANSPOSE ta = p->ta ? CblasTrans : CblasNoTrans, tb = p->tb ? CblasTrans : CblasNoTrans;
@@ -38,87 +38,90 @@ static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void 
     else cblas_domatcopy(CblasRowMajor, CblasTrans, (int)m, (int)n, 1.0, from, (int)n, to, (int)m);
 }
 
-/* With AVX-512 OpenBLAS takes a product of up to a million multiplications straight from A and B, at the processor's
- * full speed; a larger one it packs first, for a tenth to a fifth of the time. So a product of medium size is cut into
- * tiles of C. Its threads are then ours, and its bits do not depend on them. */
-enum { DIRECT = 1000000, MEDIUM = 1 << 26, TILE_COLUMNS = 64, DEEPEST = 1024 };
+/* ---- Tiles -------------------------------------------------------------------------------------------------- */
 
-/* With few columns, a vector along a row of C would be half empty. */
-enum { NARROW = 16, SCRATCH = 8192 };
+/* With AVX-512 OpenBLAS takes a product of up to a million multiplications straight from A and B, at the processor's full
+ * speed; of A B^T it asks besides that C be small, and is slow at it where k is. Larger ones it packs first, which costs a
+ * tenth of the time or more. So a product of medium size is cut into tiles of C. The threads are then ours, and no bit
+ * depends on them.
+ *
+ * Where C has few columns, vectors along its rows would be half empty: a tile is computed as C^T = B^T A^T. */
+enum { DIRECT = 1000000, MOST_OF_ABT = 1200, MEDIUM = 1 << 25, COLUMNS = 64, NARROW = 16 };
+
+/* Bytes of a transposed matrix: half of a first cache, and no more of a thread's stack. */
+typedef union scratch {
+    float f32[8192];
+    double f64[4096];
+} scratch;
 
 typedef struct tiling {
     gr_product p;
     gr_dtype dtype;
-    int64_t rows, columns, across; /* of a tile; tiles side by side */
-    bool turned;                   /* computed as C^T = B^T A */
+    bool turned;
+    int64_t rows, columns, down; /* of a tile; tiles one below the other */
 } tiling;
 
-static const void *element(gr_dtype dtype, const void *x, int64_t i)
+static void turned_tile(gr_dtype dtype, const gr_product *p, int64_t lda, int64_t ldb)
 {
-    return (const char *)x + (size_t)i * gr_dtype_bytes(dtype);
+    scratch c;
+    if (p->adds) transpose(dtype, p->m, p->n, p->c, &c);
+    const gr_product turned = {.ta = !p->tb, .tb = !p->ta, .adds = p->adds, .m = p->n, .n = p->m, .k = p->k,
+                               .a = p->b, .b = p->a, .c = &c};
+    blas(dtype, &turned, ldb, lda, p->m);
+    transpose(dtype, p->n, p->m, &c, p->c);
 }
 
-static void tile(const tiling *t, int64_t row, int64_t column)
-{
-    const gr_product *p = &t->p;
-    gr_product part = *p;
-    if (part.m - row < t->rows) part.m -= row;
-    else part.m = t->rows;
-    part.n = p->n - column < t->columns ? p->n - column : t->columns;
-    part.a = element(t->dtype, p->a, p->ta ? row : row * p->k);
-    part.b = element(t->dtype, p->b, p->tb ? column * p->k : column);
-    part.c = (void *)element(t->dtype, p->c, row * p->n + column);
-    if (!t->turned) {
-        blas(t->dtype, &part, p->ta ? p->m : p->k, p->tb ? p->k : p->n, p->n);
-        return;
-    }
-    double scratch[SCRATCH];
-    const gr_product turned = {.ta = true, .m = part.n, .n = part.m, .k = part.k, .a = part.b, .b = part.a, .c = scratch};
-    blas(t->dtype, &turned, p->n, p->m, part.m);
-    transpose(t->dtype, part.n, part.m, scratch, part.c);
-}
-
-static void tile_span(void *context, int64_t begin, int64_t end)
+static void tiles(void *context, int64_t begin, int64_t end)
 {
     const tiling *t = context;
-    for (int64_t i = begin; i < end; i++) tile(t, i / t->across * t->rows, i % t->across * t->columns);
+    const gr_product *p = &t->p;
+    const size_t bytes = gr_dtype_bytes(t->dtype);
+    const int64_t lda = p->ta ? p->m : p->k, ldb = p->tb ? p->k : p->n;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t row = i % t->down * t->rows, column = i / t->down * t->columns;
+        gr_product part = *p;
+        part.m = p->m - row < t->rows ? p->m - row : t->rows;
+        part.n = p->n - column < t->columns ? p->n - column : t->columns;
+        part.a = (const char *)p->a + (size_t)(p->ta ? row : row * lda) * bytes;
+        part.b = (const char *)p->b + (size_t)(p->tb ? column * ldb : column) * bytes;
+        part.c = (char *)p->c + (size_t)(row * p->n + column) * bytes;
+        if (t->turned) turned_tile(t->dtype, &part, lda, ldb);
+        else blas(t->dtype, &part, lda, ldb, p->n);
+    }
 }
 
 static void run_tiles(tiling *t)
 {
     const gr_product *p = &t->p;
-    int64_t rows = DIRECT / (t->columns * p->k);
-    if (t->turned && rows * p->n > SCRATCH) rows = SCRATCH / p->n;
-    if (p->tb && rows * t->columns > 1200) rows = 1200 / t->columns;
-    t->rows = rows >= 16 ? rows / 8 * 8 : rows;
-    t->across = (p->n + t->columns - 1) / t->columns;
-    const int64_t down = (p->m + t->rows - 1) / t->rows, work = t->rows * t->columns * p->k;
-    gr_parallel(down * t->across, work > DIRECT / 2 ? 1 : DIRECT / work, tile_span, t);
+    t->columns = p->n < 2 * COLUMNS ? p->n : COLUMNS;
+    const int64_t most = t->turned ? (int64_t)(sizeof(scratch) / gr_dtype_bytes(t->dtype)) : DIRECT;
+    int64_t size = DIRECT / p->k < most ? DIRECT / p->k : most;
+    if (!p->ta && p->tb && size > MOST_OF_ABT) size = MOST_OF_ABT;
+    t->rows = size / t->columns;
+    if (t->rows > 8) t->rows -= t->rows % 8;
+    t->down = (p->m + t->rows - 1) / t->rows;
+    const int64_t across = (p->n + t->columns - 1) / t->columns, work = t->rows * t->columns * p->k;
+    gr_parallel(t->down * across, (DIRECT + work - 1) / work, tiles, t);
 }
 
-/* Whether the product was worth tiles. */
-static bool tiled(gr_dtype dtype, const gr_product *p)
+static void narrow(gr_dtype dtype, const gr_product *p)
 {
-    if (gr_cpu_level() != GR_AVX512 || p->k < 32 || p->k > DEEPEST) return false;
-    tiling t = {.p = *p, .dtype = dtype, .columns = p->n < 2 * TILE_COLUMNS ? p->n : TILE_COLUMNS};
-    if (p->n > NARROW || p->tb) {
-        if (p->m * p->n > MEDIUM / p->k) return false;
-        run_tiles(&t);
-        return true;
+    tiling t = {.p = *p, .dtype = dtype, .turned = true};
+    scratch b;
+    if (!p->ta && !p->tb) { /* OpenBLAS is slow at A^T B^T */
+        transpose(dtype, p->k, p->n, p->b, &b);
+        t.p.b = &b;
+        t.p.tb = true;
     }
-    if (p->ta) {
-        if (p->adds) return false;
-        t.turned = true;
-        run_tiles(&t);
-        return true;
-    }
-    if (p->n * p->k > SCRATCH) return false;
-    double scratch[SCRATCH];
-    transpose(dtype, p->k, p->n, p->b, scratch);
-    t.p.tb = true;
-    t.p.b = scratch;
     run_tiles(&t);
-    return true;
+}
+
+/* Whether OpenBLAS is at its best at tiles of the product. A narrow A B is computed by way of A B^T. */
+static bool is_direct(const gr_product *p)
+{
+    const bool abt = !p->ta && (p->tb || p->n <= NARROW), strided = (p->ta || p->tb) && p->n > NARROW;
+    if (gr_cpu_level() < GR_AVX512 || (p->ta && p->tb)) return false;
+    return p->k >= (abt ? 128 : 1) && p->k <= (strided ? 512 : 1024);
 }
 
 void gr_gemm(gr_dtype dtype, gr_product p)
@@ -127,7 +130,9 @@ void gr_gemm(gr_dtype dtype, gr_product p)
     if (p.m == 1) /* c = a B is c^T = B^T a^T */
         p = (gr_product){.ta = !p.tb, .adds = p.adds, .m = p.n, .n = 1, .k = p.k, .a = p.b, .b = p.a, .c = p.c};
     if (p.n == 1) gemv(dtype, &p);
-    else if (!tiled(dtype, &p)) blas(dtype, &p, p.ta ? p.m : p.k, p.tb ? p.k : p.n, p.n);
+    else if (is_direct(&p) && p.n <= NARROW && (size_t)(p.n * p.k) * gr_dtype_bytes(dtype) <= sizeof(scratch)) narrow(dtype, &p);
+    else if (is_direct(&p) && p.n > NARROW && p.m <= MEDIUM / p.k / p.n) run_tiles(&(tiling){.p = p, .dtype = dtype});
+    else blas(dtype, &p, p.ta ? p.m : p.k, p.tb ? p.k : p.n, p.n);
 }
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
@@ -212,19 +217,20 @@ static void K(gemv_rows)(const gr_product *p, int64_t begin, int64_t end)
 }
 
 /* Some vectors of c = A^T b, from the given element on; each is gathered in several sums, which do not wait for one another.
- * Written are the elements from `begin` on. */
-GR_INLINE void K(strip)(const gr_product *p, int64_t at, int64_t begin, const int vectors)
+ * Written are the elements from `begin` to `end`. Where A's rows are shorter than a vector, one reaches into the next. */
+GR_INLINE void K(strip)(const gr_product *p, int64_t at, int64_t begin, int64_t end, const int vectors)
 {
     const int times = GR_REGISTERS / 2 / vectors;
     const real *a = (const real *)p->a + at, *b = p->b;
+    const int64_t reach = vectors * K(LANES), beyond = at + reach > p->m ? (reach - 1) / p->m : 0;
     K(lanes) sum[GR_REGISTERS / 2] = {{0}};
     int64_t l = 0;
-    for (; l + times <= p->k; l += times) {
+    for (; l + times <= p->k - beyond; l += times) {
         GR_UNROLL
         for (int i = 0; i < times * vectors; i++)
             sum[i] += K(load)(a + (l + i / vectors) * p->m + i % vectors * K(LANES)) * b[l + i / vectors];
     }
-    for (; l < p->k; l++) {
+    for (; l < p->k - beyond; l++) {
         GR_UNROLL
         for (int i = 0; i < vectors; i++) sum[i] += K(load)(a + l * p->m + i * K(LANES)) * b[l];
     }
@@ -235,25 +241,20 @@ GR_INLINE void K(strip)(const gr_product *p, int64_t at, int64_t begin, const in
         for (int t = 1; t < times; t++) sum[i] += sum[t * vectors + i];
         *(K(lanes) *)(gathered + i * K(LANES)) = sum[i];
     }
+    for (; l < p->k; l++)
+        for (int64_t i = begin; i < end; i++) gathered[i - at] += a[l * p->m + i - at] * b[l];
     real *c = p->c;
-    for (int64_t i = begin; i < at + vectors * K(LANES); i++) c[i] = gathered[i - at] + (p->adds ? c[i] : 0);
+    for (int64_t i = begin; i < end; i++) c[i] = gathered[i - at] + (p->adds ? c[i] : 0);
 }
 
-/* c = A^T b: A's rows, each times its b. A last vector begins early, to end with the row. */
+/* c = A^T b: A's rows, each times its b. The last vector begins early, to end with the row. */
 static void K(gemv_columns)(const gr_product *p, int64_t begin, int64_t end)
 {
-    const real *restrict a = p->a, *restrict b = p->b;
-    real *restrict c = p->c;
+    const int64_t wide = K(STRIP) * K(LANES), last = p->m > K(LANES) ? p->m - K(LANES) : 0;
     int64_t i = begin;
-    for (; i + K(STRIP) * K(LANES) <= end; i += K(STRIP) * K(LANES)) K(strip)(p, i, i, K(STRIP));
-    for (; i + K(LANES) <= end; i += K(LANES)) K(strip)(p, i, i, 1);
-    if (i < end && end >= K(LANES)) {
-        K(strip)(p, end - K(LANES), i, 1);
-    } else if (i < end) {
-        for (int64_t q = i; q < end; q++) c[q] = p->adds ? c[q] : 0;
-        for (int64_t l = 0; l < p->k; l++)
-            for (int64_t q = i; q < end; q++) c[q] += a[l * p->m + q] * b[l];
-    }
+    for (; i + wide <= end; i += wide) K(strip)(p, i, i, i + wide, K(STRIP));
+    for (; i + K(LANES) <= end; i += K(LANES)) K(strip)(p, i, i, i + K(LANES), 1);
+    if (i < end) K(strip)(p, last, i, end, 1);
 }
 
 static void K(gemv_span)(void *context, int64_t begin, int64_t end)
