@@ -89,13 +89,14 @@ static gr_tensor *fitted(gr_tape *t, const gr_node *n, int i, gr_tensor *d)
                 gr_dtype_name(gr_type_of(d)), gr_dtype_name(gr_type_of(x)));
         return NULL;
     }
-    if (!gr_sums_to(d, x)) {
+    const bool fits = gr_same_shape(d, x);
+    if (!fits && !gr_sums_to(d, x)) {
         gr_fail(GR_ERR_SHAPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i, GR_SHAPE_OF(d),
                 GR_SHAPE_OF(x));
         return NULL;
     }
     if (d->tape != t) d = gr_scale(t, d, 1.0);
-    return d && !gr_same_shape(d, x) ? gr_sum_to(t, d, x) : d;
+    return d && !fits ? gr_sum_to(t, d, x) : d;
 }
 
 /* Runs the VJP of input i and gathers what it gives. */

@@ -55,7 +55,11 @@ gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t sha
 void gr_discard(gr_tape *t, gr_tensor *x);
 
 /* A reference from the tape's own books: a gradient in flight, a value saved for a VJP. */
-gr_tensor *gr_hold(gr_tensor *x);
+static inline gr_tensor *gr_hold(gr_tensor *x)
+{
+    if (x->tape) x->refs++;
+    return x;
+}
 void gr_drop(gr_tape *t, gr_tensor *x);
 
 /* ---- stretch.c ---------------------------------------------------------------------------------------------- */

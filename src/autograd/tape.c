@@ -36,7 +36,18 @@ void gr_tape_free(gr_tape *t)
 void gr_tape_reset(gr_tape *t)
 {
     if (!t) return;
-    while (t->newest) gr_discard(t, t->newest);
+    gr_tensor *oldest = NULL;
+    for (gr_tensor *x = t->newest; x; x = x->older) {
+        if (x->block) gr_pool_give(&t->pool, x->block);
+        gr_release(x->name);
+        oldest = x;
+    }
+    if (oldest) {
+        oldest->older = t->unused;
+        t->unused = t->newest;
+    }
+    t->newest = NULL;
+    t->tensors = 0;
     t->first = t->last = NULL;
     t->nodes = 0;
     t->current = t->chunks;
@@ -103,7 +114,7 @@ static gr_tensor *blank(gr_tape *t, gr_dtype dtype, int rank, const int64_t shap
     if (!t->unused && !more_tensors(t)) return NULL;
     gr_tensor *x = t->unused;
     t->unused = x->older;
-    memset(&x->size, 0, offsetof(gr_tensor, small) - offsetof(gr_tensor, size));
+    memset(&x->block, 0, offsetof(gr_tensor, small) - offsetof(gr_tensor, block));
     gr_tensor_set_type(x, dtype, rank, shape, size);
     x->tape = t;
     x->temporary = t->backward;
@@ -138,12 +149,6 @@ gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t sha
     x->data = (char *)of->data + (size_t)offset * gr_dtype_bytes(gr_type_of(of));
     x->holds_base = x->base->tape == t;
     if (x->holds_base) gr_hold(x->base);
-    return x;
-}
-
-gr_tensor *gr_hold(gr_tensor *x)
-{
-    if (x->tape) x->refs++;
     return x;
 }
 

@@ -49,3 +49,20 @@ void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], i
         for (int i = 0; i < n_in; i++) p->stride[i][d] = stride[i][n - 1 - d];
     }
 }
+
+int64_t gr_broadcast_place(const gr_broadcast *p, int64_t at, int64_t end, const void *place[])
+{
+    int64_t row = at / p->inner, column = at - row * p->inner, left = p->inner - column;
+    for (int i = 0; i < p->n_in; i++) {
+        int64_t offset = p->step[i] * column;
+        int64_t rest = row;
+        for (int d = p->n_outer - 1; d > 0; d--) {
+            int64_t next = rest / p->outer[d];
+            offset += (rest - next * p->outer[d]) * p->stride[i][d];
+            rest = next;
+        }
+        offset += rest * p->stride[i][0];
+        place[i] = (const char *)p->in[i] + (size_t)offset * p->size;
+    }
+    return left < end - at ? left : end - at;
+}

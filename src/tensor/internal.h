@@ -52,19 +52,22 @@ typedef struct gr_record gr_record; /* a node as its tape keeps it */
 struct gr_tensor {
     int64_t shape[GR_MAX_RANK];
     int64_t size;
-    void *data;      /* in `small`, in `block`, or in `base`'s */
+    void *data; /* in `small`, in `block`, or in `base`'s */
+    uint8_t dtype, rank;
+    /* Of a tape's tensor: */
+    gr_tape *tape;    /* its owner; NULL: the caller is */
+    gr_tensor *older; /* the one made before it, and below the one made after it */
+    int64_t serial;   /* the order of creation */
+    /* All that begins as zero, from here to `small`: */
     gr_block *block; /* owned */
     gr_tensor *base; /* whose data a view shares; never itself a view */
     gr_tensor *grad; /* accumulated by backward */
     gr_tensor *slot; /* being gathered by a backward under way */
-    gr_tape *tape;   /* that owns it; NULL: the caller does */
     gr_record *node; /* that computed it; NULL: a leaf or a constant */
-    gr_tensor *older, *newer;
+    gr_tensor *newer;
     char *name;
-    int64_t serial;   /* of a tape's: the order of creation */
     int32_t refs;     /* of the tape's own: gradients in flight, and views of it */
     uint32_t version; /* counts the changes */
-    uint8_t dtype, rank;
     bool requires_grad;
     bool has_grad; /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
     bool temporary;     /* made by a backward pass: goes when nothing of the tape refers to it */
