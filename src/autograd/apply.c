@@ -28,19 +28,19 @@ gr_status gr_shape_same(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-gr_status gr_broadcast_shapes(const char *who, gr_type *type, const gr_tensor *x)
+gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const int64_t shape[])
 {
-    int rank = type->rank > x->rank ? type->rank : x->rank;
-    int64_t shape[GR_MAX_RANK];
-    for (int i = 1; i <= rank; i++) {
-        int64_t a = i <= type->rank ? type->shape[type->rank - i] : 1, b = i <= x->rank ? x->shape[x->rank - i] : 1;
+    const int most = type->rank > rank ? type->rank : rank;
+    int64_t wide[GR_MAX_RANK];
+    for (int i = 1; i <= most; i++) {
+        int64_t a = i <= type->rank ? type->shape[type->rank - i] : 1, b = i <= rank ? shape[rank - i] : 1;
         if (a != b && a != 1 && b != 1)
             return gr_fail(GR_ERR_SHAPE, "%s: shapes do not broadcast: %s and %s", who,
-                           gr_shape_text(&(gr_text){{0}}, type->rank, type->shape), GR_SHAPE_OF(x));
-        shape[rank - i] = a == 1 ? b : a;
+                           gr_shape_text(&(gr_text){{0}}, type->rank, type->shape), gr_shape_text(&(gr_text){{0}}, rank, shape));
+        wide[most - i] = a == 1 ? b : a;
     }
-    type->rank = rank;
-    memcpy(type->shape, shape, (size_t)rank * sizeof *shape);
+    type->rank = most;
+    memcpy(type->shape, wide, (size_t)most * sizeof *wide);
     return GR_OK;
 }
 
@@ -48,9 +48,10 @@ gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
 {
     if (gr_same_float(n)) return gr_last_status();
     gr_type_as(type, n->in[0]);
-    for (int i = 1; i < n->n_in; i++)
-        if (!gr_same_shape(n->in[0], n->in[i]) && gr_broadcast_shapes(n->op->name, type, n->in[i]))
-            return gr_last_status();
+    for (int i = 1; i < n->n_in; i++) {
+        const gr_tensor *x = n->in[i];
+        if (!gr_same_shape(n->in[0], x) && gr_broadcast_shapes(n->op->name, type, x->rank, x->shape)) return gr_last_status();
+    }
     return GR_OK;
 }
 

@@ -107,8 +107,8 @@ static inline gr_dtype gr_type_of(const gr_tensor *x)
     return (gr_dtype)x->dtype;
 }
 
-/* Widens `type` to what NumPy broadcasts it and x to. */
-gr_status gr_broadcast_shapes(const char *who, gr_type *type, const gr_tensor *x);
+/* Widens `type` to what NumPy broadcasts it and the shape to. */
+gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const int64_t shape[]);
 
 /* Refuses, in the op's name, inputs that are not F32 or F64 or not all the same. */
 gr_status gr_same_float(const gr_node *n);

@@ -34,11 +34,9 @@ static gr_status matmul_shape(const gr_node *n, gr_type *type)
                        flags & GR_TRANS_A ? "^T" : "", GR_SHAPE_OF(b), flags & GR_TRANS_B ? "^T" : "");
     if (e.m > INT_MAX || e.n > INT_MAX || e.k > INT_MAX)
         return gr_fail(GR_ERR_SHAPE, "matmul: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_OF(a), GR_SHAPE_OF(b));
-    gr_tensor batch = *b;
-    batch.rank = (uint8_t)(b->rank - 2);
     gr_type_as(type, a);
     type->rank -= 2;
-    if (gr_broadcast_shapes("matmul", type, &batch)) return gr_last_status();
+    if (gr_broadcast_shapes("matmul", type, b->rank - 2, b->shape)) return gr_last_status();
     type->shape[type->rank++] = e.m;
     type->shape[type->rank++] = e.n;
     return GR_OK;

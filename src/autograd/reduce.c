@@ -107,9 +107,11 @@ static rows rows_of(const gr_node *n)
 {
     const gr_tensor *x = n->in[0];
     unsigned mask = axes_mask(n);
-    int64_t size[GR_MAX_RANK + 1] = {1};
-    bool reduced[GR_MAX_RANK + 1] = {true};
+    int64_t size[GR_MAX_RANK + 1];
+    bool reduced[GR_MAX_RANK + 1];
     int groups = 0;
+    size[0] = 1;
+    reduced[0] = true;
     for (int i = 0; i < x->rank; i++) {
         bool is = mask >> i & 1;
         if (x->shape[i] == 1) continue;
