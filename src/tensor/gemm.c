@@ -20,22 +20,22 @@ static void gemv(gr_dtype dtype, gr_product *p)
 
 /* ---- OpenBLAS ----------------------------------------------------------------------------------------------- */
 
-/* Lengths of rows; C's matrix, like A's and B's, may be a part of a larger one. */
-static void blas(gr_dtype dtype, const gr_product *p, int64_t lda, int64_t ldb, int64_t ldc)
+/* A, B and C may be parts of larger matrices, with rows of these lengths. */
+static void blas(gr_dtype dtype, const gr_product *p, int64_t a_row, int64_t b_row, int64_t c_row)
 {
     const CBLAS_TRANSPOSE ta = p->ta ? CblasTrans : CblasNoTrans, tb = p->tb ? CblasTrans : CblasNoTrans;
-    const int m = (int)p->m, n = (int)p->n, k = (int)p->k, a = lda ? (int)lda : 1, b = ldb ? (int)ldb : 1;
+    const int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = a_row ? (int)a_row : 1, ldb = b_row ? (int)b_row : 1, ldc = (int)c_row;
     if (dtype == GR_F32)
-        cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, p->a, a, p->b, b, p->adds ? 1.0f : 0.0f, p->c, (int)ldc);
+        cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, p->a, lda, p->b, ldb, p->adds ? 1.0f : 0.0f, p->c, ldc);
     else
-        cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, p->a, a, p->b, b, p->adds ? 1.0 : 0.0, p->c, (int)ldc);
+        cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, p->a, lda, p->b, ldb, p->adds ? 1.0 : 0.0, p->c, ldc);
 }
 
 static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void *from, void *to)
 {
-    const size_t m = (size_t)rows, n = (size_t)columns;
-    if (dtype == GR_F32) cblas_somatcopy(CblasRowMajor, CblasTrans, (int)m, (int)n, 1.0f, from, (int)n, to, (int)m);
-    else cblas_domatcopy(CblasRowMajor, CblasTrans, (int)m, (int)n, 1.0, from, (int)n, to, (int)m);
+    const int m = (int)rows, n = (int)columns;
+    if (dtype == GR_F32) cblas_somatcopy(CblasRowMajor, CblasTrans, m, n, 1.0f, from, n, to, m);
+    else cblas_domatcopy(CblasRowMajor, CblasTrans, m, n, 1.0, from, n, to, m);
 }
 
 /* ---- Tiles -------------------------------------------------------------------------------------------------- */
@@ -48,11 +48,16 @@ static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void 
  * Where C has few columns, vectors along its rows would be half empty: a tile is computed as C^T = B^T A^T. */
 enum { DIRECT = 1000000, MOST_OF_ABT = 1200, MEDIUM = 1 << 25, COLUMNS = 64, NARROW = 16 };
 
-/* Bytes of a transposed matrix: half of a first cache, and no more of a thread's stack. */
+/* A transposed matrix: no more than half of a first cache and of what a thread's stack can spare. */
 typedef union scratch {
     float f32[8192];
     double f64[4096];
 } scratch;
+
+static int64_t scratch_elements(gr_dtype dtype)
+{
+    return (int64_t)(sizeof(scratch) / gr_dtype_bytes(dtype));
+}
 
 typedef struct tiling {
     gr_product p;
@@ -93,22 +98,23 @@ static void tiles(void *context, int64_t begin, int64_t end)
 static void run_tiles(tiling *t)
 {
     const gr_product *p = &t->p;
-    t->columns = p->n < 2 * COLUMNS ? p->n : COLUMNS;
-    const int64_t most = t->turned ? (int64_t)(sizeof(scratch) / gr_dtype_bytes(t->dtype)) : DIRECT;
-    int64_t size = DIRECT / p->k < most ? DIRECT / p->k : most;
+    int64_t size = DIRECT / p->k;
+    if (t->turned && size > scratch_elements(t->dtype)) size = scratch_elements(t->dtype);
     if (!p->ta && p->tb && size > MOST_OF_ABT) size = MOST_OF_ABT;
+    t->columns = p->n < 2 * COLUMNS ? p->n : COLUMNS;
     t->rows = size / t->columns;
     if (t->rows > 8) t->rows -= t->rows % 8;
     t->down = (p->m + t->rows - 1) / t->rows;
     const int64_t across = (p->n + t->columns - 1) / t->columns, work = t->rows * t->columns * p->k;
-    gr_parallel(t->down * across, (DIRECT + work - 1) / work, tiles, t);
+    gr_parallel(t->down * across, (DIRECT / 2 + work - 1) / work, tiles, t);
 }
 
+/* A B by way of A B^T: OpenBLAS is slow at A^T B^T, which would be its C^T. */
 static void narrow(gr_dtype dtype, const gr_product *p)
 {
     tiling t = {.p = *p, .dtype = dtype, .turned = true};
     scratch b;
-    if (!p->ta && !p->tb) { /* OpenBLAS is slow at A^T B^T */
+    if (!p->ta && !p->tb) {
         transpose(dtype, p->k, p->n, p->b, &b);
         t.p.b = &b;
         t.p.tb = true;
@@ -116,12 +122,13 @@ static void narrow(gr_dtype dtype, const gr_product *p)
     run_tiles(&t);
 }
 
-/* Whether OpenBLAS is at its best at tiles of the product. A narrow A B is computed by way of A B^T. */
-static bool is_direct(const gr_product *p)
+/* Whether OpenBLAS is at its best at tiles of the product. The bounds of k were measured. */
+static bool is_direct(gr_dtype dtype, const gr_product *p)
 {
-    const bool abt = !p->ta && (p->tb || p->n <= NARROW), strided = (p->ta || p->tb) && p->n > NARROW;
-    if (gr_cpu_level() < GR_AVX512 || (p->ta && p->tb)) return false;
-    return p->k >= (abt ? 128 : 1) && p->k <= (strided ? 512 : 1024);
+    const bool is_narrow = p->n <= NARROW, packs = is_narrow && !p->ta && !p->tb, abt = packs || p->tb;
+    if (gr_cpu_level() < GR_AVX512 || (p->ta && p->tb) || p->k < (abt ? 128 : 1) || p->k > 1024) return false;
+    if (packs) return p->n * p->k <= scratch_elements(dtype);
+    return is_narrow || (p->m <= MEDIUM / p->k / p->n && (p->k <= 512 || !(p->ta || p->tb)));
 }
 
 void gr_gemm(gr_dtype dtype, gr_product p)
@@ -130,9 +137,9 @@ void gr_gemm(gr_dtype dtype, gr_product p)
     if (p.m == 1) /* c = a B is c^T = B^T a^T */
         p = (gr_product){.ta = !p.tb, .adds = p.adds, .m = p.n, .n = 1, .k = p.k, .a = p.b, .b = p.a, .c = p.c};
     if (p.n == 1) gemv(dtype, &p);
-    else if (is_direct(&p) && p.n <= NARROW && (size_t)(p.n * p.k) * gr_dtype_bytes(dtype) <= sizeof(scratch)) narrow(dtype, &p);
-    else if (is_direct(&p) && p.n > NARROW && p.m <= MEDIUM / p.k / p.n) run_tiles(&(tiling){.p = p, .dtype = dtype});
-    else blas(dtype, &p, p.ta ? p.m : p.k, p.tb ? p.k : p.n, p.n);
+    else if (!is_direct(dtype, &p)) blas(dtype, &p, p.ta ? p.m : p.k, p.tb ? p.k : p.n, p.n);
+    else if (p.n <= NARROW) narrow(dtype, &p);
+    else run_tiles(&(tiling){.p = p, .dtype = dtype});
 }
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
