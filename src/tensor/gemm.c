@@ -144,9 +144,10 @@ void gr_gemm(gr_dtype dtype, gr_product p)
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-typedef real K(lanes) __attribute__((vector_size(GR_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+#include "tensor/lanes.inc"
+
 typedef bits K(mask) __attribute__((vector_size(GR_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
-enum { K(LANES) = GR_VECTOR_BYTES / sizeof(real), K(STRIP) = GR_REGISTERS / 8 };
+enum { K(STRIP) = GR_REGISTERS / 8, K(ROWS) = K(LANES) < 4 ? 4 : K(LANES) };
 
 GR_INLINE K(lanes) K(load)(const real *x)
 {
@@ -180,16 +181,16 @@ GR_INLINE K(lanes) K(sums)(K(lanes) v[K(LANES)])
     return v[0];
 }
 
-/* The dot products of up to LANES rows of A with b, k of at least LANES. What is left behind the last whole vector is met
+/* The dot products of up to ROWS rows of A with b, k of at least LANES. What is left behind the last whole vector is met
  * by one that ends with the row, of which only that is kept. */
 GR_INLINE void K(dots)(const gr_product *p, int64_t first, const int64_t rows)
 {
     const real *a = (const real *)p->a + first * p->k, *b = p->b;
     const int64_t rest = p->k % K(LANES), end = p->k - K(LANES);
-    K(lanes) sum[K(LANES)] = {{0}};
+    K(lanes) sum[K(ROWS)] = {{0}};
     for (int64_t l = 0; l <= end; l += K(LANES)) {
         GR_UNROLL
-        for (int i = 0; i < K(LANES); i++) sum[i] += K(load)(a + (i < rows ? i : 0) * p->k + l) * K(load)(b + l);
+        for (int i = 0; i < K(ROWS); i++) sum[i] += K(load)(a + (i < rows ? i : 0) * p->k + l) * K(load)(b + l);
     }
     if (rest) {
         K(mask) kept;
@@ -197,10 +198,12 @@ GR_INLINE void K(dots)(const gr_product *p, int64_t first, const int64_t rows)
         for (int i = 0; i < K(LANES); i++) kept[i] = i < K(LANES) - rest ? 0 : ~(bits)0;
         const K(lanes) tail = (K(lanes))(*(const K(mask) *)(b + end) & kept);
         GR_UNROLL
-        for (int i = 0; i < K(LANES); i++)
+        for (int i = 0; i < K(ROWS); i++)
             sum[i] += (K(lanes))(*(const K(mask) *)(a + (i < rows ? i : 0) * p->k + end) & kept) * tail;
     }
-    const K(lanes) dots = K(sums)(sum);
+    real dots[K(ROWS)];
+    GR_UNROLL
+    for (int i = 0; i < K(ROWS); i += K(LANES)) *(K(lanes) *)(dots + i) = K(sums)(sum + i);
     real *c = (real *)p->c + first;
     for (int64_t i = 0; i < rows; i++) c[i] = dots[i] + (p->adds ? c[i] : 0);
 }
@@ -212,7 +215,7 @@ static void K(gemv_rows)(const gr_product *p, int64_t begin, int64_t end)
     real *c = p->c;
     int64_t i = begin;
     if (p->k >= K(LANES)) {
-        for (; i + K(LANES) <= end; i += K(LANES)) K(dots)(p, i, K(LANES));
+        for (; i + K(ROWS) <= end; i += K(ROWS)) K(dots)(p, i, K(ROWS));
         if (i < end) K(dots)(p, i, end - i);
         return;
     }
