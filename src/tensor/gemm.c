@@ -227,20 +227,20 @@ static void K(gemv_rows)(const gr_product *p, int64_t begin, int64_t end)
 }
 
 /* Some vectors of c = A^T b, from the given element on; each is gathered in several sums, which do not wait for one another.
- * Written are the elements from `begin` to `end`. Where A's rows are shorter than a vector, one reaches into the next. */
-GR_INLINE void K(strip)(const gr_product *p, int64_t at, int64_t begin, int64_t end, const int vectors)
+ * At the end of c they reach into A's next rows, as far as there are any; what is gathered there is dropped. */
+GR_INLINE void K(strip)(const gr_product *p, int64_t begin, int64_t end, const int vectors)
 {
     const int times = GR_REGISTERS / 2 / vectors;
-    const real *a = (const real *)p->a + at, *b = p->b;
-    const int64_t reach = vectors * K(LANES), beyond = at + reach > p->m ? (reach - 1) / p->m : 0;
+    const real *a = (const real *)p->a + begin, *b = p->b;
+    const int64_t whole = p->k - (begin + vectors * K(LANES) - 1) / p->m;
     K(lanes) sum[GR_REGISTERS / 2] = {{0}};
     int64_t l = 0;
-    for (; l + times <= p->k - beyond; l += times) {
+    for (; l + times <= whole; l += times) {
         GR_UNROLL
         for (int i = 0; i < times * vectors; i++)
             sum[i] += K(load)(a + (l + i / vectors) * p->m + i % vectors * K(LANES)) * b[l + i / vectors];
     }
-    for (; l < p->k - beyond; l++) {
+    for (; l < whole; l++) {
         GR_UNROLL
         for (int i = 0; i < vectors; i++) sum[i] += K(load)(a + l * p->m + i * K(LANES)) * b[l];
     }
@@ -252,19 +252,19 @@ GR_INLINE void K(strip)(const gr_product *p, int64_t at, int64_t begin, int64_t 
         *(K(lanes) *)(gathered + i * K(LANES)) = sum[i];
     }
     for (; l < p->k; l++)
-        for (int64_t i = begin; i < end; i++) gathered[i - at] += a[l * p->m + i - at] * b[l];
-    real *c = p->c;
-    for (int64_t i = begin; i < end; i++) c[i] = gathered[i - at] + (p->adds ? c[i] : 0);
+        for (int64_t i = 0; i < end - begin; i++) gathered[i] += a[l * p->m + i] * b[l];
+    real *c = (real *)p->c + begin;
+    for (int64_t i = 0; i < end - begin; i++) c[i] = gathered[i] + (p->adds ? c[i] : 0);
 }
 
-/* c = A^T b: A's rows, each times its b. The last vector begins early, to end with the row. */
+/* c = A^T b: A's rows, each times its b */
 static void K(gemv_columns)(const gr_product *p, int64_t begin, int64_t end)
 {
-    const int64_t wide = K(STRIP) * K(LANES), last = p->m > K(LANES) ? p->m - K(LANES) : 0;
+    const int64_t wide = K(STRIP) * K(LANES);
     int64_t i = begin;
-    for (; i + wide <= end; i += wide) K(strip)(p, i, i, i + wide, K(STRIP));
-    for (; i + K(LANES) <= end; i += K(LANES)) K(strip)(p, i, i, i + K(LANES), 1);
-    if (i < end) K(strip)(p, last, i, end, 1);
+    for (; i + wide <= end; i += wide) K(strip)(p, i, i + wide, K(STRIP));
+    for (; i + K(LANES) <= end; i += K(LANES)) K(strip)(p, i, i + K(LANES), 1);
+    if (i < end) K(strip)(p, i, end, 1);
 }
 
 static void K(gemv_span)(void *context, int64_t begin, int64_t end)
