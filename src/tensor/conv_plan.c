@@ -5,6 +5,9 @@
  * again, in the first. */
 enum { TILE_BYTES = 256 << 10, FEW_ROWS = 4, PLANE_BYTES = 4 << 10, ROW_OF_POINTS = 1024 };
 
+/* Products that are worth a thread: those of fewer take less time than to wake it. */
+enum { WORTH_A_THREAD = 1 << 17 };
+
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -140,11 +143,18 @@ static void list_taps(gr_stencil *s, const gr_conv *c, place_rule of)
 
 /* ---- Whole calls --------------------------------------------------------------------------------------------- */
 
+static int workers_for(const gr_conv *c)
+{
+    const double products = (double)c->n * (double)(c->groups * c->o * c->c) * (double)(c->kernel[0] * c->kernel[1]) *
+                            (double)c->result[0] * (double)c->result[1];
+    return products < 2 * WORTH_A_THREAD ? 1 : (int)smaller(gr_threads(), (int64_t)(products / WORTH_A_THREAD));
+}
+
 static gr_stencil plan(const gr_conv *c, bool adjoint)
 {
     const int64_t taps = c->kernel[0] * c->kernel[1];
     gr_stencil s = {.n = c->n, .groups = c->groups, .sources = c->c, .results = c->o, .of_source = taps,
-                    .of_result = c->c * taps, .kernel_size = taps, .workers = gr_threads()};
+                    .of_result = c->c * taps, .kernel_size = taps, .workers = workers_for(c)};
     s.rows = adjoint ? adjoint_axis(c, 0) : forward_axis(c, 0);
     s.columns = adjoint ? adjoint_axis(c, 1) : forward_axis(c, 1);
     if (adjoint) {
