@@ -12,6 +12,9 @@
 enum { LEVELS = 9, RESTARTS = 5 };
 static const double incommensurate = 23.0 / 32.0; /* few bits, so that x + h stays exact */
 
+/* An error of this share of the tolerance decides nothing. */
+static const double of_no_account = 1e-3;
+
 /* ---- Steps -------------------------------------------------------------------------------------------------- */
 
 static double power_of_2_below(double x)
@@ -68,8 +71,8 @@ typedef struct tableau {
     double value, error, h, noise;
 } tableau;
 
-/* From step h down, until it gets no better. */
-static enum side extrapolate(gr_probe *p, double h, tableau *best)
+/* From step h down, until it is known to the share `enough` of itself, or gets no better. */
+static enum side extrapolate(gr_probe *p, double h, double enough, tableau *best)
 {
     double a[LEVELS][LEVELS];
     *best = (tableau){.error = (double)INFINITY};
@@ -84,17 +87,17 @@ static enum side extrapolate(gr_probe *p, double h, tableau *best)
             double error = fmax(fabs(a[j][i] - a[j - 1][i]), fabs(a[j][i] - a[j - 1][i - 1])) + noise;
             if (error <= best->error) *best = (tableau){a[j][i], error, h, noise};
         }
-        if (i > 0 && best->error <= 2.0 * noise) break;
+        if (i > 0 && best->error <= fmax(2.0 * noise, enough * fabs(best->value))) break;
         if (i > 3 && fabs(a[i][i] - a[i - 1][i - 1]) >= 2.0 * best->error) break;
     }
     return CLEAR;
 }
 
-static enum side two_tableaux(gr_probe *p, double h, tableau *best)
+static enum side two_tableaux(gr_probe *p, double h, double enough, tableau *best)
 {
     tableau other;
-    enum side side = extrapolate(p, h, best);
-    if (side == CLEAR) side = extrapolate(p, incommensurate * h, &other);
+    enum side side = extrapolate(p, h, enough, best);
+    if (side == CLEAR) side = extrapolate(p, incommensurate * h, enough, &other);
     if (side != CLEAR) return side;
     double error = fmax(fmax(best->error, other.error), fabs(best->value - other.value));
     if (other.error < best->error) *best = other;
@@ -235,7 +238,7 @@ gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_s
         if (side == CLEAR) {
             if (!looked) look_around(p, h, s);
             looked = true;
-            side = five ? five_points(p, h, &found) : two_tableaux(p, h, &found);
+            side = five ? five_points(p, h, &found) : two_tableaux(p, h, of_no_account * o->rtol, &found);
         }
         if (side == BROKEN_OFF) return p->refused;
         if (side == CROSSED) {

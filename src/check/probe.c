@@ -108,8 +108,9 @@ static bool evaluate(gr_probe *p, gr_point *point)
     if (count_terms(&found) != p->n_terms) return true;
     point->valid = true;
     for (int64_t i = 0, at = 0; i < found.n; i++) {
-        const gr_tensor *x = found.part[i].of;
-        for (int64_t k = 0; k < x->size; k++) point->values[at++] = gr_element(x, k);
+        const gr_tensor *x = found.part[i].of; /* F64, as the result is */
+        memcpy(point->values + at, x->data, gr_bytes(x));
+        at += x->size;
     }
     return true;
 }
@@ -301,22 +302,43 @@ static inline void add(double *sum, double *rest, double x)
     *sum = total;
 }
 
+static double weight_of(const gr_probe *p, int64_t term)
+{
+    return p->only < 0 ? p->weights[term] : 1.0;
+}
+
+/* The size of a term, as it is summed, at whichever of two points it is larger. */
+static double size_of(const gr_probe *p, int64_t term, const gr_point *a, const gr_point *b)
+{
+    return weight_of(p, term) * fmax(fabs(a->values[term]), fabs(b->values[term]));
+}
+
+/* The root of the terms' squares, of those that are finite. */
+static double length_of(const gr_probe *p, int64_t first, int64_t last, const gr_point *a, const gr_point *b)
+{
+    double squares = 0.0;
+    for (int64_t i = first; i < last; i++) {
+        const double size = size_of(p, i, a, b);
+        squares += isfinite(size) ? size * size : 0.0;
+    }
+    return sqrt(squares);
+}
+
 double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point *b, double *noise, double *total)
 {
-    double sum = 0.0, rest = 0.0, squares = 0.0, largest = 0.0, all_squares = 0.0, sizes = 0.0;
+    double sum = 0.0, rest = 0.0, squares = 0.0, largest = 0.0, sizes = 0.0;
     const int64_t first = p->only < 0 ? 0 : p->only, last = p->only < 0 ? p->n_terms : p->only + 1;
     for (int64_t i = first; i < last; i++) {
-        const double w = p->only < 0 ? p->weights[i] : 1.0, u = a->values[i], v = b->values[i];
-        const double size = w * (fabs(u) > fabs(v) ? u : v);
-        all_squares += isfinite(size) ? size * size : 0.0;
+        const double u = a->values[i], v = b->values[i];
         if (!p->ties[i] || (u == v && !isfinite(u))) continue;
+        const double size = fabs(size_of(p, i, a, b)), moved = weight_of(p, i) * (u - v);
         squares += size * size;
-        largest = fmax(largest, fabs(size)); /* whose square may be too small to be there */
-        sizes += fabs(w * (u - v));
-        add(&sum, &rest, w * (u - v));
+        largest = fmax(largest, size); /* whose square may be too small to be there */
+        sizes += fabs(moved);
+        add(&sum, &rest, moved);
     }
     if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
-    *noise = 0x1p-50 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : sqrt(all_squares));
+    *noise = 0x1p-50 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : length_of(p, first, last, a, b));
     if (total) *total = sizes;
     return sum + rest;
 }
