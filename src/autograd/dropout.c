@@ -11,7 +11,8 @@ typedef struct dropout_attr {
     uint64_t key;
 } dropout_attr;
 
-enum { SHARED_BITS = 14 }; /* 2^14 elements share two words made of the key */
+/* Blocks of 2^14 elements: each hashes numbers that begin, and are apart, by words of its own. */
+enum { BLOCK_BITS = 14 };
 
 /* Every bit of x moves half of the bits of the result (Wellons, 2018). */
 static inline uint32_t dropout_mix(uint32_t x)
@@ -21,7 +22,7 @@ static inline uint32_t dropout_mix(uint32_t x)
     return x ^ x >> 16;
 }
 
-/* The two words of a block of elements: a step of splitmix64. */
+/* The two words of a block: a step of splitmix64. */
 static inline uint64_t dropout_words(uint64_t key, uint64_t block)
 {
     uint64_t z = key + (block + 1) * 0x9e3779b97f4a7c15u;
@@ -76,23 +77,22 @@ static void K(dropout_span)(void *context, int64_t begin, int64_t end)
     const dropout_attr *a = n->attr;
     const uint32_t threshold = (uint32_t)(a->p * 0x1p32);
     const real factor = (real)(1 / (1 - a->p));
-    for (int64_t at = begin; at < end; at += (int64_t)1 << SHARED_BITS) {
-        const uint64_t words = dropout_words(a->key, (uint64_t)at >> SHARED_BITS);
-        const uint32_t before = (uint32_t)words, between = (uint32_t)(words >> 32);
-        const int64_t left = end - at, size = left < (int64_t)1 << SHARED_BITS ? left : (int64_t)1 << SHARED_BITS;
+    for (int64_t at = begin; at < end; at += (int64_t)1 << BLOCK_BITS) {
+        const uint64_t words = dropout_words(a->key, (uint64_t)at >> BLOCK_BITS);
+        const uint32_t first = (uint32_t)words, step = (uint32_t)(words >> 32) | 1;
+        const int64_t left = end - at, size = left < (int64_t)1 << BLOCK_BITS ? left : (int64_t)1 << BLOCK_BITS;
         const real *x = (const real *)n->in[0]->data + at; /* y itself, when it works in place */
         real *y = (real *)n->out->data + at;
 #pragma omp simd
         for (uint32_t i = 0; i < (uint32_t)size; i++) {
-            const uint32_t h = dropout_mix(dropout_mix(i + before) ^ between);
-            y[i] = h >= threshold ? x[i] * factor : 0;
+            y[i] = dropout_mix(first + i * step) >= threshold ? x[i] * factor : 0;
         }
     }
 }
 
 static gr_status K(dropout)(gr_node *n)
 {
-    gr_parallel(n->out->size, 2 << SHARED_BITS, K(dropout_span), n);
+    gr_parallel(n->out->size, 2 << BLOCK_BITS, K(dropout_span), n);
     return GR_OK;
 }
 #endif
