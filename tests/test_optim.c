@@ -805,6 +805,9 @@ static void test_clip_norm(void **state)
     assert_int_equal(gr_clip_grad_norm(params, 1.0, &norm), GR_OK);
     assert_true(norm == 6.5);
     assert_gradients(params, 1.5 / 6.5, -2.0 / 6.5, -6.0 / 6.5);
+    assert_int_equal(gr_clip_grad_norm(params, 0.999, NULL), GR_OK); /* little above it is above it */
+    assert_int_equal(gr_clip_grad_norm(params, infinity, &norm), GR_OK);
+    assert_near(norm, 0.999, 1e-7);
     gr_params_zero_grad(params);
     assert_int_equal(gr_clip_grad_norm(params, 1.0, &norm), GR_OK);
     assert_true(norm == 0.0);
