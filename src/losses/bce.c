@@ -86,30 +86,15 @@ gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options 
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-/* From logits both softplus and both sigmoids come of one exponential: with e = e^-|x| they are max(+-x, 0) + log(1+e),
- * 1/(1+e) and e/(1+e). One division serves both that and the logarithm's e/(2+e). */
-GR_INLINE real K(bce_logits_at)(real x, real y, real *slope)
-{
-    const real e = K(exp_negative)(x > 0 ? -x : x), u = 1 + e, v = 2 + e, q = 1 / (u * v);
-    const real l = K(log1p_unit)(e * u * q), larger = v * q, smaller = e * larger;
-    *slope = (1 - y) * (x >= 0 ? larger : smaller) - y * (x >= 0 ? smaller : larger);
-    return (1 - y) * (x > 0 ? x : 0) + y * (x > 0 ? 0 : -x) + l;
-}
+#include "losses/logit.inc"
 
-/* A logarithm's argument is never below the smallest normal number. */
-GR_INLINE real K(bce_probability_at)(real p, real y, real *slope)
+GR_INLINE real K(bce_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
 {
-    const real q = 1 - p, p1 = p < TINY ? TINY : p, q1 = q < TINY ? TINY : q, r = 1 / (p1 * q1);
-    const real log_q = K(log_normal)(q1, 0) + ((1 - q) - p) * (p1 * r); /* with what rounding 1-p lost; NaN for NaN */
-    *slope = ((1 - y) * p1 - y * q1) * r;
-    return -(y * K(log_normal)(p1, 0) + (1 - y) * log_q);
-}
-
-GR_INLINE real K(bce_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
-{
-    const real s = (real)attr->label_smoothing;
-    y = (1 - s) * y + s / 2;
-    return logits ? K(bce_logits_at)(p, y, slope) : K(bce_probability_at)(p, y, slope);
+    (void)form;
+    const real smoothing = (real)attr->label_smoothing;
+    y = (1 - smoothing) * y + smoothing / 2;
+    *slope = (1 - y) * (s.p * s.dx) - y * (s.q * s.dx);
+    return -(y * s.log_p + (1 - y) * s.log_q);
 }
 
 GR_INLINE bool K(bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
@@ -121,5 +106,6 @@ GR_INLINE bool K(bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
 
 #define LOSS bce
 #define COMPLAIN gr_complain_probability
+#define TWO_CLASSES
 #include "losses/pointwise.inc"
 #endif

@@ -28,6 +28,13 @@ gr_layout gr_layout_of(const gr_tensor *x, gr_region region, bool without_backgr
     return l;
 }
 
+gr_layout gr_layout_merged(gr_layout l)
+{
+    if (l.region == GR_WHOLE) return (gr_layout){.region = GR_WHOLE, .n = 1, .c = 1, .inner = l.n * l.c * l.inner};
+    if (l.region == GR_PER_SAMPLE) return (gr_layout){.region = GR_PER_SAMPLE, .n = l.n, .c = 1, .inner = l.c * l.inner};
+    return l;
+}
+
 int gr_region_shape(const gr_layout *l, int64_t shape[2])
 {
     const int64_t c = l->c - l->first;

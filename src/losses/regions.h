@@ -19,6 +19,9 @@ gr_status gr_check_region(const char *who, const gr_tensor *x, gr_region region,
 
 gr_layout gr_layout_of(const gr_tensor *x, gr_region region, bool without_background);
 
+/* Where classes do not matter: planes that lie side by side in a region as one. */
+gr_layout gr_layout_merged(gr_layout l);
+
 /* The number of regions, and the shape of a tensor with a number for each. */
 int64_t gr_region_count(const gr_layout *l);
 int gr_region_shape(const gr_layout *l, int64_t shape[2]);

@@ -6,7 +6,7 @@
 #include "losses/regions.h"
 #include "losses/samples.h"
 
-enum { TILE = 2048, MAX_BLOCKS = 1024, TP = 0, FP, FN, TN, BAD, PARTS };
+enum { TILE = 512, MAX_BLOCKS = 1024, TP = 0, FP, FN, TN, BAD, PARTS };
 
 /* A call: prediction and target as planes, and their blocks. */
 typedef struct counting {
@@ -53,11 +53,7 @@ static counting counting_of(const gr_node *n, const gr_tensor *w)
     if (y->dtype == GR_I32) s.index = y->data;
     else s.y = y->data;
     s.l = gr_layout_of(x, s.attr.region, s.attr.without_background);
-    /* Where classes do not matter, planes that are counted together are one. */
-    if (!s.index && !s.attr.softmax && !s.l.first && !s.w_by_pixel) {
-        if (s.l.region == GR_WHOLE) s.l = (gr_layout){.region = GR_WHOLE, .n = 1, .c = 1, .inner = x->size};
-        if (s.l.region == GR_PER_SAMPLE) s.l = (gr_layout){.region = GR_PER_SAMPLE, .n = s.l.n, .c = 1, .inner = s.l.c * s.l.inner};
-    }
+    if (!s.index && !s.attr.softmax && !s.l.first && !s.w_by_pixel) s.l = gr_layout_merged(s.l);
     int64_t together = s.attr.softmax ? s.l.c : 1, work = s.l.inner * together, blocks = work / GR_GRAIN;
     blocks = blocks < 1 ? 1 : at_most(blocks, MAX_BLOCKS);
     s.block = (s.l.inner + blocks - 1) / blocks;

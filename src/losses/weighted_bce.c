@@ -185,12 +185,11 @@ gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_bala
 
 #include "losses/logit.inc"
 
-GR_INLINE real K(two_sided)(real a, real b, bool logits, real x, real y, real *slope)
+GR_INLINE real K(two_sided)(real a, real b, const int form, K(two_classes) s, real y, real *slope)
 {
-    const K(two_classes) s = logits ? K(of_logit)(x) : K(of_probability)(x);
     const real positive = a * y, negative = b * (1 - y), most = 1 / TINY;
-    *slope = logits ? negative * s.p - positive * s.q : negative / s.q - positive / s.p;
-    if (!logits) *slope = *slope > most ? most : *slope < -most ? -most : *slope;
+    *slope = negative * (s.p * s.dx) - positive * (s.q * s.dx);
+    if (!form) *slope = *slope > most ? most : *slope < -most ? -most : *slope;
     return -(positive * s.log_p + negative * s.log_q);
 }
 
@@ -201,9 +200,9 @@ GR_INLINE bool K(weighted_bce_bad)(const gr_loss_attr *attr, bool logits, real p
     return !(target & prediction);
 }
 
-GR_INLINE real K(weighted_bce_at)(const gr_loss_attr *attr, bool logits, real x, real y, real *slope)
+GR_INLINE real K(weighted_bce_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
 {
-    return K(two_sided)((real)attr->a, 1, logits, x, y, slope);
+    return K(two_sided)((real)attr->a, 1, form, s, y, slope);
 }
 
 GR_INLINE bool K(balanced_bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
@@ -212,17 +211,19 @@ GR_INLINE bool K(balanced_bce_bad)(const gr_loss_attr *attr, bool logits, real p
 }
 
 /* attr->a is the beta of the plane */
-GR_INLINE real K(balanced_bce_at)(const gr_loss_attr *attr, bool logits, real x, real y, real *slope)
+GR_INLINE real K(balanced_bce_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
 {
-    return K(two_sided)((real)attr->a, (real)(1 - attr->a), logits, x, y, slope);
+    return K(two_sided)((real)attr->a, (real)(1 - attr->a), form, s, y, slope);
 }
 
 #define LOSS weighted_bce
 #define COMPLAIN gr_complain_probability
+#define TWO_CLASSES
 #define COMPOSED
 #include "losses/pointwise.inc"
 #define LOSS balanced_bce
 #define COMPLAIN gr_complain_probability
+#define TWO_CLASSES
 #define COMPOSED
 #define PLANES
 #include "losses/pointwise.inc"
@@ -230,14 +231,15 @@ GR_INLINE real K(balanced_bce_at)(const gr_loss_attr *attr, bool logits, real x,
 /* Positives among a plane's elements that are not ignored, and how many these are. */
 static void K(count_positives)(const gr_loss_attr *attr, const real *restrict y, int64_t n, double *positives, double *count)
 {
-    const real ignored = (real)attr->ignore_index;
-    for (int64_t i = 0; i < n; i += K(balanced_bce_TILE)) {
-        const int64_t m = n - i < K(balanced_bce_TILE) ? n - i : K(balanced_bce_TILE);
+    const real ignored = attr->ignore ? (real)attr->ignore_index : (real)NAN; /* which equals nothing */
+    enum { TILE = 2048 };
+    for (int64_t i = 0; i < n; i += TILE) {
+        const int64_t m = n - i < TILE ? n - i : TILE;
         real sum = 0, there = 0;
 #pragma omp simd reduction(+ : sum, there)
-        for (int64_t k = 0; k < m; k++) {
-            const bool skip = attr->ignore && y[i + k] == ignored;
-            sum += skip ? 0 : y[i + k];
+        for (int64_t k = i; k < i + m; k++) {
+            const bool skip = y[k] == ignored;
+            sum += skip ? 0 : y[k];
             there += skip ? 0 : 1;
         }
         *positives += (double)sum;
@@ -265,7 +267,7 @@ static void K(find_betas)(const gr_node *n, const gr_layout *l, double *planes, 
 static gr_status K(balanced_bce_loss)(gr_node *n)
 {
     const gr_tensor *p = n->in[0];
-    const gr_layout l = balanced_layout(n);
+    const gr_layout l = gr_layout_merged(balanced_layout(n));
     if (n->recording && !gr_save(n, gr_type_of(p), p->rank, p->shape)) return gr_last_status();
     gr_tensor *room = gr_result(n->tape, GR_F64, 1, &(int64_t){l.n * l.c + 2 * gr_region_count(&l)});
     if (!room) return gr_last_status();

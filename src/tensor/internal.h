@@ -186,8 +186,8 @@ enum { GR_GRAIN = 16384 };
 /* The best processor in gr_cpu that this machine is. The environment's GRADUS_CPU (any, avx2, avx512) may lower it. */
 gr_cpu gr_cpu_level(void);
 
-/* Copies past the caches: for results too large to be found there again. */
-void gr_stream(void *restrict to, const void *restrict from, size_t bytes);
+/* From how many bytes on a result is worth streaming past the caches (stream.inc), and what ends doing so. */
+void gr_stream_end(void);
 enum { GR_STREAM_BYTES = 8 << 20 };
 
 /* C = op(A) op(B), or with `adds` C += op(A) op(B), row-major: op(A) is [m,k], op(B) is [k,n]. */

@@ -18,6 +18,9 @@
 #define GR_KERNEL_H
 
 #include <math.h>
+#if defined __SSE2__
+#include <immintrin.h>
+#endif
 
 #include "tensor/internal.h"
 

@@ -4,6 +4,7 @@
 #define bits uint32_t
 #define GR_REAL_IS_F32 1
 #include "tensor/math.inc"
+#include "tensor/stream.inc"
 #include GR_KERNEL_FILE
 #undef GR_TYPE
 #undef real
@@ -15,6 +16,7 @@
 #define bits uint64_t
 #define GR_REAL_IS_F32 0
 #include "tensor/math.inc"
+#include "tensor/stream.inc"
 #include GR_KERNEL_FILE
 #undef GR_TYPE
 #undef real

@@ -61,17 +61,9 @@ gr_cpu gr_cpu_level(void)
     return (gr_cpu)(level - 1);
 }
 
-void gr_stream(void *restrict to, const void *restrict from, size_t bytes)
+void gr_stream_end(void)
 {
 #if defined __SSE2__
-    size_t i = 0;
-    if (((uintptr_t)to & 15) == 0)
-        for (; i + 64 <= bytes; i += 64)
-            for (size_t j = i; j < i + 64; j += 16)
-                _mm_stream_si128((__m128i *)((char *)to + j), _mm_loadu_si128((const __m128i *)((const char *)from + j)));
     _mm_sfence();
-    memcpy((char *)to + i, (const char *)from + i, bytes - i);
-#else
-    memcpy(to, from, bytes);
 #endif
 }
