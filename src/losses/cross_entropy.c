@@ -18,10 +18,16 @@ typedef struct class_rows {
     const void *class_weight, *weight;
     void *work; /* [positions, C]: exponentials, then slopes */
     int64_t c;
-    bool kl;
+    bool kl, streams;
 } class_rows;
 
-enum { ROWS_AT_ONCE = 64 };
+/* Rows that are worked on together, and their elements, which are to stay in the first cache. */
+enum { ROWS_AT_ONCE = 64, AT_ONCE = 1024 };
+
+static inline int64_t rows_at_once(int64_t c)
+{
+    return c * ROWS_AT_ONCE <= AT_ONCE ? ROWS_AT_ONCE : c < AT_ONCE ? AT_ONCE / c : 1;
+}
 
 /* p [N,C,...] as N, C and the product of the rest. */
 typedef struct class_layout {
@@ -274,53 +280,12 @@ gr_tensor *gr_kl(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *
 
 #include "tensor/softmax.inc"
 
-/* t_c: the smoothed target; a class index is a share of 1. */
-GR_INLINE real K(share)(const class_rows *r, real smoothing, int64_t row, int64_t c)
-{
-    const real y = r->soft ? ((const real *)r->soft)[row * r->c + c] : (real)(r->index[row] == c);
-    return (1 - smoothing) * y + smoothing / (real)r->c;
-}
-
-GR_INLINE real K(class_weight_of)(const class_rows *r, int64_t c)
-{
-    return r->class_weight ? ((const real *)r->class_weight)[c] : 1;
-}
-
 /* What the row as a whole is multiplied with, 0 where it is ignored; false for a class that is none. */
 static inline bool K(row_weight)(const class_rows *r, const gr_loss_attr *attr, int64_t row, real *weight)
 {
     const bool ignored = is_ignored(attr, r->index, row);
     *weight = ignored ? 0 : r->weight ? ((const real *)r->weight)[row] : 1;
     return ignored || !r->index || (r->index[row] >= 0 && r->index[row] < r->c);
-}
-
-/* A row of logits with any target: value, and slopes into e. */
-static real K(logits_row)(const class_rows *r, real smoothing, int64_t row, real *restrict e)
-{
-    const real *restrict x = (const real *)r->x + row * r->c;
-    const int64_t c = r->c;
-    int64_t top = 0, most = 0;
-    for (int64_t j = 1; j < c; j++)
-        if (x[j] > x[top] || x[j] != x[j]) top = j;
-    const real m = x[top];
-    for (int64_t j = 0; j < c; j++) e[j] = K(exp_negative)(x[j] - m);
-    real rest = 0, value = 0, most_share = -1, share_rest = 0;
-    for (int64_t j = 0; j < c; j++) {
-        rest += j == top ? 0 : e[j];
-        real t = K(class_weight_of)(r, j) * K(share)(r, smoothing, row, j);
-        share_rest += t > most_share ? (most_share > 0 ? most_share : 0) : t;
-        most = t > most_share ? j : most;
-        most_share = t > most_share ? t : most_share;
-    }
-    const real sum = e[top] + rest, log_sum = K(log1p)(rest);
-    for (int64_t j = 0; j < c; j++) {
-        const real y = K(share)(r, smoothing, row, j), t = K(class_weight_of)(r, j) * y;
-        if (t != 0) value += t * ((r->kl ? K(log)(y) : 0) + ((m - x[j]) + log_sum));
-        const real t_others = j == most ? share_rest : (most_share + share_rest) - t;
-        const real e_others = j == top ? rest : sum - e[j];
-        e[j] = (e[j] * t_others - t * e_others) / sum;
-    }
-    return value;
 }
 
 /* The row's shares t. */
@@ -331,9 +296,41 @@ GR_INLINE void K(share_row)(const class_rows *r, real smoothing, int64_t row, re
     for (int64_t j = 0; smoothing != 0 && j < r->c; j++) t[j] = (1 - smoothing) * t[j] + smoothing / (real)r->c;
 }
 
-/* A row of probabilities with any target, its shares in d, into whose place the slopes go; a share of 0 removes its
- * term, whatever the logarithm. */
-GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, const real *restrict weight, int64_t c, bool kl, bool *bad)
+/* The value of a row of logits with any target, its shares in d, into whose place the slopes go. The largest exponential,
+ * which is 1, and the largest T stand apart from the others, to which they belong only from their second time on. */
+GR_INLINE real K(logits_row)(const real *restrict x, real *restrict d, const real *restrict weight, int64_t c, const bool kl)
+{
+    real m = x[0], most = 0, rest = 0, share_rest = 0, tops = 0, mosts = 0, value = 0;
+#pragma omp simd reduction(max : m, most)
+    for (int64_t j = 0; j < c; j++) {
+        const real t = weight ? weight[j] * d[j] : d[j];
+        m = m > x[j] ? m : x[j];
+        most = most > t ? most : t;
+    }
+#pragma omp simd reduction(+ : rest, share_rest, tops, mosts)
+    for (int64_t j = 0; j < c; j++) {
+        const real t = weight ? weight[j] * d[j] : d[j];
+        rest += x[j] == m ? 0 : K(exp_negative)(x[j] - m);
+        share_rest += t == most ? 0 : t;
+        tops += x[j] == m ? 1 : 0;
+        mosts += t == most ? 1 : 0;
+    }
+    rest += tops - 1;
+    share_rest += (mosts - 1) * most;
+    const real sum = 1 + rest, factor = 1 / sum, log_sum = K(log1p)(rest);
+#pragma omp simd reduction(+ : value)
+    for (int64_t j = 0; j < c; j++) {
+        const real y = d[j], t = weight ? weight[j] * y : y, e = K(exp_negative)(x[j] - m);
+        const real t_others = t == most ? share_rest : (most + share_rest) - t, e_others = x[j] == m ? rest : sum - e;
+        const real logs = (kl ? K(log)(y > 0 ? y : 1) : 0) + ((m - x[j]) + log_sum);
+        value += t != 0 ? t * logs : 0;
+        d[j] = (e * t_others - t * e_others) * factor;
+    }
+    return value;
+}
+
+/* The same of a row of probabilities. A share of 0 removes its term, whatever the logarithm. */
+GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, const real *restrict weight, int64_t c, const bool kl, bool *bad)
 {
     real value = 0;
     int wrong = 0;
@@ -349,11 +346,17 @@ GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, co
     return value;
 }
 
-GR_INLINE real K(probabilities)(const class_rows *r, int64_t row, real *restrict d, bool *bad)
+GR_INLINE real K(any_row)(const class_rows *r, const bool logits, const real *weight, const bool kl, int64_t row, real *restrict d, bool *bad)
 {
-    const real *p = (const real *)r->x + row * r->c, *weight = r->class_weight;
-    if (weight) return K(probabilities_row)(p, d, weight, r->c, r->kl, bad);
-    return r->kl ? K(probabilities_row)(p, d, NULL, r->c, true, bad) : K(probabilities_row)(p, d, NULL, r->c, false, bad);
+    const real *x = (const real *)r->x + row * r->c;
+    return logits ? K(logits_row)(x, d, weight, r->c, kl) : K(probabilities_row)(x, d, weight, r->c, kl, bad);
+}
+
+/* As its own code where there are no class weights. */
+GR_INLINE real K(row_of)(const class_rows *r, const bool logits, int64_t row, real *restrict d, bool *bad)
+{
+    if (r->class_weight) return K(any_row)(r, logits, r->class_weight, r->kl, row, d, bad);
+    return r->kl ? K(any_row)(r, logits, NULL, true, row, d, bad) : K(any_row)(r, logits, NULL, false, row, d, bad);
 }
 
 /* Whether all shares of a row are at least 0 and finite. */
@@ -375,12 +378,8 @@ static void K(any_rows)(class_rows *r, int64_t begin, int64_t end)
     for (int64_t row = begin; row < end; row++) {
         real weight, value, *restrict d = (real *)r->work + row * r->c;
         bool wrong = !K(row_weight)(r, attr, row, &weight) || (r->soft && !K(are_shares)(r, row));
-        if (attr->from_logits) {
-            value = K(logits_row)(r, smoothing, row, d);
-        } else {
-            K(share_row)(r, smoothing, row, d);
-            value = K(probabilities)(r, row, d, &wrong);
-        }
+        K(share_row)(r, smoothing, row, d);
+        value = attr->from_logits ? K(row_of)(r, true, row, d, &wrong) : K(row_of)(r, false, row, d, &wrong);
         bad |= wrong && !is_ignored(attr, r->index, row);
         value = weight == 0 ? 0 : value * weight;
         for (int64_t j = 0; j < r->c; j++) d[j] = weight == 0 ? 0 : d[j] * weight * (real)r->pass.scale;
@@ -391,14 +390,13 @@ static void K(any_rows)(class_rows *r, int64_t begin, int64_t end)
     r->pass.bad[begin / r->pass.grain] |= bad;
 }
 
-/* The usual case, logits by class index without smoothing, a few rows at a time. With the true class y out of the sum,
- * others = sum of e_c over c != y, the slopes are p_c, and -others/sum for y. */
-static double K(index_rows)(const class_rows *r, int64_t begin, int64_t n, bool *bad)
+/* The usual case, logits by class index without smoothing, a few rows at a time, slopes into e. With the true class y out
+ * of the sum, others = sum of e_c over c != y, they are p_c, and -others/sum for y. */
+static double K(index_rows)(const class_rows *r, int64_t begin, int64_t n, real *restrict e, bool *bad)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(r->pass.n);
     const int64_t c = r->c;
     const real *restrict x = (const real *)r->x + begin * c;
-    real *restrict e = (real *)r->work + begin * c;
     real m[ROWS_AT_ONCE], sum[ROWS_AT_ONCE], own[ROWS_AT_ONCE], gap[ROWS_AT_ONCE], weight[ROWS_AT_ONCE], value[ROWS_AT_ONCE];
     int32_t label[ROWS_AT_ONCE];
     K(exp_rows)(x, e, m, n, c);
@@ -406,7 +404,7 @@ static double K(index_rows)(const class_rows *r, int64_t begin, int64_t n, bool 
         const bool valid = K(row_weight)(r, attr, begin + i, &weight[i]);
         *bad |= !valid;
         label[i] = valid && weight[i] != 0 ? r->index[begin + i] : 0;
-        weight[i] *= K(class_weight_of)(r, label[i]);
+        if (r->class_weight) weight[i] *= ((const real *)r->class_weight)[label[i]];
         own[i] = e[i * c + label[i]];
         gap[i] = m[i] - x[i * c + label[i]];
         e[i * c + label[i]] = 0;
@@ -441,10 +439,18 @@ static void K(class_span)(void *context, int64_t begin, int64_t end)
         K(any_rows)(r, begin, end);
         return;
     }
+    const int64_t rows = rows_at_once(r->c);
+    const bool streams = r->streams && r->c <= AT_ONCE;
+    real tile[AT_ONCE];
     double sum = 0;
     bool bad = false;
-    for (int64_t row = begin; row < end; row += ROWS_AT_ONCE)
-        sum += K(index_rows)(r, row, end - row < ROWS_AT_ONCE ? end - row : ROWS_AT_ONCE, &bad);
+    for (int64_t row = begin, n; row < end; row += n) {
+        n = end - row < rows ? end - row : rows;
+        real *slopes = (real *)r->work + row * r->c;
+        sum += K(index_rows)(r, row, n, streams ? tile : slopes, &bad);
+        if (streams) K(stream)(slopes, tile, n * r->c);
+    }
+    if (streams) gr_stream_end();
     r->pass.sum[begin / r->pass.grain] = sum;
     r->pass.bad[begin / r->pass.grain] = bad;
 }
@@ -471,7 +477,8 @@ static gr_status K(run_classes)(gr_node *n, bool kl)
     if (!status) {
         class_rows r = {.x = x ? x->data : p->data, .soft = y->dtype == GR_I32 ? NULL : soft ? soft->data : y->data,
                         .index = y->dtype == GR_I32 ? y->data : NULL, .class_weight = w ? w->data : NULL,
-                        .weight = weight ? weight->data : NULL, .work = work->data, .c = l.c, .kl = kl};
+                        .weight = weight ? weight->data : NULL, .work = work->data, .c = l.c, .kl = kl,
+                        .streams = gr_bytes(work) >= GR_STREAM_BYTES};
         if (x) K(transpose)(p->data, x->data, l.n, l.c, l.inner);
         if (soft) K(transpose)(y->data, soft->data, l.n, l.c, l.inner);
         status = gr_loss_run(n, &r.pass, l.n * l.inner, GR_GRAIN / l.c / ROWS_AT_ONCE * ROWS_AT_ONCE + ROWS_AT_ONCE, K(class_span), class_complain);
