@@ -140,6 +140,25 @@ static inline void read_options(int argc, char *argv[], const char *what, const 
     if (!*out) refuse("--out: expected a folder after it");
 }
 
+/* ---- While it runs ------------------------------------------------------------------------------------------ */
+
+/* A line that rewrites itself, for who waits at a terminal. */
+static inline GR_PRINTF(1, 2) void progress(const char *format, ...)
+{
+    if (!isatty(STDERR_FILENO)) return;
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "\r  ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, " \033[K");
+    va_end(args);
+}
+
+static inline void end_progress(void)
+{
+    if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
+}
+
 /* ---- The folder for results --------------------------------------------------------------------------------- */
 
 /* Makes a folder and those above it, as mkdir -p does. */

@@ -1,0 +1,415 @@
+/* Lesson 3, a tiny convolutional segmenter: one network (segmenter_net.h), trained once with each loss on images and masks of
+ * your own or on generated ones, from the same first weights and with the same images in the same order.
+ *
+ * Beside every loss stands a threshold by Otsu's method, which needs no training: what does not beat it has learned nothing
+ * that the brightness of a single pixel does not say. Pictures are judged one by one, and the mean is over pictures. */
+#include "common.h"
+
+#include <time.h>
+
+#include "segmenter_net.h"
+#include "sheet.h"
+
+/* ---- Data --------------------------------------------------------------------------------------------------- */
+
+typedef struct source {
+    const char *images, *masks, *test_images, *test_masks; /* folders; NULL: generated */
+    int64_t size;                                          /* resized to so many pixels on a side; 0: as they are */
+    double test_share;
+    gr_shapes_options shapes;
+} source;
+
+typedef struct data {
+    gr_dataset *train, *test; /* x [n,C,H,W], y [n,1,H,W] in {0,1} */
+    int64_t channels;
+} data;
+
+/* Images come brighter and darker: each to mean 0 and standard deviation 1, by its own pixels alone. */
+static void standardize(gr_tensor *images)
+{
+    const int64_t n = gr_dim(images, 0), size = gr_size(images) / n;
+    float *x = gr_f32(images);
+    for (int64_t i = 0; i < n; i++, x += size) {
+        double mean = 0.0, variance = 0.0;
+        if (getenv("XLOG")) for (int64_t k = 0; k < size; k++) x[k] = (float)log((double)x[k] + atof(getenv("XLOG")));
+        if (getenv("XSQRT")) for (int64_t k = 0; k < size; k++) x[k] = (float)sqrt((double)x[k]);
+        for (int64_t k = 0; k < size; k++) mean += (double)x[k] / (double)size;
+        for (int64_t k = 0; k < size; k++) variance += ((double)x[k] - mean) * ((double)x[k] - mean) / (double)size;
+        const double scale = variance > 0.0 ? 1.0 / sqrt(variance) : 0.0;
+        for (int64_t k = 0; k < size; k++) x[k] = (float)(((double)x[k] - mean) * scale);
+    }
+}
+
+static gr_dataset *read_folders(const char *images, const char *masks, const source *s, int64_t channels)
+{
+    const gr_image_set_options o = {.height = s->size, .width = s->size, .channels = (int)channels};
+    return need(gr_image_set_read(images, masks, &o));
+}
+
+static double foreground(const gr_dataset *set)
+{
+    const gr_tensor *y = gr_dataset_y(set);
+    double sum = 0.0;
+    for (int64_t i = 0; i < gr_size(y); i++) sum += gr_get(y, i);
+    return sum / (double)gr_size(y);
+}
+
+static data load(const source *s, gr_rng *rng)
+{
+    data d = {NULL, NULL, 0};
+    gr_dataset *all = s->images ? read_folders(s->images, s->masks, s, 0) : need(gr_make_shapes(&s->shapes, rng));
+    if (s->test_images) {
+        d.train = all;
+        d.test = read_folders(s->test_images, s->test_masks, s, gr_dim(gr_dataset_x(all), 1));
+    } else {
+        check(gr_dataset_split(all, 1.0 - s->test_share, rng, &d.train, &d.test));
+        gr_dataset_free(all);
+    }
+    const gr_tensor *x = gr_dataset_x(d.train);
+    d.channels = gr_dim(x, 1);
+    printf("%lld images for training, %lld held out, %lld x %lld pixels, %lld channel%s; %.1f %% of the pixels are foreground\n",
+           (long long)gr_dataset_size(d.train), (long long)gr_dataset_size(d.test), (long long)gr_dim(x, 2),
+           (long long)gr_dim(x, 3), (long long)d.channels, d.channels > 1 ? "s" : "", 100.0 * foreground(d.train));
+    standardize(gr_dataset_x(d.train));
+    standardize(gr_dataset_x(d.test));
+    return d;
+}
+
+/* ---- The losses --------------------------------------------------------------------------------------------- */
+
+/* All are of logits z [N,1,H,W] against masks y of the same shape; a region is the mask of one image. */
+#define LOSS(name) static gr_tensor *name(gr_tape *t, gr_tensor *z, gr_tensor *y)
+#define LOGITS .base = {.from_logits = true}
+#define REGION(...) &(gr_region_options){LOGITS, __VA_ARGS__}
+
+static const gr_loss_options from_logits = {.from_logits = true};
+
+/* For losses of several classes: background and foreground, of which the softmax is the sigmoid of z, ... */
+static gr_tensor *both(gr_tape *t, gr_tensor *z)
+{
+    return gr_concat(t, (gr_tensor *[]){gr_scale(t, z, -0.5), gr_scale(t, z, 0.5)}, 2, 1);
+}
+
+/* ... and their masks. */
+static gr_tensor *masks(gr_tape *t, gr_tensor *y)
+{
+    return gr_concat(t, (gr_tensor *[]){gr_shift(t, gr_neg(t, y), 1.0), y}, 2, 1);
+}
+
+LOSS(l1) { return gr_l1(t, gr_sigmoid(t, z), y, NULL); }
+LOSS(mse) { return gr_mse(t, gr_sigmoid(t, z), y, NULL); }
+LOSS(zero_one) { return gr_zero_one(t, z, y, &from_logits); }
+LOSS(hinge) { return gr_hinge(t, z, gr_shift(t, gr_scale(t, y, 2.0), -1.0), NULL); }
+LOSS(bce) { return gr_bce(t, z, y, &from_logits); }
+LOSS(cross_entropy) { return gr_cross_entropy(t, both(t, z), masks(t, y), &from_logits); }
+LOSS(kl) { return gr_kl(t, both(t, z), masks(t, y), &from_logits); }
+LOSS(weighted_bce) { return gr_weighted_bce(t, z, y, &(gr_weighted_bce_options){LOGITS, .beta = 3.0}); }
+LOSS(balanced_bce) { return gr_balanced_bce(t, z, y, &(gr_balanced_bce_options){LOGITS, .margin = 0.01}); }
+LOSS(focal) { return gr_focal(t, z, y, &(gr_focal_options){LOGITS, .alpha = 0.5, .gamma = 2.0}); }
+LOSS(sens_spec) { return gr_sensitivity_specificity(t, z, y, REGION(.w = 0.5)); }
+LOSS(dice) { return gr_dice(t, z, y, REGION(.epsilon = 1.0)); }
+LOSS(tversky) { return gr_tversky(t, z, y, REGION(.fp_weight = 0.3, .fn_weight = 0.7)); }
+LOSS(focal_tversky) { return gr_focal_tversky(t, z, y, REGION(.fp_weight = 0.3, .fn_weight = 0.7, .gamma = 0.75)); }
+LOSS(huber) { return gr_huber(t, gr_sigmoid(t, z), y, &(gr_huber_options){.delta = 0.5}); }
+LOSS(smooth_l1) { return gr_smooth_l1(t, gr_sigmoid(t, z), y, &(gr_smooth_l1_options){.beta = 0.5}); }
+LOSS(jaccard) { return gr_jaccard(t, z, y, REGION(.epsilon = 1.0)); }
+LOSS(generalised_dice) { return gr_generalised_dice(t, both(t, z), masks(t, y), REGION(.softmax = true)); }
+LOSS(log_cosh_dice) { return gr_log_cosh_dice(t, z, y, REGION(.epsilon = 1.0)); }
+LOSS(dice_bce) { return gr_dice_bce(t, z, y, REGION(.mix = 1.0)); }
+LOSS(dice_ce) { return gr_dice_ce(t, both(t, z), masks(t, y), REGION(.mix = 1.0)); }
+LOSS(dice_focal) { return gr_dice_focal(t, z, y, REGION(.alpha = 0.5, .gamma = 2.0)); }
+LOSS(lovasz_hinge) { return gr_lovasz_hinge(t, z, y, REGION(.region = GR_PER_PLANE)); }
+LOSS(lovasz_softmax) { return gr_lovasz_softmax(t, both(t, z), masks(t, y), &(gr_region_options){LOGITS}); }
+
+static const struct {
+    const char *name, *what;
+    gr_tensor *(*of)(gr_tape *t, gr_tensor *z, gr_tensor *y);
+} losses[] = {
+    {"l1", "L1 (Eq. 1)", l1},
+    {"mse", "MSE (Eq. 2)", mse},
+    {"zero-one", "0-1 (Eq. 3)", zero_one},
+    {"hinge", "hinge (Eq. 4)", hinge},
+    {"bce", "BCE (Eq. 5)", bce},
+    {"cross-entropy", "cross entropy, two classes (Eq. 6)", cross_entropy},
+    {"kl", "KL, two classes (Eq. 9)", kl},
+    {"weighted-bce", "W-BCE, beta 3 (Eq. 10)", weighted_bce},
+    {"balanced-bce", "B-BCE (Eq. 11)", balanced_bce},
+    {"focal", "focal, alpha 1/2, gamma 2 (Eq. 14)", focal},
+    {"sens-spec", "sensitivity-specificity (Eq. 15)", sens_spec},
+    {"dice", "Dice (Eq. 17)", dice},
+    {"tversky", "Tversky, FP 0.3, FN 0.7 (Eq. 18)", tversky},
+    {"focal-tversky", "focal Tversky, gamma 3/4 (Eq. 19)", focal_tversky},
+    {"huber", "Huber, delta 1/2", huber},
+    {"smooth-l1", "smooth L1, beta 1/2", smooth_l1},
+    {"jaccard", "Jaccard", jaccard},
+    {"generalised-dice", "generalised Dice", generalised_dice},
+    {"log-cosh-dice", "log-cosh Dice", log_cosh_dice},
+    {"dice-bce", "Dice + BCE", dice_bce},
+    {"dice-ce", "Dice + cross entropy", dice_ce},
+    {"dice-focal", "Dice + focal", dice_focal},
+    {"lovasz-hinge", "Lovasz hinge", lovasz_hinge},
+    {"lovasz-softmax", "Lovasz softmax", lovasz_softmax},
+};
+enum { N_LOSSES = COUNT(losses) };
+
+/* ---- Judging ------------------------------------------------------------------------------------------------ */
+
+/* Means over the images, each judged by itself, and the worst of them. */
+typedef struct score {
+    gr_metrics mean;
+    double worst; /* Dice */
+    int64_t which;
+} score;
+
+/* Adds the i-th of n images; foreground is said where z > 0. */
+static void add_score(score *s, const gr_tensor *z, const gr_tensor *y, int64_t i, int64_t n)
+{
+    gr_confusion c = {0, 0, 0, 0};
+    check(gr_confuse(z, y, &(gr_confuse_options){.from_logits = true}, &c, 1));
+    const gr_metrics m = gr_metrics_of(&c);
+    s->mean.iou += m.iou / (double)n;
+    s->mean.dice += m.dice / (double)n;
+    s->mean.sensitivity += m.sensitivity / (double)n;
+    s->mean.specificity += m.specificity / (double)n;
+    if (i > 0 && m.dice >= s->worst) return;
+    s->worst = m.dice;
+    s->which = i;
+}
+
+static gr_tensor *row_of(gr_tensor *images, int64_t i)
+{
+    return need(gr_view_rows(images, i, 1));
+}
+
+static score judge(gr_tape *t, const segmenter *m, const gr_dataset *set)
+{
+    const int64_t n = gr_dataset_size(set);
+    const bool was_recording = gr_set_recording(t, false); /* nothing to differentiate */
+    score s = {.which = 0};
+    for (int64_t i = 0; i < n; i++) {
+        gr_tensor *x = row_of(gr_dataset_x(set), i), *y = row_of(gr_dataset_y(set), i);
+        add_score(&s, need(segment(t, m, x, 0.0)), y, i, n);
+        gr_tape_reset(t);
+        gr_tensor_free(x);
+        gr_tensor_free(y);
+    }
+    gr_set_recording(t, was_recording);
+    return s;
+}
+
+/* What Otsu's threshold takes off the i-th image, its channels averaged: above 0 is foreground. [1,1,H,W], yours. */
+static gr_tensor *above_otsu(const gr_dataset *set, int64_t i)
+{
+    gr_tensor *x = gr_dataset_x(set);
+    const int64_t channels = gr_dim(x, 1), size = gr_dim(x, 2) * gr_dim(x, 3);
+    gr_tensor *grey = need(gr_zeros(GR_F32, GR_SHAPE(1, 1, gr_dim(x, 2), gr_dim(x, 3))));
+    const float *from = gr_read_f32(x) + i * channels * size;
+    float *to = gr_f32(grey);
+    for (int64_t k = 0; k < channels * size; k++) to[k % size] += from[k] / (float)channels;
+    const double threshold = gr_otsu(grey);
+    for (int64_t k = 0; k < size; k++) to[k] -= (float)threshold;
+    return grey;
+}
+
+static score judge_otsu(const gr_dataset *set)
+{
+    const int64_t n = gr_dataset_size(set);
+    score s = {.which = 0};
+    for (int64_t i = 0; i < n; i++) {
+        gr_tensor *z = above_otsu(set, i), *y = row_of(gr_dataset_y(set), i);
+        add_score(&s, z, y, i, n);
+        gr_tensor_free(z);
+        gr_tensor_free(y);
+    }
+    return s;
+}
+
+/* ---- Training ----------------------------------------------------------------------------------------------- */
+
+typedef struct plan {
+    int64_t epochs, batch;
+    double rate, decay;
+} plan;
+
+typedef struct run {
+    const char *name, *what;
+    gr_params *params;
+    segmenter m;     /* of those parameters */
+    double *history; /* mean training loss of each epoch */
+    score held_out;
+    double seconds; /* of training */
+} run;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void swap_pixels(float *a, float *b)
+{
+    const float was = *a;
+    *a = *b;
+    *b = was;
+}
+
+/* Mirrors a plane left to right, upside down, along its diagonal: what is asked for of the three. */
+static void turn(float *plane, int64_t h, int64_t w, const bool how[3])
+{
+    for (int64_t i = 0; how[0] && i < h; i++)
+        for (int64_t j = 0; j < w / 2; j++) swap_pixels(&plane[i * w + j], &plane[i * w + w - 1 - j]);
+    for (int64_t i = 0; how[1] && i < h / 2; i++)
+        for (int64_t j = 0; j < w; j++) swap_pixels(&plane[i * w + j], &plane[(h - 1 - i) * w + j]);
+    for (int64_t i = 0; how[2] && h == w && i < h; i++)
+        for (int64_t j = 0; j < i; j++) swap_pixels(&plane[i * w + j], &plane[j * w + i]);
+}
+
+/* Image and mask turned alike, at random: eight images of one. */
+static void turn_batch(gr_tensor *x, gr_tensor *y, gr_rng *rng)
+{
+    const int64_t n = gr_dim(x, 0), channels = gr_dim(x, 1), h = gr_dim(x, 2), w = gr_dim(x, 3);
+    float *px = gr_f32(x), *py = gr_f32(y);
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t bits = gr_rng_u64(rng);
+        const bool how[3] = {bits >> 63, bits >> 62 & 1, bits >> 61 & 1};
+        for (int64_t c = 0; c < channels; c++) turn(px + (i * channels + c) * h * w, h, w, how);
+        turn(py + i * h * w, h, w, how);
+        if (getenv("XBRIGHT")) {
+            double s = atof(getenv("XBRIGHT")), f = exp(s * gr_rng_normal(rng)), b = s * gr_rng_normal(rng);
+            for (int64_t k = 0; k < channels*h*w; k++) px[i*channels*h*w + k] = (float)(f * (double)px[i*channels*h*w + k] + b);
+        }
+    }
+}
+
+/* Every loss gets the same `rng`: the same first weights, the same batches, the same turns. */
+static run train(const data *d, int which, const plan *p, gr_rng rng)
+{
+    run r = {.name = losses[which].name, .what = losses[which].what, .history = calloc((size_t)p->epochs, sizeof(double))};
+    if (!r.history) fail("out of memory");
+    gr_rng weights = gr_rng_split(&rng), turns = gr_rng_split(&rng);
+    r.params = need(segmenter_params(GR_F32, d->channels, &weights));
+    r.m = segmenter_of(r.params);
+    gr_tape *t = need(gr_tape_new());
+    gr_optimizer *adam = need(gr_adamw(r.params, &(gr_adam_options){.lr = p->rate, .weight_decay = p->decay}));
+    gr_batches *batches = need(gr_batches_new(d->train, p->batch, &rng));
+    const int64_t steps = p->epochs * gr_batches_count(batches);
+    const gr_schedule rate = {.kind = GR_COSINE, .base = p->rate, .period = steps, .warmup = steps / 20};
+    const double start = now();
+    for (int64_t epoch = 0, step = 0; epoch < p->epochs; epoch++) {
+        progress("%s: epoch %lld of %lld", r.name, (long long)epoch + 1, (long long)p->epochs);
+        for (; gr_batches_next(batches); step++) {
+            gr_tensor *x = gr_batch_x(batches), *y = gr_batch_y(batches);
+            turn_batch(x, y, &turns);
+            /* The first batches' statistics make a plain mean, later ones take a tenth of it. */
+            gr_tensor *z = segment(t, &r.m, x, fmax(0.1, 1.0 / (double)(step + 1)));
+            gr_tensor *loss = need(losses[which].of(t, z, y));
+            check(gr_backward(t, loss, 0));
+            check(gr_set_learning_rate(adam, gr_schedule_rate(&rate, step)));
+            check(gr_step(adam));
+            r.history[epoch] += gr_item(loss) / (double)gr_batches_count(batches);
+            gr_tape_reset(t);
+        }
+        if (!isfinite(r.history[epoch]))
+            fail("%s: the loss is %g in epoch %lld: try a smaller --rate", r.name, r.history[epoch], (long long)epoch + 1);
+        if (getenv("XEVAL") && (epoch + 1) % atoi(getenv("XEVAL")) == 0) {
+            score sc = judge(t, &r.m, d->test);
+            printf("  %lld %.5f dice %.4f worst %.3f  %.1fs\n", (long long)epoch + 1, r.history[epoch], sc.mean.dice, sc.worst, now() - start); fflush(stdout);
+        }
+    }
+    r.seconds = now() - start;
+    end_progress();
+    r.held_out = judge(t, &r.m, d->test);
+    gr_batches_free(batches);
+    gr_optimizer_free(adam);
+    gr_tape_free(t);
+    return r;
+}
+
+/* ---- Reporting ---------------------------------------------------------------------------------------------- */
+
+static void print_head(void)
+{
+    printf("\nOn the images held out, means over the images:\n\n%-36s   IoU   Dice  sensitivity  specificity  worst Dice       s\n", "");
+}
+
+static void print_score(const char *what, const score *s, double seconds)
+{
+    const gr_metrics *m = &s->mean;
+    printf("%-36s %.3f  %.3f        %.3f        %.3f       %.3f", what, m->iou, m->dice, m->sensitivity, m->specificity, s->worst);
+    if (seconds > 0.0) printf("  %6.1f", seconds);
+    printf("\n");
+    fflush(stdout);
+}
+
+/* A name out of a folder as a cell of CSV. */
+static void write_name(FILE *csv, const char *name)
+{
+    fputc('"', csv);
+    for (; *name; name++) fputs(*name == '"' ? "\"\"" : (char[]){*name, '\0'}, csv);
+    fputc('"', csv);
+}
+
+static void write_score(FILE *csv, const char *name, const score *s, double seconds, const gr_dataset *test)
+{
+    const gr_metrics *m = &s->mean;
+    const char *worst = gr_dataset_sample_name(test, s->which);
+    fprintf(csv, "%s,%.6f,%.6f,%.6f,%.6f,%.6f,", name, m->iou, m->dice, m->sensitivity, m->specificity, s->worst);
+    if (worst) write_name(csv, worst);
+    else fprintf(csv, "%lld", (long long)s->which);
+    fprintf(csv, ",%.3f\n", seconds);
+}
+
+static void log_runs(const run runs[], int n, const score *otsu, const gr_dataset *test, const plan *p)
+{
+    FILE *csv = create_file("03_segmenter", ".csv");
+    fprintf(csv, "loss,iou,dice,sensitivity,specificity,worst_dice,worst_image,training_seconds\n");
+    write_score(csv, "otsu", otsu, 0.0, test);
+    for (int k = 0; k < n; k++) write_score(csv, runs[k].name, &runs[k].held_out, runs[k].seconds, test);
+    close_file(csv, "03_segmenter.csv");
+    csv = create_file("03_training", ".csv");
+    fprintf(csv, "loss,epoch,training_loss\n");
+    for (int k = 0; k < n; k++)
+        for (int64_t epoch = 0; runs[k].history && epoch < p->epochs; epoch++)
+            fprintf(csv, "%s,%lld,%.9g\n", runs[k].name, (long long)epoch + 1, runs[k].history[epoch]);
+    close_file(csv, "03_training.csv");
+}
+
+int main(int argc, char *argv[])
+{
+    source from = {.test_share = 0.25, .shapes = {.count = 64, .height = 64, .width = 64, .foreground = 0.1, .hard = 0.25}};
+    plan p = {.epochs = 0, .batch = 8, .rate = 0.01, .decay = 0.01};
+    const char *loss = "all";
+    int64_t seed = 1, side = 64;
+    const option options[] = {
+        {"--images", "DIR", "images, PNG", TEXT, &from.images, 0, 0},
+        {"--masks", "DIR", "  masks of the same names, white where the object is", TEXT, &from.masks, 0, 0},
+        {"--test-images", "DIR", "  images to be judged on (a share of the others)", TEXT, &from.test_images, 0, 0},
+        {"--test-masks", "DIR", "  and their masks", TEXT, &from.test_masks, 0, 0},
+        {"--resize", "N", "  to N x N pixels (as they are)", INTEGER, &from.size, 8, 2048},
+        {"--loss", "NAME", "mse, hinge, bce, ..., or all, one after the other (all)", TEXT, &loss, 0, 0},
+        {"--epochs", "N", "passes over the training images (12; 40 with --images)", INTEGER, &p.epochs, 1, 1e6},
+        {"--batch", "N", "images in a step (8)", INTEGER, &p.batch, 1, 1e6},
+        {"--rate", "R", "step size of Adam at the start; it falls along a cosine (0.01)", NUMBER, &p.rate, 1e-6, 10},
+        {"--decay", "R", "wd", NUMBER, &p.decay, 0, 10},
+        {"--seed", "N", "of images, split, first weights and order (1)", INTEGER, &seed, 0, 1e15},
+    };
+    read_options(argc, argv, "x", options, COUNT(options));
+    from.shapes.height = from.shapes.width = side;
+    if (!p.epochs) p.epochs = from.images ? 40 : 12;
+    gr_rng rng = gr_rng_seed((uint64_t)seed);
+    data d = load(&from, &rng);
+    run runs[N_LOSSES];
+    int n = 0;
+    const score otsu = judge_otsu(d.test);
+    print_head();
+    print_score("Otsu's threshold, no training", &otsu, 0.0);
+    for (int k = 0; k < N_LOSSES; k++) {
+        if (strcmp(loss, "all") && strcmp(loss, losses[k].name)) continue;
+        runs[n] = train(&d, k, &p, rng);
+        print_score(runs[n].what, &runs[n].held_out, runs[n].seconds);
+        n++;
+    }
+    log_runs(runs, n, &otsu, d.test, &p);
+    return 0;
+}
