@@ -31,8 +31,6 @@ static void standardize(gr_tensor *images)
     float *x = gr_f32(images);
     for (int64_t i = 0; i < n; i++, x += size) {
         double mean = 0.0, variance = 0.0;
-        if (getenv("XLOG")) for (int64_t k = 0; k < size; k++) x[k] = (float)log((double)x[k] + atof(getenv("XLOG")));
-        if (getenv("XSQRT")) for (int64_t k = 0; k < size; k++) x[k] = (float)sqrt((double)x[k]);
         for (int64_t k = 0; k < size; k++) mean += (double)x[k] / (double)size;
         for (int64_t k = 0; k < size; k++) variance += ((double)x[k] - mean) * ((double)x[k] - mean) / (double)size;
         const double scale = variance > 0.0 ? 1.0 / sqrt(variance) : 0.0;
@@ -46,7 +44,7 @@ static gr_dataset *read_folders(const char *images, const char *masks, const sou
     return need(gr_image_set_read(images, masks, &o));
 }
 
-static double foreground(const gr_dataset *set)
+static double share_of_foreground(const gr_dataset *set)
 {
     const gr_tensor *y = gr_dataset_y(set);
     double sum = 0.0;
@@ -67,20 +65,17 @@ static data load(const source *s, gr_rng *rng)
     }
     const gr_tensor *x = gr_dataset_x(d.train);
     d.channels = gr_dim(x, 1);
-    printf("%lld images for training, %lld held out, %lld x %lld pixels, %lld channel%s; %.1f %% of the pixels are foreground\n",
+    printf("%lld images for training, %lld held out, %lld x %lld pixels, %lld channel%s; %.1f %% of the pixels are "
+           "foreground\n",
            (long long)gr_dataset_size(d.train), (long long)gr_dataset_size(d.test), (long long)gr_dim(x, 2),
-           (long long)gr_dim(x, 3), (long long)d.channels, d.channels > 1 ? "s" : "", 100.0 * foreground(d.train));
+           (long long)gr_dim(x, 3), (long long)d.channels, d.channels > 1 ? "s" : "",
+           100.0 * share_of_foreground(d.train));
     standardize(gr_dataset_x(d.train));
     standardize(gr_dataset_x(d.test));
     return d;
 }
 
 /* ---- The losses --------------------------------------------------------------------------------------------- */
-
-/* All are of logits z [N,1,H,W] against masks y of the same shape; a region is the mask of one image. */
-#define LOSS(name) static gr_tensor *name(gr_tape *t, gr_tensor *z, gr_tensor *y)
-#define LOGITS .base = {.from_logits = true}
-#define REGION(...) &(gr_region_options){LOGITS, __VA_ARGS__}
 
 static const gr_loss_options from_logits = {.from_logits = true};
 
@@ -95,6 +90,12 @@ static gr_tensor *masks(gr_tape *t, gr_tensor *y)
 {
     return gr_concat(t, (gr_tensor *[]){gr_shift(t, gr_neg(t, y), 1.0), y}, 2, 1);
 }
+
+/* All are of logits z [N,1,H,W] against masks y of the same shape; a region is the mask of one image. */
+/* clang-format off */
+#define LOSS(name) static gr_tensor *name(gr_tape *t, gr_tensor *z, gr_tensor *y)
+#define LOGITS .base = {.from_logits = true}
+#define REGION(...) &(gr_region_options){LOGITS, __VA_ARGS__}
 
 LOSS(l1) { return gr_l1(t, gr_sigmoid(t, z), y, NULL); }
 LOSS(mse) { return gr_mse(t, gr_sigmoid(t, z), y, NULL); }
@@ -120,6 +121,7 @@ LOSS(dice_ce) { return gr_dice_ce(t, both(t, z), masks(t, y), REGION(.mix = 1.0)
 LOSS(dice_focal) { return gr_dice_focal(t, z, y, REGION(.alpha = 0.5, .gamma = 2.0)); }
 LOSS(lovasz_hinge) { return gr_lovasz_hinge(t, z, y, REGION(.region = GR_PER_PLANE)); }
 LOSS(lovasz_softmax) { return gr_lovasz_softmax(t, both(t, z), masks(t, y), &(gr_region_options){LOGITS}); }
+/* clang-format on */
 
 static const struct {
     const char *name, *what;
@@ -228,7 +230,7 @@ static score judge_otsu(const gr_dataset *set)
 
 typedef struct plan {
     int64_t epochs, batch;
-    double rate, decay;
+    double rate;
 } plan;
 
 typedef struct run {
@@ -275,23 +277,20 @@ static void turn_batch(gr_tensor *x, gr_tensor *y, gr_rng *rng)
         const bool how[3] = {bits >> 63, bits >> 62 & 1, bits >> 61 & 1};
         for (int64_t c = 0; c < channels; c++) turn(px + (i * channels + c) * h * w, h, w, how);
         turn(py + i * h * w, h, w, how);
-        if (getenv("XBRIGHT")) {
-            double s = atof(getenv("XBRIGHT")), f = exp(s * gr_rng_normal(rng)), b = s * gr_rng_normal(rng);
-            for (int64_t k = 0; k < channels*h*w; k++) px[i*channels*h*w + k] = (float)(f * (double)px[i*channels*h*w + k] + b);
-        }
     }
 }
 
 /* Every loss gets the same `rng`: the same first weights, the same batches, the same turns. */
 static run train(const data *d, int which, const plan *p, gr_rng rng)
 {
-    run r = {.name = losses[which].name, .what = losses[which].what, .history = calloc((size_t)p->epochs, sizeof(double))};
+    run r = {
+        .name = losses[which].name, .what = losses[which].what, .history = calloc((size_t)p->epochs, sizeof(double))};
     if (!r.history) fail("out of memory");
     gr_rng weights = gr_rng_split(&rng), turns = gr_rng_split(&rng);
     r.params = need(segmenter_params(GR_F32, d->channels, &weights));
     r.m = segmenter_of(r.params);
     gr_tape *t = need(gr_tape_new());
-    gr_optimizer *adam = need(gr_adamw(r.params, &(gr_adam_options){.lr = p->rate, .weight_decay = p->decay}));
+    gr_optimizer *adam = need(gr_adamw(r.params, &(gr_adam_options){.lr = p->rate, .weight_decay = 0.01}));
     gr_batches *batches = need(gr_batches_new(d->train, p->batch, &rng));
     const int64_t steps = p->epochs * gr_batches_count(batches);
     const gr_schedule rate = {.kind = GR_COSINE, .base = p->rate, .period = steps, .warmup = steps / 20};
@@ -311,11 +310,8 @@ static run train(const data *d, int which, const plan *p, gr_rng rng)
             gr_tape_reset(t);
         }
         if (!isfinite(r.history[epoch]))
-            fail("%s: the loss is %g in epoch %lld: try a smaller --rate", r.name, r.history[epoch], (long long)epoch + 1);
-        if (getenv("XEVAL") && (epoch + 1) % atoi(getenv("XEVAL")) == 0) {
-            score sc = judge(t, &r.m, d->test);
-            printf("  %lld %.5f dice %.4f worst %.3f  %.1fs\n", (long long)epoch + 1, r.history[epoch], sc.mean.dice, sc.worst, now() - start); fflush(stdout);
-        }
+            fail("%s: the loss is %g in epoch %lld: try a smaller --rate", r.name, r.history[epoch],
+                 (long long)epoch + 1);
     }
     r.seconds = now() - start;
     end_progress();
@@ -330,13 +326,16 @@ static run train(const data *d, int which, const plan *p, gr_rng rng)
 
 static void print_head(void)
 {
-    printf("\nOn the images held out, means over the images:\n\n%-36s   IoU   Dice  sensitivity  specificity  worst Dice       s\n", "");
+    printf("\nOn the images held out, means over the images:\n\n%-36s   IoU   Dice  sensitivity  specificity  worst "
+           "Dice       s\n",
+           "");
 }
 
 static void print_score(const char *what, const score *s, double seconds)
 {
     const gr_metrics *m = &s->mean;
-    printf("%-36s %.3f  %.3f        %.3f        %.3f       %.3f", what, m->iou, m->dice, m->sensitivity, m->specificity, s->worst);
+    printf("%-36s %.3f  %.3f        %.3f        %.3f       %.3f", what, m->iou, m->dice, m->sensitivity, m->specificity,
+           s->worst);
     if (seconds > 0.0) printf("  %6.1f", seconds);
     printf("\n");
     fflush(stdout);
@@ -375,41 +374,260 @@ static void log_runs(const run runs[], int n, const score *otsu, const gr_datase
     close_file(csv, "03_training.csv");
 }
 
+/* Mean and worst Dice of each loss beside Otsu's, the first row. */
+static void draw_scores(int n)
+{
+    FILE *s = begin_picture("03_segmenter", 760, 130 + 22 * n);
+    fprintf(s,
+            "set yrange [%d.5:-0.5]\nset xrange [0:1]\nset xlabel 'Dice on the images held out'\n"
+            "set key outside top center horizontal\nset border 1 lc rgb '#666666'\n"
+            "plot '03_segmenter.csv' skip 1 using 6:0:2:(0):(0):(0) with vectors nohead lc rgb '#c9c9c9' lw 2 notitle, "
+            "\\\n",
+            n);
+    fprintf(s, "  '' skip 1 using 6:0 with points pt 6 lw 2 lc rgb '#c8553d' title 'the worst image', \\\n"
+               "  '' skip 1 using 2:0:ytic(1) with points pt 7 lc rgb '#2a6f97' title 'mean over the images'\n");
+    finish_picture(s, "03_segmenter");
+}
+
+/* ---- Pictures ----------------------------------------------------------------------------------------------- */
+
+/* From its darkest value to its brightest, the dark ones lifted: most pixels of a micrograph are. */
+static void add_input(sheet *s, const gr_tensor *x)
+{
+    gr_tensor *shown = need(gr_copy(x));
+    float *v = gr_f32(shown), lo = v[0], hi = v[0];
+    for (int64_t k = 0; k < gr_size(x); k++) lo = fminf(lo, v[k]), hi = fmaxf(hi, v[k]);
+    for (int64_t k = 0; k < gr_size(x); k++) v[k] = hi > lo ? sqrtf((v[k] - lo) / (hi - lo)) : 0.0f;
+    add_image(s, "input", v, gr_dim(x, 1));
+    gr_tensor_free(shown);
+}
+
+/* Input, truth, Otsu's threshold and what each loss came to, for a few of the images held out. */
+static void draw_runs(const run runs[], int n, const gr_dataset *test)
+{
+    gr_tensor *x = gr_dataset_x(test);
+    const int64_t all = gr_dataset_size(test), wanted = n > 1 ? 2 : 4, shown = all < wanted ? all : wanted;
+    const int64_t pictures = 3 + n, columns = pictures > 6 ? 9 : pictures, rows = (pictures + columns - 1) / columns;
+    sheet s = begin_sheet(shown * rows, columns, gr_dim(x, 2), gr_dim(x, 3));
+    gr_tape *t = need(gr_tape_new());
+    gr_set_recording(t, false);
+    for (int64_t k = 0; k < shown; k++) {
+        const int64_t i = k * all / shown;
+        gr_tensor *image = row_of(x, i), *mask = row_of(gr_dataset_y(test), i), *otsu = above_otsu(test, i);
+        const float *truth = gr_read_f32(mask);
+        next_row(&s);
+        add_input(&s, image);
+        add_mask(&s, "truth", truth, truth);
+        add_mask(&s, "otsu", gr_read_f32(otsu), truth);
+        for (int r = 0; r < n; r++) {
+            add_mask(&s, runs[r].name, gr_read_f32(need(segment(t, &runs[r].m, image, 0.0))), truth);
+            gr_tape_reset(t);
+        }
+        gr_tensor_free(otsu);
+        gr_tensor_free(mask);
+        gr_tensor_free(image);
+    }
+    gr_tape_free(t);
+    printf("In the picture white was found, red was said and is not there, blue is there and was missed.\n");
+    finish_sheet(&s, "03_segmenter");
+}
+
+/* ---- One image of the reader's, at its own size ------------------------------------------------------------- */
+
+static void predict(const run *r, const char *path)
+{
+    const int64_t channels = gr_dim(r->m.weight[0], 1);
+    gr_tensor *image = need(gr_png_read(path, (int)channels));
+    const int64_t h = gr_dim(image, 1), w = gr_dim(image, 2);
+    gr_tensor *x = need(gr_view(image, GR_SHAPE(1, channels, h, w)));
+    standardize(x);
+    gr_tape *t = need(gr_tape_new());
+    gr_set_recording(t, false);
+    gr_tensor *zero = need(gr_scalar(GR_F32, 0.0)), *z = segment(t, &r->m, x, 0.0);
+    gr_tensor *p = need(gr_sigmoid(t, z)), *mask = need(gr_greater(t, z, zero));
+    sheet s = begin_sheet(1, 3, h, w);
+    add_input(&s, x);
+    add_image(&s, "probability", gr_read_f32(p), 1);
+    add_image(&s, "mask", gr_read_f32(mask), 1);
+    finish_sheet(&s, "03_prediction");
+    write_png("03_mask", gr_reshape(t, mask, GR_SHAPE(h, w)));
+    printf("%s: %.1f %% of the pixels are foreground\n", path,
+           100.0 * gr_item(need(gr_mean(t, mask, GR_ALL_AXES, false))));
+    gr_tape_free(t);
+    gr_tensor_free(zero);
+    gr_tensor_free(x);
+    gr_tensor_free(image);
+}
+
+/* ---- The lesson --------------------------------------------------------------------------------------------- */
+
+typedef struct settings {
+    source from;
+    plan plan;
+    const char *loss, *save, *load, *predict;
+    int first, last; /* of the losses */
+    int64_t seed, side;
+    double min_dice, min_worst;
+} settings;
+
+static void find_loss(settings *s)
+{
+    char known[512] = "";
+    s->first = 0;
+    s->last = N_LOSSES - 1;
+    if (strcmp(s->loss, "all") == 0) return;
+    for (int k = 0; k < N_LOSSES; k++) {
+        if (strcmp(losses[k].name, s->loss) == 0) s->first = s->last = k;
+        snprintf(known + strlen(known), sizeof known - strlen(known), " %s", losses[k].name);
+    }
+    if (s->first != s->last) refuse("--loss %s: expected all or one of%s", s->loss, known);
+}
+
+static void check_settings(settings *s)
+{
+    const source *from = &s->from;
+    if (!from->images != !from->masks) refuse("--images and --masks go together");
+    if (!from->test_images != !from->test_masks) refuse("--test-images and --test-masks go together");
+    if (from->test_images && !from->images) refuse("--test-images needs --images");
+    find_loss(s);
+    if (s->load && s->save) refuse("--load and --save: the file is there already");
+    if (s->save && s->first != s->last) refuse("--save needs a --loss: of which are the weights?");
+    if (s->predict && !s->load && s->first != s->last) refuse("--predict needs a --loss or --load");
+    s->from.shapes.height = s->from.shapes.width = s->side;
+    if (!s->plan.epochs) s->plan.epochs = from->images ? 40 : 12;
+    if (quick) {
+        s->plan.epochs = s->plan.epochs < 3 ? s->plan.epochs : 3;
+        s->from.shapes.count = from->shapes.count < 24 ? from->shapes.count : 24;
+    }
+}
+
+static settings read_settings(int argc, char *argv[])
+{
+    settings s = {.from = {.test_share = 0.25, .shapes = {.count = 64, .foreground = 0.1, .hard = 0.25}},
+                  .plan = {.batch = 4, .rate = 0.01},
+                  .loss = "all",
+                  .seed = 1,
+                  .side = 64};
+    const option options[] = {
+        {"--images", "DIR", "images, PNG", TEXT, &s.from.images, 0, 0},
+        {"--masks", "DIR", "  masks of the same names, white where the object is", TEXT, &s.from.masks, 0, 0},
+        {"--test-images", "DIR", "  images to be judged on (a share of the others)", TEXT, &s.from.test_images, 0, 0},
+        {"--test-masks", "DIR", "  and their masks", TEXT, &s.from.test_masks, 0, 0},
+        {"--test-share", "S", "  the share held out (0.25)", NUMBER, &s.from.test_share, 0.01, 0.99},
+        {"--resize", "N", "  to N x N pixels (as they are)", INTEGER, &s.from.size, 8, 2048},
+        {"--samples", "N", "generated images, when no folder is given (64)", INTEGER, &s.from.shapes.count, 4, 100000},
+        {"--side", "N", "  N x N pixels (64)", INTEGER, &s.side, 8, 2048},
+        {"--foreground", "S", "  share of the pixels that is foreground (0.1)", NUMBER, &s.from.shapes.foreground,
+         0.001, 0.9},
+        {"--hard", "S", "  share of the images with a quarter of the contrast (0.25)", NUMBER, &s.from.shapes.hard, 0,
+         1},
+        {"--loss", "NAME", "mse, dice, dice-bce, ..., or all, one after the other (all)", TEXT, &s.loss, 0, 0},
+        {"--epochs", "N", "passes over the training images (12; 40 with --images)", INTEGER, &s.plan.epochs, 1, 1e6},
+        {"--batch", "N", "images in a step (4)", INTEGER, &s.plan.batch, 1, 1e6},
+        {"--rate", "R", "the largest step size of AdamW (0.01)", NUMBER, &s.plan.rate, 1e-6, 10},
+        {"--seed", "N", "of images, split, first weights and order (1)", INTEGER, &s.seed, 0, 1e15},
+        {"--save", "FILE", "write the trained weights, safetensors", TEXT, &s.save, 0, 0},
+        {"--load", "FILE", "take these weights instead of training", TEXT, &s.load, 0, 0},
+        {"--predict", "IMAGE", "segment this image; with --load and no folders, do nothing else", TEXT, &s.predict, 0,
+         0},
+        {"--min-dice", "D", "fail unless the best mean Dice is D", NUMBER, &s.min_dice, 0, 1},
+        {"--min-worst", "D", "fail unless the best loss's worst image has a Dice of D", NUMBER, &s.min_worst, 0, 1},
+    };
+    read_options(
+        argc, argv,
+        "Lesson 3: a tiny convolutional segmenter, trained with each loss on your images or on generated ones.",
+        options, COUNT(options));
+    check_settings(&s);
+    return s;
+}
+
+/* The weights of a file instead of training; `channels` 0: 1 or 3, whichever the file's first convolution has. A failure
+ * leaves the parameters untouched. */
+static run load_run(const char *path, int64_t channels)
+{
+    gr_rng rng = gr_rng_seed(0);
+    run r = {.name = "loaded", .what = "the weights loaded"};
+    r.params = need(segmenter_params(GR_F32, channels ? channels : 1, &rng));
+    const gr_status status = gr_params_load(r.params, path);
+    if (status == GR_ERR_SHAPE && !channels) {
+        gr_params_free(r.params);
+        return load_run(path, 3);
+    }
+    check(status);
+    r.m = segmenter_of(r.params);
+    return r;
+}
+
+static void free_run(run *r)
+{
+    gr_params_free(r->params);
+    free(r->history);
+}
+
+/* Says which has the best mean, and what that is worst at. */
+static const run *best_of(const run runs[], int n, const gr_dataset *test)
+{
+    const run *best = runs;
+    for (int k = 1; k < n; k++)
+        if (runs[k].held_out.mean.dice > best->held_out.mean.dice) best = &runs[k];
+    const char *worst = gr_dataset_sample_name(test, best->held_out.which);
+    printf("\n");
+    if (n > 1) printf("The best mean Dice is that of %s.\n", best->name);
+    if (worst) printf("The worst image of %s is %s.\n", best->name, worst);
+    return best;
+}
+
+/* Trains with each loss that is asked for, or loads; returns how many runs there are. */
+static int run_all(run runs[N_LOSSES], const data *d, const settings *s, gr_rng rng)
+{
+    int n = 0;
+    if (s->load) {
+        gr_tape *t = need(gr_tape_new());
+        runs[n] = load_run(s->load, d->channels);
+        runs[n].held_out = judge(t, &runs[n].m, d->test);
+        gr_tape_free(t);
+        print_score(runs[n].what, &runs[n].held_out, 0.0);
+        return 1;
+    }
+    for (int k = s->first; k <= s->last; k++, n++) {
+        runs[n] = train(d, k, &s->plan, rng);
+        print_score(runs[n].what, &runs[n].held_out, runs[n].seconds);
+    }
+    return n;
+}
+
 int main(int argc, char *argv[])
 {
-    source from = {.test_share = 0.25, .shapes = {.count = 64, .height = 64, .width = 64, .foreground = 0.1, .hard = 0.25}};
-    plan p = {.epochs = 0, .batch = 8, .rate = 0.01, .decay = 0.01};
-    const char *loss = "all";
-    int64_t seed = 1, side = 64;
-    const option options[] = {
-        {"--images", "DIR", "images, PNG", TEXT, &from.images, 0, 0},
-        {"--masks", "DIR", "  masks of the same names, white where the object is", TEXT, &from.masks, 0, 0},
-        {"--test-images", "DIR", "  images to be judged on (a share of the others)", TEXT, &from.test_images, 0, 0},
-        {"--test-masks", "DIR", "  and their masks", TEXT, &from.test_masks, 0, 0},
-        {"--resize", "N", "  to N x N pixels (as they are)", INTEGER, &from.size, 8, 2048},
-        {"--loss", "NAME", "mse, hinge, bce, ..., or all, one after the other (all)", TEXT, &loss, 0, 0},
-        {"--epochs", "N", "passes over the training images (12; 40 with --images)", INTEGER, &p.epochs, 1, 1e6},
-        {"--batch", "N", "images in a step (8)", INTEGER, &p.batch, 1, 1e6},
-        {"--rate", "R", "step size of Adam at the start; it falls along a cosine (0.01)", NUMBER, &p.rate, 1e-6, 10},
-        {"--decay", "R", "wd", NUMBER, &p.decay, 0, 10},
-        {"--seed", "N", "of images, split, first weights and order (1)", INTEGER, &seed, 0, 1e15},
-    };
-    read_options(argc, argv, "x", options, COUNT(options));
-    from.shapes.height = from.shapes.width = side;
-    if (!p.epochs) p.epochs = from.images ? 40 : 12;
-    gr_rng rng = gr_rng_seed((uint64_t)seed);
-    data d = load(&from, &rng);
-    run runs[N_LOSSES];
-    int n = 0;
+    const settings s = read_settings(argc, argv);
+    if (s.load && s.predict && !s.from.images) {
+        run r = load_run(s.load, 0);
+        predict(&r, s.predict);
+        free_run(&r);
+        return 0;
+    }
+    gr_rng rng = gr_rng_seed((uint64_t)s.seed);
+    data d = load(&s.from, &rng);
     const score otsu = judge_otsu(d.test);
     print_head();
     print_score("Otsu's threshold, no training", &otsu, 0.0);
-    for (int k = 0; k < N_LOSSES; k++) {
-        if (strcmp(loss, "all") && strcmp(loss, losses[k].name)) continue;
-        runs[n] = train(&d, k, &p, rng);
-        print_score(runs[n].what, &runs[n].held_out, runs[n].seconds);
-        n++;
+
+    run runs[N_LOSSES];
+    const int n = run_all(runs, &d, &s, rng);
+    const run *best = best_of(runs, n, d.test);
+    log_runs(runs, n, &otsu, d.test, &s.plan);
+    draw_scores(n);
+    draw_runs(runs, n, d.test);
+    if (s.save) {
+        check(gr_params_save(best->params, s.save));
+        printf("saved: %s, %lld parameters\n", s.save, (long long)gr_params_elements(best->params));
     }
-    log_runs(runs, n, &otsu, d.test, &p);
+    if (s.predict) predict(best, s.predict);
+
+    const double dice = best->held_out.mean.dice, worst = best->held_out.worst;
+    for (int k = 0; k < n; k++) free_run(&runs[k]);
+    gr_dataset_free(d.train);
+    gr_dataset_free(d.test);
+    if (dice < s.min_dice) fail("the mean Dice came to %.4f, wanted %g", dice, s.min_dice);
+    if (worst < s.min_worst) fail("the worst image has a Dice of %.3f, wanted %g", worst, s.min_worst);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* sheet.h: pictures of one size side by side under their labels, as one PNG in the folder for results. */
+/* sheet.h: images and masks of one size side by side under their labels, as one PNG in the folder for results. */
 #ifndef LESSONS_SHEET_H
 #define LESSONS_SHEET_H
 
@@ -16,22 +16,23 @@ typedef struct colour {
     float r, g, b;
 } colour;
 
-enum { SHEET_GAP = 8, SHEET_LABEL = 16, SHEET_LEAST = 132, SHEET_MOST = 512 };
+enum { SHEET_GAP = 8, SHEET_LABEL = 16, SHEET_LEAST = 128, SHEET_MOST = 512 };
 
 static inline int64_t on_sheet(const sheet *s, int64_t pixels)
 {
     return (pixels + s->skip - 1) / s->skip * s->grow;
 }
 
-/* Room for so many pictures, h x w each, filled row by row. A label has 16 letters and fits over any. */
-static inline sheet begin_sheet(int64_t pictures, int64_t columns, int64_t h, int64_t w)
+/* Room for rows of pictures, h x w each. A label has up to 16 letters and fits over any. */
+static inline sheet begin_sheet(int64_t rows, int64_t columns, int64_t h, int64_t w)
 {
     sheet s = {.h = h, .w = w, .columns = columns};
     s.grow = w < SHEET_LEAST ? (SHEET_LEAST + w - 1) / w : 1;
     s.skip = w > SHEET_MOST ? (w + SHEET_MOST - 1) / SHEET_MOST : 1;
-    const int64_t rows = (pictures + columns - 1) / columns;
-    s.canvas = need(gr_full(GR_F32, GR_SHAPE(3, SHEET_GAP + rows * (on_sheet(&s, h) + SHEET_LABEL + SHEET_GAP),
-                                             SHEET_GAP + columns * (on_sheet(&s, w) + SHEET_GAP)), 0.15));
+    s.canvas = need(gr_full(GR_F32,
+                            GR_SHAPE(3, SHEET_GAP + rows * (on_sheet(&s, h) + SHEET_LABEL + SHEET_GAP),
+                                     SHEET_GAP + columns * (on_sheet(&s, w) + SHEET_GAP)),
+                            0.15));
     return s;
 }
 
@@ -48,22 +49,41 @@ static inline void set_pixel(gr_tensor *canvas, int64_t i, int64_t j, colour c)
 static inline void write_label(gr_tensor *canvas, int64_t top, int64_t left, const char *text)
 {
     static const char *const letters[] = {
-        "25755", "65656", "34443", "65556", "74647", "74644", "34553", "55755", "72227", "11152", "55655", "44447", "57755",
-        "65555", "25552", "65644", "25563", "65655", "34216", "72222", "55557", "55552", "55775", "55255", "55222", "71247",
+        "25755", "65656", "34443", "65556", "74647", "74644", "34553", "55755", "72227",
+        "11152", "55655", "44447", "57755", "65555", "25552", "65644", "25563", "65655",
+        "34216", "72222", "55557", "55552", "55775", "55255", "55222", "71247",
     };
     static const char one[] = "26227", dash[] = "00700", blank[] = "00000";
     for (int n = 0; text[n] && n < 16; n++, left += 8) {
-        const char c = text[n], *rows = c >= 'a' && c <= 'z' ? letters[c - 'a'] : c == '1' ? one : c == '-' ? dash : blank;
+        const char c = text[n], *rows = c == '1' ? one : c == '-' ? dash : blank;
+        if (c >= 'a' && c <= 'z') rows = letters[c - 'a'];
         for (int64_t i = 0; i < 10; i++)
             for (int64_t j = 0; j < 6; j++)
-                if ((rows[i / 2] - '0') >> (2 - j / 2) & 1) set_pixel(canvas, top + i, left + j, (colour){0.9f, 0.9f, 0.9f});
+                if ((rows[i / 2] - '0') >> (2 - j / 2) & 1)
+                    set_pixel(canvas, top + i, left + j, (colour){0.9f, 0.9f, 0.9f});
     }
 }
 
-/* What a pixel looks like; `of` is the caller's. */
-typedef colour (*look)(const void *of, int64_t pixel);
+/* Planes of h w pixels, one after the other. */
+typedef struct planes {
+    const float *values, *truth;
+    int64_t next; /* from a channel to the next; 0: there is one */
+} planes;
 
-static inline void add_picture(sheet *s, const char *label, look l, const void *of)
+static inline colour as_image(const planes *p, int64_t k)
+{
+    return (colour){p->values[k], p->values[k + p->next], p->values[k + 2 * p->next]};
+}
+
+/* White: found. Red: said, and not there. Blue: there, and missed. */
+static inline colour as_mask(const planes *p, int64_t k)
+{
+    const bool said = p->values[k] > 0.0f, is = p->truth[k] > 0.5f;
+    if (said) return is ? (colour){1, 1, 1} : (colour){0.95f, 0.25f, 0.2f};
+    return is ? (colour){0.25f, 0.5f, 1.0f} : (colour){0, 0, 0};
+}
+
+static inline void add_picture(sheet *s, const char *label, colour look(const planes *, int64_t), const planes *p)
 {
     const int64_t row = s->used / s->columns, column = s->used % s->columns;
     const int64_t top = SHEET_GAP + row * (on_sheet(s, s->h) + SHEET_LABEL + SHEET_GAP);
@@ -72,8 +92,26 @@ static inline void add_picture(sheet *s, const char *label, look l, const void *
     for (int64_t i = 0; i < on_sheet(s, s->h); i++)
         for (int64_t j = 0; j < on_sheet(s, s->w); j++)
             set_pixel(s->canvas, top + SHEET_LABEL + i, left + j,
-                      l(of, i / s->grow * s->skip * s->w + j / s->grow * s->skip));
+                      look(p, i / s->grow * s->skip * s->w + j / s->grow * s->skip));
     s->used++;
+}
+
+/* Values in 0..1, of one channel or of three. */
+static inline void add_image(sheet *s, const char *label, const float *values, int64_t channels)
+{
+    add_picture(s, label, as_image, &(planes){values, NULL, channels > 1 ? s->h * s->w : 0});
+}
+
+/* Foreground where values are above 0, against the truth. */
+static inline void add_mask(sheet *s, const char *label, const float *values, const float *truth)
+{
+    add_picture(s, label, as_mask, &(planes){values, truth, 0});
+}
+
+/* The next picture begins a row. */
+static inline void next_row(sheet *s)
+{
+    s->used += (s->columns - s->used % s->columns) % s->columns;
 }
 
 /* Writes an image to DIR/name.png, or says why not where the library was built without libpng. */
