@@ -377,15 +377,15 @@ static void log_runs(const run runs[], int n, const score *otsu, const gr_datase
 /* Mean and worst Dice of each loss beside Otsu's, the first row. */
 static void draw_scores(int n)
 {
-    FILE *s = begin_picture("03_segmenter", 760, 130 + 22 * n);
+    FILE *s = begin_picture("03_segmenter", 520, 120 + 22 * n);
     fprintf(s,
             "set yrange [%d.5:-0.5]\nset xrange [0:1]\nset xlabel 'Dice on the images held out'\n"
-            "set key outside top center horizontal\nset border 1 lc rgb '#666666'\n"
-            "plot '03_segmenter.csv' skip 1 using 6:0:2:(0):(0):(0) with vectors nohead lc rgb '#c9c9c9' lw 2 notitle, "
+            "set key outside top center horizontal samplen 1\nset border 1 lc rgb '#666666'\n"
+            "plot '03_segmenter.csv' skip 1 using 6:0:($3-$6):(0) with vectors nohead lc rgb '#c9c9c9' lw 2 notitle, "
             "\\\n",
             n);
     fprintf(s, "  '' skip 1 using 6:0 with points pt 6 lw 2 lc rgb '#c8553d' title 'the worst image', \\\n"
-               "  '' skip 1 using 2:0:ytic(1) with points pt 7 lc rgb '#2a6f97' title 'mean over the images'\n");
+               "  '' skip 1 using 3:0:ytic(1) with points pt 7 lc rgb '#2a6f97' title 'mean over the images'\n");
     finish_picture(s, "03_segmenter");
 }
 
@@ -402,8 +402,8 @@ static void add_input(sheet *s, const gr_tensor *x)
     gr_tensor_free(shown);
 }
 
-/* Input, truth, Otsu's threshold and what each loss came to, for a few of the images held out. */
-static void draw_runs(const run runs[], int n, const gr_dataset *test)
+/* Input, truth, Otsu's threshold and what each loss came to, for a few of the images held out, `worst` the last of them. */
+static void draw_runs(const run runs[], int n, const gr_dataset *test, int64_t worst)
 {
     gr_tensor *x = gr_dataset_x(test);
     const int64_t all = gr_dataset_size(test), wanted = n > 1 ? 2 : 4, shown = all < wanted ? all : wanted;
@@ -412,7 +412,7 @@ static void draw_runs(const run runs[], int n, const gr_dataset *test)
     gr_tape *t = need(gr_tape_new());
     gr_set_recording(t, false);
     for (int64_t k = 0; k < shown; k++) {
-        const int64_t i = k * all / shown;
+        const int64_t i = k + 1 < shown ? k * all / shown : worst;
         gr_tensor *image = row_of(x, i), *mask = row_of(gr_dataset_y(test), i), *otsu = above_otsu(test, i);
         const float *truth = gr_read_f32(mask);
         next_row(&s);
@@ -494,7 +494,7 @@ static void check_settings(settings *s)
     if (s->save && s->first != s->last) refuse("--save needs a --loss: of which are the weights?");
     if (s->predict && !s->load && s->first != s->last) refuse("--predict needs a --loss or --load");
     s->from.shapes.height = s->from.shapes.width = s->side;
-    if (!s->plan.epochs) s->plan.epochs = from->images ? 40 : 12;
+    if (!s->plan.epochs) s->plan.epochs = from->images ? 40 : 20;
     if (quick) {
         s->plan.epochs = s->plan.epochs < 3 ? s->plan.epochs : 3;
         s->from.shapes.count = from->shapes.count < 24 ? from->shapes.count : 24;
@@ -522,7 +522,7 @@ static settings read_settings(int argc, char *argv[])
         {"--hard", "S", "  share of the images with a quarter of the contrast (0.25)", NUMBER, &s.from.shapes.hard, 0,
          1},
         {"--loss", "NAME", "mse, dice, dice-bce, ..., or all, one after the other (all)", TEXT, &s.loss, 0, 0},
-        {"--epochs", "N", "passes over the training images (12; 40 with --images)", INTEGER, &s.plan.epochs, 1, 1e6},
+        {"--epochs", "N", "passes over the training images (20; 40 with --images)", INTEGER, &s.plan.epochs, 1, 1e6},
         {"--batch", "N", "images in a step (4)", INTEGER, &s.plan.batch, 1, 1e6},
         {"--rate", "R", "the largest step size of AdamW (0.01)", NUMBER, &s.plan.rate, 1e-6, 10},
         {"--seed", "N", "of images, split, first weights and order (1)", INTEGER, &s.seed, 0, 1e15},
@@ -616,7 +616,7 @@ int main(int argc, char *argv[])
     const run *best = best_of(runs, n, d.test);
     log_runs(runs, n, &otsu, d.test, &s.plan);
     draw_scores(n);
-    draw_runs(runs, n, d.test);
+    draw_runs(runs, n, d.test, best->held_out.which);
     if (s.save) {
         check(gr_params_save(best->params, s.save));
         printf("saved: %s, %lld parameters\n", s.save, (long long)gr_params_elements(best->params));

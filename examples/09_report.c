@@ -337,6 +337,43 @@ static void put_plot(const char *name, const char *lesson, const char *alt, cons
     free(f.bytes);
 }
 
+/* ---- Pictures: PNG into the page ---------------------------------------------------------------------------- */
+
+static void put_base64(const unsigned char *bytes, size_t length)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < length; i += 3) {
+        unsigned three = 0;
+        for (size_t k = 0; k < 3; k++) three = three << 8 | (i + k < length ? bytes[i + k] : 0u);
+        for (size_t k = 0; k < 4; k++) fputc(i + k <= length ? digits[three >> (18 - 6 * k) & 63] : '=', page);
+    }
+}
+
+static unsigned big_endian(const unsigned char *b)
+{
+    return (unsigned)b[0] << 24 | (unsigned)b[1] << 16 | (unsigned)b[2] << 8 | b[3];
+}
+
+/* DIR/name.png with a caption; false where there is none. */
+static bool put_picture(const char *name, const char *alt, const char *caption)
+{
+    file f = read_result(name, ".png");
+    const unsigned char *bytes = (const unsigned char *)f.bytes;
+    bool there = f.length > 24 && memcmp(bytes, "\x89PNG", 4) == 0;
+    if (there) {
+        unsigned w = big_endian(bytes + 16), h = big_endian(bytes + 20); /* IHDR comes first */
+        put("<figure class=\"wide\"><div class=\"panel dark\" tabindex=\"0\"><img width=\"%u\" height=\"%u\" "
+            "style=\"min-width:%.0fpx\" alt=\"",
+            w, h, 0.75 * (double)w);
+        put_text(alt);
+        put("\" src=\"data:image/png;base64,");
+        put_base64(bytes, f.length);
+        put("\"></div><figcaption>%s</figcaption></figure>\n", caption);
+    }
+    free(f.bytes);
+    return there;
+}
+
 /* ---- Lesson 1 ----------------------------------------------------------------------------------------------- */
 
 /* The last step that each loss took from each start. */
@@ -436,6 +473,50 @@ static void lesson_2(void)
     if (exists("02_boundary", ".gp") || !exists(lesson, ".csv"))
         put_plot("02_boundary", lesson, "Points of two classes and the lines that divide them",
                  "The points, and where each trained model changes its mind.");
+    put("</section>\n");
+}
+
+/* ---- Lesson 3 ----------------------------------------------------------------------------------------------- */
+
+static void put_scores(const csv *c)
+{
+    BEGIN_TABLE("<loss", "IoU", "Dice", "sensitivity", "specificity", "Dice of the worst image", "training (s)");
+    for (int64_t i = 1; i < c->rows; i++) {
+        begin_row();
+        cell("%s", c->cell[i][0]);
+        for (int k = 1; k <= 5; k++) cell("%.3f", number(c, i, k));
+        if (number(c, i, 7) > 0.0) cell("%.1f", number(c, i, 7));
+        else cell("none");
+        end_row();
+    }
+    end_html_table("Means over the images held out, of each image&rsquo;s number.");
+}
+
+static void lesson_3(void)
+{
+    const char *lesson = "03_segmenter";
+    put_section("segmenter", "The segmenter");
+    put("<p>A small convolutional network with skip connections, trained anew with each loss from the same first "
+        "weights, on the same images in the same order. Beside it stands Otsu&rsquo;s threshold, which needs no "
+        "training: what does not beat it has learned nothing that the brightness of a pixel does not say. The 0-1 loss "
+        "is there to show that nothing trains on it.</p>\n");
+    csv c = read_csv(lesson);
+    if (c.rows > 1) {
+        if (!put_picture(
+                lesson, "Images, their true masks, and the masks that each loss leads to",
+                "Held-out images, the truth, Otsu&rsquo;s threshold, and what each loss led to; last the image "
+                "that the best loss did worst on. White: found. Red: said, and not there. Blue: there, and "
+                "missed."))
+            put_missing("the picture <code>03_segmenter.png</code>, for which the library must be built with libpng "
+                        "(<code>libpng-dev</code>)",
+                        NULL);
+        put_plot(lesson, lesson, "Mean and worst Dice for each loss",
+                 "Dice on the images held out: the mean, and the worst image.");
+        put_scores(&c);
+    } else put_missing("the metrics and pictures of the segmenter", lesson);
+    free_csv(&c);
+    put_picture("03_prediction", "An image of the reader&rsquo;s and the mask predicted for it",
+                "The image given with <code>--predict</code>.");
     put("</section>\n");
 }
 
@@ -726,6 +807,7 @@ int main(int argc, char *argv[])
     static const char *const contents[][2] = {
         {"neuron", "The saturated neuron"},
         {"regression", "Logistic regression"},
+        {"segmenter", "The segmenter"},
         {"claims", "The paper&rsquo;s claims, put to the test"},
         {"tape", "A tape, with a gradient in every box"},
         {"slip", "A slip, and the checker that finds it"},
@@ -746,6 +828,7 @@ int main(int argc, char *argv[])
     put("</ol></nav>\n</header>\n<main>\n");
     lesson_1();
     lesson_2();
+    lesson_3();
     lesson_4();
     drawn_tape();
     lesson_5();
