@@ -494,7 +494,7 @@ static void check_settings(settings *s)
     if (s->save && s->first != s->last) refuse("--save needs a --loss: of which are the weights?");
     if (s->predict && !s->load && s->first != s->last) refuse("--predict needs a --loss or --load");
     s->from.shapes.height = s->from.shapes.width = s->side;
-    if (!s->plan.epochs) s->plan.epochs = from->images ? 40 : 20;
+    if (!s->plan.epochs) s->plan.epochs = from->images ? 80 : 20;
     if (quick) {
         s->plan.epochs = s->plan.epochs < 3 ? s->plan.epochs : 3;
         s->from.shapes.count = from->shapes.count < 24 ? from->shapes.count : 24;
@@ -522,7 +522,7 @@ static settings read_settings(int argc, char *argv[])
         {"--hard", "S", "  share of the images with a quarter of the contrast (0.25)", NUMBER, &s.from.shapes.hard, 0,
          1},
         {"--loss", "NAME", "mse, dice, dice-bce, ..., or all, one after the other (all)", TEXT, &s.loss, 0, 0},
-        {"--epochs", "N", "passes over the training images (20; 40 with --images)", INTEGER, &s.plan.epochs, 1, 1e6},
+        {"--epochs", "N", "passes over the training images (20; 80 with --images)", INTEGER, &s.plan.epochs, 1, 1e6},
         {"--batch", "N", "images in a step (4)", INTEGER, &s.plan.batch, 1, 1e6},
         {"--rate", "R", "the largest step size of AdamW (0.01)", NUMBER, &s.plan.rate, 1e-6, 10},
         {"--seed", "N", "of images, split, first weights and order (1)", INTEGER, &s.seed, 0, 1e15},
