@@ -34,7 +34,7 @@ struct gr_tape {
     bool backward; /* under way: results are temporary */
     bool checking; /* by the gradient checker: every op folds the branches it takes into the signature */
     uint64_t signature;
-    bool keeps_all; /* gr_give() changes nothing: the checker looks at every value */
+    bool keeps_all; /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
 };
 
 /* ---- tape.c: memory ----------------------------------------------------------------------------------------- */

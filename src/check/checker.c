@@ -206,7 +206,7 @@ gr_status gr_checker_open(gr_checker *c, gr_check_function f, void *context, gr_
     *c = (gr_checker){.report = report, .node = -1};
     if (options) c->options = *options;
     if (c->options.rtol == 0.0) c->options.rtol = c->options.mode == GR_CHECK_F32 ? 1e-4 : 1e-7;
-    if (c->options.samples <= 0) c->options.samples = 16;
+    if (c->options.samples <= 0) c->options.samples = GR_CHECK_SAMPLES;
     if (c->options.directions <= 0) c->options.directions = 3;
     return gr_probe_open(&c->probe, "check_gradients", f, context, x, n, c->options.seed,
                          c->options.mode == GR_CHECK_JACOBIAN ? GR_MAX_POINTS : 12);

@@ -126,6 +126,8 @@ bool gr_is_broken(gr_probe *p, double h, gr_slope *slope);
 
 /* ---- checker.c ---------------------------------------------------------------------------------------------- */
 
+enum { GR_CHECK_SAMPLES = 16 }; /* of each input, where the options do not say */
+
 typedef struct gr_checker {
     gr_probe probe;
     gr_check_options options;
