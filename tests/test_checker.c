@@ -21,6 +21,7 @@ FUNCTION(mse_of_sigmoid, gr_mse(t, gr_sigmoid(t, x[0]), x[1], NULL))
 FUNCTION(just_exp, gr_exp(t, x[0]))
 FUNCTION(just_log, gr_log(t, x[0]))
 FUNCTION(just_relu, gr_relu(t, x[0]))
+FUNCTION(buried, gr_exp(t, gr_scale(t, gr_sin(t, x[0]), 1e-17)))
 FUNCTION(just_softmax, gr_softmax(t, x[0], 1))
 FUNCTION(sum_of_softmax, gr_sum(t, gr_softmax(t, x[0], 1), GR_ALL_AXES, false))
 FUNCTION(detached, gr_add(t, gr_detach(t, gr_square(t, x[0])), gr_scale(t, x[0], 0.0)))
@@ -157,6 +158,40 @@ static void kinks_are_no_failures(void **state)
     expect(&r, GR_CHECK_KINK);
 }
 
+/* A relu whose derivative at 0 is 2, which is no slope of either side. */
+static gr_tensor *bold_relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *zero = gr_constant(t, GR_F64, 0.0);
+    return gr_mul(t, g, gr_add(t, gr_greater(t, n->in[0], zero), gr_scale(t, gr_equal(t, n->in[0], zero), 2.0)));
+}
+
+static const gr_op bold_relu = {.name = "bold_relu", .formula = "y = max(x, 0)", .n_in = 1, .shape = gr_shape_same,
+                                .forward[GR_ANY_CPU] = {[GR_F64] = silent_relu_kernel}, .branches = gr_branch_sign, .vjp = {bold_relu_vjp}};
+FUNCTION(with_bold_relu, gr_apply(t, &bold_relu, x, 1, NULL))
+
+static void kinks_forgive_nothing_else(void **state)
+{
+    (void)state;
+    gr_check_report r = at(with_bold_relu, 0.5);
+    expect(&r, GR_CHECK_PASS);
+    r = at(with_bold_relu, 0.0);
+    expect(&r, GR_CHECK_FAIL);
+    assert_non_null(strstr(r.hint, "between the slopes 0 and 1"));
+}
+
+/* An op that jumps when its condition moves is not moved along with the rest. */
+FUNCTION(chosen, gr_where(t, gr_equal(t, gr_square(t, x[0]), gr_constant(t, GR_F64, 1.0)), gr_scale(t, x[0], 2.0), gr_exp(t, x[0])))
+
+static void steps_are_not_moved_with_the_rest(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(40), 0.5, 1.5, 3);
+    for (int64_t i = 0; i < 40; i += 3) assert_int_equal(gr_set(x, i, 1.0), GR_OK);
+    gr_check_report r = checked(chosen, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_PER_NODE});
+    expect(&r, GR_CHECK_PASS);
+    gr_tensor_free(x);
+}
+
 static void at_the_edge_of_what_is_defined(void **state)
 {
     (void)state;
@@ -259,6 +294,27 @@ static void nondeterminism_is_seen(void **state)
     gr_check_report r = checked(random_noise, &rng, &x, 1, NULL);
     expect(&r, GR_CHECK_NONDETERMINISTIC);
     gr_tensor_free(x);
+}
+
+static int backward_runs;
+
+static gr_tensor *restless_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)n;
+    return gr_scale(t, g, 1.0 + 1e-15 * backward_runs++);
+}
+
+static gr_status add_kernel(gr_node *n);
+static const gr_op restless_copy = {.name = "restless_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
+                                    .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {restless_vjp}};
+FUNCTION(with_restless_copy, gr_apply(t, &restless_copy, x, 1, NULL))
+
+static void nondeterminism_of_backward_is_seen(void **state)
+{
+    (void)state;
+    gr_check_report r = at(with_restless_copy, 0.5);
+    expect(&r, GR_CHECK_NONDETERMINISTIC);
+    assert_non_null(strstr(r.hint, "two runs differ"));
 }
 
 static void inputs_come_back_bit_for_bit(void **state)
@@ -392,6 +448,32 @@ static void samples_skip_no_input(void **state)
     free_model(&m);
 }
 
+/* One sample from each of as many stretches: an error in a fifth of the elements that lie side by side is never missed by 10. */
+static int64_t spoilt_from;
+
+static gr_tensor *spoilt_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    gr_tensor *mask = gr_result(t, GR_F64, gr_rank(n->in[0]), gr_shape(n->in[0]));
+    for (int64_t i = 0; i < gr_size(mask); i++) ((double *)mask->data)[i] = i >= spoilt_from && i < spoilt_from + 200 ? 1.5 : 1.0;
+    return gr_mul(t, g, mask);
+}
+
+static const gr_op spoilt_copy = {.name = "spoilt_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {spoilt_vjp}};
+FUNCTION(with_spoilt_copy, gr_sum(t, gr_sin(t, gr_apply(t, &spoilt_copy, x, 1, NULL)), GR_ALL_AXES, false))
+
+static void samples_are_spread(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(1000), -1, 1, 3);
+    for (spoilt_from = 0; spoilt_from <= 800; spoilt_from += 50) {
+        gr_check_report r = checked(with_spoilt_copy, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_SAMPLED, .samples = 10, .seed = (uint64_t)spoilt_from});
+        expect(&r, GR_CHECK_FAIL);
+        assert_int_equal(r.compared, 10);
+    }
+    gr_tensor_free(x);
+}
+
 /* A hundred thousand parameters: seconds, and the one that is wrong is found. */
 static void directions_find_the_culprit(void **state)
 {
@@ -402,7 +484,8 @@ static void directions_find_the_culprit(void **state)
     gr_check_report r = checked(network, m.data, m.p, 4, &o);
     expect(&r, GR_CHECK_PASS);
     assert_int_equal(r.compared, 3);
-    printf("100,401 parameters in 3 directions: %lld evaluations\n", (long long)r.evaluations);
+    printf("100,401 parameters in 3 directions: %lld evaluations, %lld backward passes\n", (long long)r.evaluations, (long long)r.backwards);
+    assert_true(r.evaluations < 100 && r.backwards <= 3); /* half a millisecond each */
     const flaw flaws[] = {{0, 4321, 0}, {1, 5, -1}, {2, 100, 2}, {3, 0, 1.5}};
     for (int i = 0; i < 4; i++) {
         the_flaw = flaws[i];
@@ -412,6 +495,7 @@ static void directions_find_the_culprit(void **state)
         assert_int_equal(r.worst[0].index, flaws[i].element);
         assert_non_null(r.culprit_op);
         assert_string_equal(r.culprit_op, "flawed_copy");
+        assert_true(r.evaluations < 2000);
     }
     free_model(&m);
 }
@@ -430,6 +514,8 @@ static void one_in_a_thousand_is_found(void **state)
     free_model(&m);
 }
 
+FUNCTION(with_flawed_copy, gr_exp(t, gr_apply(t, &flawed_copy, x, 1, NULL)))
+
 static void jacobians(void **state)
 {
     (void)state;
@@ -442,6 +528,12 @@ static void jacobians(void **state)
     x = random_leaf(GR_SHAPE(3), 0.2, 0.9, 3);
     r = checked(with_broken_cube, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_JACOBIAN});
     expect(&r, GR_CHECK_FAIL);
+    the_flaw = (flaw){0, 1, 1.001}; /* one entry of nine is wrong: both of its places are told */
+    r = checked(with_flawed_copy, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_JACOBIAN});
+    expect(&r, GR_CHECK_FAIL);
+    assert_int_equal(r.compared, 9);
+    assert_int_equal(r.failed, 1);
+    assert_true(r.worst[0].index == 1 && r.worst[0].output == 1);
     gr_tensor_free(x);
 }
 
@@ -457,6 +549,72 @@ static void second_order(void **state)
     gr_tensor_free(x[1]);
 }
 
+/* y = e^x, whose gradient is right and a constant: it cannot be differentiated again. */
+static gr_status exp_kernel(gr_node *n)
+{
+    for (int64_t i = 0; i < gr_size(n->out); i++) gr_f64(n->out)[i] = exp(gr_read_f64(n->in[0])[i]);
+    return GR_OK;
+}
+
+static gr_tensor *constant_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, gr_detach(t, n->out));
+}
+
+static const gr_op once_exp = {.name = "once_exp", .formula = "y = e^x", .n_in = 1, .shape = gr_shape_same,
+                               .forward[GR_ANY_CPU] = {[GR_F64] = exp_kernel}, .vjp = {constant_vjp}};
+FUNCTION(with_once_exp, gr_square(t, gr_apply(t, &once_exp, x, 1, NULL)))
+
+static void a_wrong_second_derivative(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(5), -1, 1, 3);
+    for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
+        gr_check_options o = {.mode = (gr_check_mode)mode};
+        gr_check_report r = checked(with_once_exp, NULL, &x, 1, &o);
+        expect(&r, GR_CHECK_PASS);
+        o.order = 2;
+        r = checked(with_once_exp, NULL, &x, 1, &o);
+        expect(&r, GR_CHECK_FAIL);
+        assert_string_equal(r.culprit_op, "once_exp");
+    }
+    gr_tensor_free(x);
+}
+
+/* y = x, with a VJP that spoils what it saved: the second backward over the same tape is wrong. */
+static gr_status saving_kernel(gr_node *n)
+{
+    if (!gr_save(n, GR_F64, 0, NULL)) return gr_last_status();
+    gr_f64(n->saved)[0] = 1.0;
+    return add_kernel(n);
+}
+
+static gr_tensor *spoiling_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    double *factor = n->saved->data;
+    gr_tensor *d = gr_scale(t, g, *factor);
+    *factor += 0.5;
+    return d;
+}
+
+static const gr_op spoiling_copy = {.name = "spoiling_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
+                                    .forward[GR_ANY_CPU] = {[GR_F64] = saving_kernel}, .vjp = {spoiling_vjp}};
+FUNCTION(with_spoiling_copy, gr_sum(t, gr_exp(t, gr_apply(t, &spoiling_copy, x, 1, NULL)), GR_ALL_AXES, false))
+
+static void what_does_not_accumulate(void **state)
+{
+    (void)state;
+    const double values[2] = {0.5, 1.0};
+    gr_tensor *x = leaf(2, values);
+    gr_check_report r = checked(with_spoiling_copy, NULL, &x, 1, NULL);
+    expect(&r, GR_CHECK_PASS);
+    r = checked(with_spoiling_copy, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_ACCUMULATION});
+    expect(&r, GR_CHECK_FAIL);
+    assert_int_equal(r.failed, 2);
+    assert_true(close_to(r.worst[0].analytic / r.worst[0].numeric, 1.25, 1e-12));
+    gr_tensor_free(x);
+}
+
 static void accumulation(void **state)
 {
     (void)state;
@@ -468,6 +626,25 @@ static void accumulation(void **state)
     free_model(&m);
 }
 
+/* y = e^x, in F32 by a series that is too short. */
+static gr_status sloppy_kernel(gr_node *n)
+{
+    for (int64_t i = 0; i < gr_size(n->out); i++) {
+        const float v = gr_read_f32(n->in[0])[i];
+        gr_f32(n->out)[i] = 1.0f + v * (1.0f + v / 2.0f * (1.0f + v / 3.0f * (1.0f + v / 4.0f)));
+    }
+    return GR_OK;
+}
+
+static gr_tensor *out_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_mul(t, g, n->out);
+}
+
+static const gr_op sloppy_exp = {.name = "sloppy_exp", .formula = "y = e^x", .n_in = 1, .shape = gr_shape_same,
+                                 .forward[GR_ANY_CPU] = {[GR_F32] = sloppy_kernel, [GR_F64] = exp_kernel}, .vjp = {out_vjp}};
+FUNCTION(with_sloppy_exp, gr_apply(t, &sloppy_exp, x, 1, NULL))
+
 static void single_precision(void **state)
 {
     (void)state;
@@ -475,6 +652,10 @@ static void single_precision(void **state)
     gr_check_report r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.mode = GR_CHECK_F32});
     expect(&r, GR_CHECK_PASS);
     r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.mode = GR_CHECK_F32, .rtol = 1e-9});
+    expect(&r, GR_CHECK_FAIL);
+    r = checked(with_sloppy_exp, NULL, x, 1, NULL);
+    expect(&r, GR_CHECK_PASS);
+    r = checked(with_sloppy_exp, NULL, x, 1, &(gr_check_options){.mode = GR_CHECK_F32});
     expect(&r, GR_CHECK_FAIL);
     gr_tensor_free(x[0]);
     gr_tensor_free(x[1]);
@@ -592,6 +773,87 @@ static void hints(void **state)
     gr_tensor_free(x);
 }
 
+static void hints_without_a_ratio(void **state)
+{
+    (void)state;
+    gr_check_report r = at(constant, 0.5);
+    assert_non_null(strstr(r.hint, "both sides are 0 everywhere"));
+    r = at(just_log, -1.0);
+    assert_non_null(strstr(r.hint, "not finite"));
+    gr_tensor *x = random_leaf(GR_SHAPE(9), -1, 1, 4);
+    the_flaw = (flaw){0, 4, 2};
+    hint_is(with_flawed_copy, x, "few elements are wrong");
+    x->requires_grad = false;
+    r = checked(just_exp, NULL, &x, 1, NULL);
+    assert_non_null(strstr(r.hint, "no input with elements requires a gradient"));
+    gr_tensor_free(x);
+    r = at(buried, 0.5);
+    expect(&r, GR_CHECK_UNRESOLVED);
+    assert_non_null(strstr(r.hint, "too flat, too rough or too inexact"));
+}
+
+/* What the report says of 30 elements, three of which are wrong. */
+static void the_report_adds_up(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(30), 0.5, 1, 4);
+    spoilt_from = 27;
+    gr_check_report r = checked(with_spoilt_copy, NULL, &x, 1, NULL);
+    expect(&r, GR_CHECK_FAIL);
+    int64_t counted = 0, binned = 0;
+    for (int v = 0; v < GR_CHECK_N_VERDICTS; v++) counted += r.count[v];
+    for (int i = 0; i < GR_CHECK_BINS; i++) binned += r.histogram[i];
+    assert_true(r.compared == 30 && counted == 30 && binned == 30);
+    assert_true(r.count[GR_CHECK_FAIL] == 3 && r.failed == 3 && r.count[GR_CHECK_PASS] == 27);
+    assert_int_equal(r.histogram[15], 3); /* relative errors of 1/3 */
+    assert_int_equal(r.n_worst, GR_CHECK_WORST);
+    for (int i = 0; i < r.n_worst; i++) {
+        const gr_check_element *e = &r.worst[i];
+        int exponent;
+        assert_true(i < 3 ? e->verdict == GR_CHECK_FAIL && e->index >= 27 : e->verdict == GR_CHECK_PASS && e->index < 27);
+        assert_true(i == 0 || i == 3 || e->relative <= r.worst[i - 1].relative);
+        assert_true(close_to(e->numeric, cos(gr_get(x, e->index)), 1e-11));
+        assert_true(close_to((e->above - e->below) / (2.0 * e->step), e->numeric, 1e-3));
+        assert_true(fabs(e->numeric - cos(gr_get(x, e->index))) <= e->error);
+        const double shift = gr_get(x, e->index) + e->step;
+        assert_true(shift - gr_get(x, e->index) == e->step && (frexp(e->step, &exponent) == 0.5 || frexp(e->step, &exponent) == 23.0 / 32.0));
+    }
+    gr_tensor_free(x);
+}
+
+static int count_of(const char *text, char c)
+{
+    int n = 0;
+    for (; *text; text++) n += *text == c;
+    return n;
+}
+
+/* A line of names and one of 16 fields for each of the worst; one JSON object in which brackets close. */
+static void reports_for_programs(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(12), 0.5, 1, 4);
+    spoilt_from = 3;
+    gr_check_report r = checked(with_spoilt_copy, NULL, &x, 1, NULL);
+    char line[1024], json[16384];
+    int lines = 0;
+    FILE *file = tmpfile();
+    gr_check_fprint_csv(file, &r);
+    for (rewind(file); fgets(line, sizeof line, file); lines++) assert_int_equal(count_of(line, ','), 15);
+    assert_int_equal(lines, 1 + r.n_worst);
+    fclose(file);
+    file = tmpfile();
+    gr_check_fprint_json(file, &r);
+    rewind(file);
+    json[fread(json, 1, sizeof json - 1, file)] = '\0';
+    fclose(file);
+    assert_true(count_of(json, '{') == count_of(json, '}') && count_of(json, '[') == count_of(json, ']') && count_of(json, '"') % 2 == 0);
+    assert_int_equal(count_of(json, '{'), 2 + r.n_worst); /* the whole, the counts, each of the worst */
+    assert_non_null(strstr(json, "\"failed\": 9"));
+    assert_non_null(strstr(json, "\"histogram\": ["));
+    gr_tensor_free(x);
+}
+
 static void reports_in_three_forms(void **state)
 {
     (void)state;
@@ -626,6 +888,8 @@ int main(void)
         cmocka_unit_test(passes),
         cmocka_unit_test(names_the_broken_op),
         cmocka_unit_test(kinks_are_no_failures),
+        cmocka_unit_test(kinks_forgive_nothing_else),
+        cmocka_unit_test(steps_are_not_moved_with_the_rest),
         cmocka_unit_test(at_the_edge_of_what_is_defined),
         cmocka_unit_test(nan_and_infinity_fail),
         cmocka_unit_test(nothing_is_no_pass),
@@ -633,20 +897,27 @@ int main(void)
         cmocka_unit_test(what_cannot_be_told_is_unresolved),
         cmocka_unit_test(is_not_fooled_by_a_period),
         cmocka_unit_test(nondeterminism_is_seen),
+        cmocka_unit_test(nondeterminism_of_backward_is_seen),
         cmocka_unit_test(inputs_come_back_bit_for_bit),
         cmocka_unit_test(accumulated_gradients_stay),
         cmocka_unit_test(refuses),
         cmocka_unit_test(samples_skip_no_input),
+        cmocka_unit_test(samples_are_spread),
         cmocka_unit_test(directions_find_the_culprit),
         cmocka_unit_test(one_in_a_thousand_is_found),
         cmocka_unit_test(jacobians),
         cmocka_unit_test(second_order),
+        cmocka_unit_test(a_wrong_second_derivative),
         cmocka_unit_test(accumulation),
+        cmocka_unit_test(what_does_not_accumulate),
         cmocka_unit_test(single_precision),
         cmocka_unit_test(five_points),
         cmocka_unit_test(a_mean_of_a_million_keeps_its_digits),
         cmocka_unit_test(without_memory),
         cmocka_unit_test(hints),
+        cmocka_unit_test(hints_without_a_ratio),
+        cmocka_unit_test(the_report_adds_up),
+        cmocka_unit_test(reports_for_programs),
         cmocka_unit_test(reports_in_three_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

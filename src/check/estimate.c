@@ -130,7 +130,7 @@ static bool slope_beside(gr_probe *p, double t, double *slope, double *noise)
         if (!at[i] || !at[i]->valid || at[i]->signature != at[0]->signature) return false;
     }
     const double near = gr_probe_difference(p, at[1], at[0], noise, NULL), far = gr_probe_difference(p, at[2], at[1], &unused, NULL);
-    *slope = (2.5 * near - 1.5 * far) / t;
+    *slope = (2.5 * near - 1.5 * far) / t + 0.0; /* -0 is 0 */
     *noise = 8.0 * *noise / fabs(t);
     return isfinite(*slope);
 }
@@ -158,6 +158,15 @@ static bool one_sided(gr_probe *p, double sign, double h, double least, double *
     return false;
 }
 
+/* f at both sides, for the report. */
+static void tell_values(gr_probe *p, double h, gr_slope *s)
+{
+    const gr_point *above = gr_probe_at(p, h), *below = gr_probe_at(p, -h);
+    s->h = h;
+    s->above = above && above->valid ? gr_probe_value(p, above) : (double)NAN;
+    s->below = below && below->valid ? gr_probe_value(p, below) : (double)NAN;
+}
+
 static gr_status at_kink(gr_probe *p, double h, double least, gr_slope *s)
 {
     s->kink = true;
@@ -172,8 +181,8 @@ static gr_status at_kink(gr_probe *p, double h, double least, gr_slope *s)
         else s->left = s->right;
     }
     s->value = 0.5 * (s->left + s->right);
-    s->h = least;
-    return GR_OK;
+    tell_values(p, least, s);
+    return p->refused;
 }
 
 bool gr_is_broken(gr_probe *p, double h, gr_slope *s)
@@ -211,10 +220,7 @@ static void take(gr_probe *p, const tableau *found, gr_slope *s)
     if (!(found->error < s->error)) return;
     s->value = found->value;
     s->error = found->error;
-    s->h = found->h;
-    const gr_point *above = gr_probe_at(p, found->h), *below = gr_probe_at(p, -found->h);
-    s->above = above ? gr_probe_value(p, above) : (double)NAN;
-    s->below = below ? gr_probe_value(p, below) : (double)NAN;
+    tell_values(p, found->h, s);
 }
 
 static bool has_moved(const gr_probe *p)
@@ -227,7 +233,7 @@ static bool has_moved(const gr_probe *p)
 gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_slope *s)
 {
     if (p->only < 0 && gr_probe_on(p, line)) return gr_last_status(); /* else the points serve every output */
-    *s = (gr_slope){.error = (double)INFINITY};
+    *s = (gr_slope){.value = (double)NAN, .error = (double)INFINITY, .above = (double)NAN, .below = (double)NAN};
     const double x = largest_on(p, &line), least = shortest_step(&line, x);
     const bool five = o->estimate == GR_CHECK_FIVE_POINT;
     double h = longest_step(five ? 0x1p-9 : o->step, x);

@@ -50,7 +50,7 @@ static void say_element(sink *s, const gr_check_element *e)
 {
     say(s, "%-16s %-24s %16.9e %16.9e %9.1e %9.1e %16.9e %16.9e %8.1e", gr_check_verdict_name(e->verdict), e->place,
         e->analytic, e->numeric, e->error, e->relative, e->below, e->above, e->step);
-    if (e->left != e->right) say(s, "  between %.6g and %.6g", e->left, e->right);
+    if (e->left < e->right || e->left > e->right) say(s, "  between %.6g and %.6g", e->left, e->right);
     if (e->output >= 0) say(s, "  of output %lld", (long long)e->output);
     if (e->op) say(s, "  %s, node %lld", e->op, (long long)e->node);
     say(s, "\n");
