@@ -38,7 +38,7 @@ gr_tensor *gr_log_cosh_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_reg
 
 /* ---- Generalised Dice ------------------------------------------------------------------------------------------ */
 
-/* v = (r / max(R, r))^2 for classes of sizes R = TP + FN, along `axis`: Sudre's 1/R^2 times r^2, r the smallest size that
+/* v = (r / max(R, r))^2 for classes of sizes R, along `axis`: Sudre's 1/R^2 times r^2, r the smallest size that
  * is not 0. A ratio does not notice the factor; epsilon does, and means elements of the rarest class. */
 static gr_tensor *class_sizes_to_weights(gr_tape *t, gr_tensor *size, int axis)
 {
@@ -49,6 +49,13 @@ static gr_tensor *class_sizes_to_weights(gr_tape *t, gr_tensor *size, int axis)
     return gr_square(t, gr_div(t, smallest, gr_maximum(t, size, smallest)));
 }
 
+/* R, the weighted sum of y. TP + FN is that too, but rounded as the prediction has it: equal sizes would not stay equal. */
+static gr_tensor *class_sizes(const gr_region_call *c)
+{
+    gr_tensor *weight = gr_region_weight(c->t, &c->attr, c->x, c->y, c->o.base.weight);
+    return gr_sum_regions(c->t, &c->layout, gr_weighed(c->t, gr_region_target(c->t, &c->attr, c->x, c->y), weight));
+}
+
 gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
 {
     gr_region_call c;
@@ -56,7 +63,7 @@ gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_
         return gr_fail(GR_ERR_OPTION, "generalised_dice: combines classes: its regions are planes or classes"), NULL;
     if (gr_region_begin(&c, t, "generalised_dice", GR_HAS_EPSILON, p, y, options)) return NULL;
     const int axis = c.o.region == GR_PER_PLANE ? 1 : 0;
-    gr_tensor *v = class_sizes_to_weights(t, gr_add(t, c.tp, c.fn), axis), *class_weight = c.o.base.class_weight;
+    gr_tensor *v = class_sizes_to_weights(t, class_sizes(&c), axis), *class_weight = c.o.base.class_weight;
     if (class_weight && c.layout.first) class_weight = gr_slice(t, class_weight, 0, c.layout.first, c.layout.c);
     if (class_weight) v = gr_mul(t, v, class_weight);
     gr_tensor *wrong = gr_sum(t, gr_mul(t, v, gr_add(t, c.fp, c.fn)), GR_AXES(axis), false);
