@@ -163,9 +163,9 @@ static void infinities_stay(void **state)
 }
 
 #if defined _OPENMP
-/* Those that go to OpenBLAS whole, with whatever threads it takes, are left out. */
 static const int64_t shared_sizes[][3] = {{64, 10, 784}, {900, 9, 200}, {257, 16, 512}, {64, 200, 300}, {129, 129, 128},
-                                          {700, 1, 513}, {1, 700, 513}, {5000, 1, 130}, {1, 5000, 130}, {20000, 1, 3}};
+                                          {700, 1, 513}, {1, 700, 513}, {5000, 1, 130}, {1, 5000, 130}, {20000, 1, 3},
+                                          {257, 16, 513}, {2, 3, 200000}, {700, 600, 130}, {64, 2000, 1100}, {1500, 64, 700}, {33, 33, 2000}};
 
 static void check_threads(int form, const int64_t size[3])
 {
@@ -188,10 +188,7 @@ static void threads(void **state)
     (void)state;
 #if defined _OPENMP
     for (int i = 0; i < COUNT(shared_sizes); i++)
-        for (int form = 0; form < 8; form++) {
-            const bool single = shared_sizes[i][0] == 1 || shared_sizes[i][1] == 1, both = (form & 3) == 3;
-            if (single || (gr_cpu_level() == GR_AVX512 && !both)) check_threads(form, shared_sizes[i]);
-        }
+        for (int form = 0; form < 8; form++) check_threads(form, shared_sizes[i]);
 #else
     skip();
 #endif

@@ -1,6 +1,8 @@
 /* gemm.c: matrix products. OpenBLAS does them, in the form in which it is fastest; a matrix times a single column or row
  * is ours, where a call costs more than the arithmetic. */
 #ifndef K
+#include <stdatomic.h>
+
 #include <cblas.h>
 
 #include "tensor/internal.h"
@@ -47,6 +49,10 @@ static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void 
  *
  * Where C has few columns, vectors along its rows would be half empty: a tile is computed as C^T = B^T A^T. */
 enum { DIRECT = 1000000, MOST_OF_ABT = 1200, MEDIUM = 1 << 25, COLUMNS = 64, NARROW = 16 };
+
+/* Other products are cut, too, for the sake of the bits: OpenBLAS would cut them by the number of threads. It leaves a product
+ * alone that is called from one of several threads, or has no more than so many multiplications. */
+enum { SIDE = 512, ALONE = 1 << 18 };
 
 /* A transposed matrix: no more than half of a first cache and of what a thread's stack can spare. */
 typedef union scratch {
@@ -95,6 +101,14 @@ static void tiles(void *context, int64_t begin, int64_t end)
     }
 }
 
+/* Tile by tile, `at_once` of them to a span. */
+static void run_grid(tiling *t, int64_t at_once)
+{
+    const gr_product *p = &t->p;
+    t->down = (p->m + t->rows - 1) / t->rows;
+    gr_parallel(t->down * ((p->n + t->columns - 1) / t->columns), at_once, tiles, t);
+}
+
 static void run_tiles(tiling *t)
 {
     const gr_product *p = &t->p;
@@ -104,9 +118,21 @@ static void run_tiles(tiling *t)
     t->columns = p->n < 2 * COLUMNS ? p->n : COLUMNS;
     t->rows = size / t->columns;
     if (t->rows > 8) t->rows -= t->rows % 8;
-    t->down = (p->m + t->rows - 1) / t->rows;
-    const int64_t across = (p->n + t->columns - 1) / t->columns, work = t->rows * t->columns * p->k;
-    gr_parallel(t->down * across, (DIRECT / 2 + work - 1) / work, tiles, t);
+    const int64_t work = t->rows * t->columns * p->k;
+    run_grid(t, (DIRECT / 2 + work - 1) / work);
+}
+
+/* Squares, and two halves at least of what OpenBLAS would not leave alone. */
+static void run_squares(tiling *t)
+{
+    const gr_product *p = &t->p;
+    t->rows = p->m < SIDE ? p->m : SIDE;
+    t->columns = p->n < SIDE ? p->n : SIDE;
+    if (t->rows == p->m && t->columns == p->n && (double)p->m * (double)p->n * (double)p->k > ALONE) {
+        int64_t *longer = p->m > p->n ? &t->rows : &t->columns;
+        *longer = (*longer + 1) / 2;
+    }
+    run_grid(t, 1);
 }
 
 /* A B by way of A B^T: OpenBLAS is slow at A^T B^T, which would be its C^T. */
@@ -122,11 +148,26 @@ static void narrow(gr_dtype dtype, const gr_product *p)
     run_tiles(&t);
 }
 
+/* Whether OpenBLAS computes with AVX-512, which is not to be taken for granted where the processor does. */
+static bool has_direct(void)
+{
+    static atomic_int known; /* 0: not asked yet; 1: no; 2: yes; every thread would find the same */
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!answer) {
+        static const char *const cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+        answer = 1;
+        for (int i = 0; i < (int)(sizeof cores / sizeof *cores); i++)
+            if (gr_cpu_level() >= GR_AVX512 && strcmp(openblas_get_corename(), cores[i]) == 0) answer = 2;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == 2;
+}
+
 /* Whether OpenBLAS is at its best at tiles of the product. The bounds of k were measured. */
 static bool is_direct(gr_dtype dtype, const gr_product *p)
 {
     const bool is_narrow = p->n <= NARROW, packs = is_narrow && !p->ta && !p->tb, abt = packs || p->tb;
-    if (gr_cpu_level() < GR_AVX512 || (p->ta && p->tb) || p->k < (abt ? 128 : 1) || p->k > 1024) return false;
+    if (!has_direct() || (p->ta && p->tb) || p->k < (abt ? 128 : 1) || p->k > 1024) return false;
     if (packs) return p->n * p->k <= scratch_elements(dtype);
     return is_narrow || (p->m <= MEDIUM / p->k / p->n && (p->k <= 512 || !(p->ta || p->tb)));
 }
@@ -137,7 +178,7 @@ void gr_gemm(gr_dtype dtype, gr_product p)
     if (p.m == 1) /* c = a B is c^T = B^T a^T */
         p = (gr_product){.ta = !p.tb, .adds = p.adds, .m = p.n, .n = 1, .k = p.k, .a = p.b, .b = p.a, .c = p.c};
     if (p.n == 1) gemv(dtype, &p);
-    else if (!is_direct(dtype, &p)) blas(dtype, &p, p.ta ? p.m : p.k, p.tb ? p.k : p.n, p.n);
+    else if (!is_direct(dtype, &p)) run_squares(&(tiling){.p = p, .dtype = dtype});
     else if (p.n <= NARROW) narrow(dtype, &p);
     else run_tiles(&(tiling){.p = p, .dtype = dtype});
 }
