@@ -328,6 +328,14 @@ static void every_mutant_is_caught(void **state)
     assert_true(all.total >= 60);
 }
 
+static const gr_op *op_named(const char *name)
+{
+    for (int i = 0; gr_op_at(i); i++)
+        if (!strcmp(gr_op_at(i)->name, name)) return gr_op_at(i);
+    fail_msg("no op is called %s", name);
+    return NULL;
+}
+
 /* ---- Mistakes that people make ------------------------------------------------------------------------------- */
 
 /* A Tversky loss as one op, 1 - TP / (TP + a FP + b FN), whose gradient has the weights of FP and FN the wrong way round. */
@@ -420,11 +428,145 @@ static void rows_assigned_not_added(void **state)
     (void)state;
     static const mutation m = {"= for += at equal indices", last_of_equal_rows, 1};
     score s = {0};
-    for (int i = 0; gr_op_at(i); i++)
-        if (!strcmp(gr_op_at(i)->name, "gather_rows")) try_mutant(gr_op_at(i), 0, &m, &s);
+    try_mutant(op_named("gather_rows"), 0, &m, &s);
     assert_int_equal(s.total, 1);
     assert_int_equal(s.caught, 1);
     assert_int_equal(s.named, 1);
+}
+
+/* ---- Of images ------------------------------------------------------------------------------------------------ */
+
+/* The kernel's gradient of some images alone: of the first, as if the batch were one image; of the last, = for +=. */
+static gr_tensor *of_one_image(gr_tape *t, const gr_node *n, int i, gr_tensor *g, int64_t image)
+{
+    gr_tensor *mask = gr_result(t, GR_F64, g->rank, g->shape);
+    const int64_t images = g->shape[0], each = images ? g->size / images : 0;
+    if (images < 2) return NULL;
+    for (int64_t k = 0; mask && k < mask->size; k++) ((double *)mask->data)[k] = k / each == (image + images) % images;
+    return original->vjp[i](t, n, gr_mul(t, g, mask));
+}
+
+ALTERATION(of_the_first_image) { return UNUSED, of_one_image(t, n, i, g, 0); }
+ALTERATION(of_the_last_image) { return UNUSED, of_one_image(t, n, i, g, -1); }
+
+/* The kernel turned by half a circle: a correlation taken for a convolution. */
+ALTERATION(kernel_turned)
+{
+    UNUSED;
+    gr_tensor *source = gr_result(t, GR_I32, 1, &d->size);
+    const int64_t taps = d->shape[2] * d->shape[3];
+    for (int64_t k = 0; source && k < d->size; k++) ((int32_t *)source->data)[k] = (int32_t)(k / taps * taps + (taps - 1 - k % taps));
+    return gr_reshape(t, gr_gather_rows(t, gr_reshape(t, d, 1, &d->size), source), d->rank, d->shape);
+}
+
+/* Channels in and out the wrong way round, in the memory of the right way. */
+ALTERATION(channels_swapped) { return UNUSED, gr_reshape(t, gr_permute(t, d, GR_AXES(1, 0, 2, 3)), d->rank, d->shape); }
+
+/* Where the window or the kernel reaches into the padding: on the rim of the image. */
+static bool rim(const gr_tensor *x, int64_t k)
+{
+    const int64_t rows = x->shape[2], columns = x->shape[3], i = k / columns % rows, j = k % columns;
+    return i == 0 || j == 0 || i == rows - 1 || j == columns - 1;
+}
+
+static bool last_row(const gr_tensor *x, int64_t k) { return k / x->shape[3] % x->shape[2] == x->shape[2] - 1; }
+
+ALTERATION(wrong_on_the_rim) { return UNUSED, times(t, d, rim, 1.01); }
+ALTERATION(last_row_missing) { return UNUSED, times(t, d, last_row, 0.0); }
+
+static const struct {
+    const char *op;
+    int input;
+    mutation m;
+} of_images[] = {
+    {"conv2d", 1, {"kernel: of the first image only", of_the_first_image, 1}},
+    {"conv2d", 1, {"kernel: = for += over the images", of_the_last_image, 1}},
+    {"conv2d", 1, {"kernel: turned", kernel_turned, 1}},
+    {"conv2d", 1, {"kernel: channels swapped", channels_swapped, 1}},
+    {"conv2d", 2, {"bias: of the first image only", of_the_first_image, 1}},
+    {"conv2d", 0, {"images: wrong at the border only", wrong_on_the_rim, 1}},
+    {"conv2d", 0, {"images: the last row is missing", last_row_missing, 1}},
+    {"conv_transpose2d", 1, {"kernel: of the first image only", of_the_first_image, 1}},
+    {"conv_transpose2d", 1, {"kernel: turned", kernel_turned, 1}},
+    {"conv_transpose2d", 1, {"kernel: channels swapped", channels_swapped, 1}},
+    {"conv_transpose2d", 0, {"images: wrong at the border only", wrong_on_the_rim, 1}},
+    {"conv2d_kernel", 0, {"images: wrong at the border only", wrong_on_the_rim, 1}},
+    {"conv2d_kernel", 1, {"results: the last row is missing", last_row_missing, 1}},
+    {"max_pool2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
+    {"max_pool2d", 0, {"the last row is missing", last_row_missing, 1}},
+    {"avg_pool2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
+    {"upsample2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
+    {"batch_norm2d", 0, {"of the first image only", of_the_first_image, 1}},
+    {"batch_norm2d", 1, {"factor: of the first image only", of_the_first_image, 1}},
+};
+enum { OF_IMAGES = (int)(sizeof of_images / sizeof *of_images) };
+
+static void mutants_of_images(void **state)
+{
+    (void)state;
+    score s = {0};
+    for (int i = 0; i < OF_IMAGES; i++) {
+        const score before = s;
+        try_mutant(op_named(of_images[i].op), of_images[i].input, &of_images[i].m, &s);
+        printf("%-17s %-34s %s\n", of_images[i].op, of_images[i].m.name, s.caught > before.caught && s.named > before.named ? "caught, named" : "MISSED");
+    }
+    printf("mutants of images caught: %d of %d\n", s.caught, OF_IMAGES);
+    assert_int_equal(s.total, OF_IMAGES);
+    assert_int_equal(s.caught, OF_IMAGES);
+    assert_int_equal(s.named, OF_IMAGES);
+}
+
+/* Ties in a max-pool: every pixel of a tie gets all of g. By itself each is a slope of one of its sides, so it is a KINK; but
+ * two that rise together raise the maximum by one of them, and a direction in which they do sees it. */
+static gr_tensor *all_of_a_tie(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const gr_pool2d_options two = {.kernel = {2, 2}};
+    gr_tensor *x = n->in[0], *winner = gr_upsample2d(t, gr_max_pool2d(t, x, &two), x->shape[2], x->shape[3], GR_NEAREST);
+    return gr_mul(t, gr_upsample2d(t, g, x->shape[2], x->shape[3], GR_NEAREST), gr_equal(t, x, winner));
+}
+
+/* No slope of either side is below 0. */
+static gr_tensor *minus_at_a_tie(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_neg(t, all_of_a_tie(t, n, g));
+}
+
+static gr_tensor *pool_of(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    const gr_pool2d_options two = {.kernel = {2, 2}};
+    gr_tensor *y = gr_max_pool2d(t, x[0], &two);
+    return y && context ? gr_apply(t, context, x, n, y->node->n.attr) : y;
+}
+
+static void ties_of_a_max_pool(void **state)
+{
+    (void)state;
+    gr_tensor *x = gr_zeros(GR_F64, GR_SHAPE(1, 1, 4, 6)); /* in every window all are equal */
+    assert_int_equal(gr_require_grad(x), GR_OK);
+    const gr_check_options directions = {.mode = GR_CHECK_DIRECTIONAL, .directions = 64};
+    gr_check_report r;
+    assert_int_equal(gr_check_gradients(pool_of, NULL, &x, 1, NULL, &r), GR_OK);
+    assert_int_equal(r.verdict, GR_CHECK_KINK);
+    assert_int_equal(gr_check_gradients(pool_of, NULL, &x, 1, &directions, &r), GR_OK);
+    assert_true(r.verdict == GR_CHECK_KINK || r.verdict == GR_CHECK_PASS);
+
+    for (int i = 1; i < 4; i++) assert_int_equal(gr_set(x, i < 2 ? 1 : 6 + i - 2, i < 2 ? 0.0 : -1.0), GR_OK); /* one window: two that tie, side by side */
+    gr_op wrong = *op_named("max_pool2d");
+    wrong.vjp[0] = minus_at_a_tie;
+    assert_int_equal(gr_check_gradients(pool_of, &wrong, &x, 1, NULL, &r), GR_OK);
+    assert_int_equal(r.verdict, GR_CHECK_FAIL);
+    wrong.vjp[0] = all_of_a_tie;
+    gr_tensor *pair = gr_from(GR_F64, GR_SHAPE(1, 1, 2, 2), (double[]){0.5, 0.5, -1, -2});
+    assert_int_equal(gr_require_grad(pair), GR_OK);
+    assert_int_equal(gr_check_gradients(pool_of, &wrong, &pair, 1, NULL, &r), GR_OK);
+    assert_int_equal(r.verdict, GR_CHECK_PASS); /* two at kinks, two that never win */
+    assert_int_equal(gr_check_gradients(pool_of, &wrong, &pair, 1, &directions, &r), GR_OK);
+    printf("a tie that pays twice: %lld of %lld directions FAIL\n", (long long)r.count[GR_CHECK_FAIL], (long long)(r.count[GR_CHECK_FAIL] + r.count[GR_CHECK_KINK] + r.count[GR_CHECK_PASS]));
+    assert_int_equal(r.verdict, GR_CHECK_FAIL);
+    assert_int_equal(gr_check_gradients(pool_of, NULL, &pair, 1, &directions, &r), GR_OK);
+    assert_int_equal(r.count[GR_CHECK_FAIL], 0);
+    gr_tensor_free(pair);
+    gr_tensor_free(x);
 }
 
 /* Twenty layers, the mistake in the fourteenth: its own name, and the node where it is. */
@@ -445,11 +587,8 @@ static void named_in_a_deep_network(void **state)
     gr_rng rng = gr_rng_seed(3);
     gr_tensor *x[2] = {gr_normal(GR_F64, GR_SHAPE(3, 4), 0, 1, &rng), gr_normal(GR_F64, GR_SHAPE(4, 4), 0, 0.7, &rng)};
     for (int i = 0; i < 2; i++) assert_int_equal(gr_require_grad(x[i]), GR_OK);
-    const gr_op *op_tanh = NULL;
-    for (int i = 0; gr_op_at(i); i++)
-        if (!strcmp(gr_op_at(i)->name, "tanh")) op_tanh = gr_op_at(i);
     for (int m = 0; m < 2; m++) {
-        make_mutant(op_tanh, 0, &mutations[m]);
+        make_mutant(op_named("tanh"), 0, &mutations[m]);
         for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
             gr_check_report r;
             assert_int_equal(gr_check_gradients(deep, NULL, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r), GR_OK);
@@ -467,6 +606,8 @@ int main(void)
         cmocka_unit_test(every_mutant_is_caught),
         cmocka_unit_test(swapped_tversky_weights),
         cmocka_unit_test(rows_assigned_not_added),
+        cmocka_unit_test(mutants_of_images),
+        cmocka_unit_test(ties_of_a_max_pool),
         cmocka_unit_test(named_in_a_deep_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ enum { N_INPUTS = (int)(sizeof inputs / sizeof *inputs) };
 #define CONV(...) (&(gr_conv2d_options){__VA_ARGS__})
 #define BATCH (&(gr_batch_norm_options){.training = true, .epsilon = 1e-2})
 #define ALL GR_ALL_AXES, false
-#define TRUE_RNG (&(gr_rng[1]){gr_rng_seed(5)})
+#define SAME_RNG ((gr_rng[1]){gr_rng_seed(5)})
 
 /* N(name, inputs that are differentiated, formula) */
 #define NETWORKS(N)                                                                                                             \
@@ -67,6 +67,7 @@ enum { N_INPUTS = (int)(sizeof inputs / sizeof *inputs) };
     N(layer_norms, "awv", gr_layer_norm(t, gr_linear(t, a, w, v), 1, v, v, 1e-2))                                               \
     N(nearest, "xk", gr_square(t, gr_upsample2d(t, gr_conv2d(t, x, k, NULL, NULL), 4, 4, GR_NEAREST)))                          \
     N(bilinear, "xk", gr_concat(t, (gr_tensor *[]){x, gr_upsample2d(t, gr_relu(t, gr_conv2d(t, x, k, NULL, NULL)), 4, 3, GR_BILINEAR)}, 2, 1)) \
+    N(dropped, "awv", gr_square(t, gr_dropout(t, gr_linear(t, a, w, v), 0.4, SAME_RNG)))                                        \
     N(regression, "a", gr_add(t, gr_add(t, gr_l1(t, a, s, NULL), gr_mse(t, a, s, PLAIN(.reduction = GR_SUM))), gr_zero_one(t, p, s, NULL))) \
     N(huber, "a", gr_add(t, gr_huber(t, a, s, NULL), gr_smooth_l1(t, a, s, NULL)))                                              \
     N(margin, "a", gr_hinge(t, a, gr_shift(t, gr_scale(t, s, 2.0), -1.0), NULL))                                                \
