@@ -174,7 +174,8 @@ static bool is_pass(gr_check_verdict v)
     return v == GR_CHECK_PASS || v == GR_CHECK_KINK;
 }
 
-/* Every way that there is; of large networks samples. Whether the first derivative passed. */
+/* Every way that there is; of large networks samples. Whether the first derivative passed: each op, and all together. (In a deep
+ * network kinks lie close, steps are short, and of a thousand single derivatives the smallest may be UNRESOLVED.) */
 static bool check_all(network *w)
 {
     int64_t elements = 0;
@@ -184,13 +185,13 @@ static bool check_all(network *w)
     const gr_check_options o = {.samples = small ? 16 : 2, .directions = small ? 3 : 1,
                                 .estimate = small ? GR_CHECK_RIDDERS : GR_CHECK_FIVE_POINT};
     const gr_check_verdict first = check_with(w, o, mode, 1);
-    check_with(w, o, GR_CHECK_DIRECTIONAL, 1);
-    check_with(w, o, GR_CHECK_PER_NODE, 1);
+    const gr_check_verdict along = check_with(w, o, GR_CHECK_DIRECTIONAL, 1);
+    const gr_check_verdict nodes = check_with(w, o, GR_CHECK_PER_NODE, 1);
     check_with(w, o, GR_CHECK_ACCUMULATION, 1);
     check_with(w, o, GR_CHECK_F32, 1);
     check_with(w, o, small ? GR_CHECK_FULL : GR_CHECK_DIRECTIONAL, 2);
-    if (getenv("GRADUS_VERBOSE")) printf("%s: %s, %s\n", small ? "in full" : "sampled", gr_check_verdict_name(first), w->ops);
-    return is_pass(first);
+    if (getenv("GRADUS_VERBOSE")) printf("%s: %s, along a direction %s, per node %s: %s\n", small ? "in full" : "sampled", gr_check_verdict_name(first), gr_check_verdict_name(along), gr_check_verdict_name(nodes), w->ops);
+    return is_pass(nodes) && (is_pass(first) || is_pass(along));
 }
 
 static void check_broken(network *w)
