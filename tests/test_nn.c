@@ -474,7 +474,8 @@ static void a_large_mean(void **state)
     }
 }
 
-/* The first element far from all others, where a shift by it would cancel; and a slope through all of them. */
+/* The first element far from all others, where a shift by it would cancel; and a slope through all of them. The outlier's square
+ * is a million times that of its neighbours, to which the sum of a tile in F32 leaves few digits. */
 static void awkward_orders(void **state)
 {
     (void)state;
@@ -488,7 +489,7 @@ static void awkward_orders(void **state)
         outcome r = run(norm_layer, &o, x, 1, 0);
         double *h = room_for(x[0]), *scale = room_for(x[0]);
         reference_h(&o, x[0], h, scale);
-        check_values(which ? "a slope" : "an outlier in front", &o, x, &r, h, 2e-6);
+        check_values(which ? "a slope" : "an outlier in front", &o, x, &r, h, 1e-5);
         drop(&r);
         free(h);
         free(scale);
