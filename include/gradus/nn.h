@@ -49,7 +49,8 @@ typedef struct gr_pool2d_options {
 } gr_pool2d_options;
 
 /* The largest of each window, and the mean: [N,C,H,W] to [N,C,Ho,Wo], Ho = (H + 2 padding - kernel) / stride + 1, rounded
- * down. A NaN wins. Of equal winners the first, row by row, gets the gradient. */
+ * down. A NaN wins. Of equal winners the first, row by row, gets the gradient. GR_ERR_SHAPE for an image smaller than a
+ * window. */
 GR_EXPORT gr_tensor *gr_max_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options);
 GR_EXPORT gr_tensor *gr_avg_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options);
 
@@ -62,7 +63,7 @@ GR_EXPORT gr_tensor *gr_global_avg_pool2d(gr_tape *t, gr_tensor *x);
  * corners it is i (H-1) / (height-1), so that corners stay where they are. (GR_NEAREST: row floor(i H / height).) */
 typedef enum gr_upsample_mode { GR_NEAREST, GR_BILINEAR, GR_BILINEAR_ALIGNED, GR_N_UPSAMPLE_MODES } gr_upsample_mode;
 
-/* [N,C,H,W] to [N,C,height,width], neither of which is less than before. */
+/* [N,C,H,W] to [N,C,height,width], neither of which may be less than before. */
 GR_EXPORT gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width, gr_upsample_mode mode);
 
 /* ---- Normalisation ------------------------------------------------------------------------------------------ */
@@ -90,8 +91,8 @@ GR_EXPORT gr_tensor *gr_group_norm(gr_tape *t, gr_tensor *x, int64_t groups, gr_
 
 /* ---- Dropout ------------------------------------------------------------------------------------------------ */
 
-/* Each element 0 with probability p, the others times 1/(1-p) (Srivastava et al., 2014). p is in [0,1). Draws once
- * from `rng`; which elements go depends on the state alone, not on the number of threads. For evaluation leave it out. */
+/* Each element 0 with probability p, the others times 1/(1-p) (Srivastava et al., 2014). p is in [0,1). Draws once from
+ * `rng`; which elements go depends on its state alone, not on dtype, threads or processor. For evaluation leave it out. */
 GR_EXPORT gr_tensor *gr_dropout(gr_tape *t, gr_tensor *x, double p, gr_rng *rng);
 
 #ifdef __cplusplus
