@@ -9,6 +9,7 @@
 
 #include "segmenter_net.h"
 #include "sheet.h"
+#include "turns.h"
 
 /* ---- Data --------------------------------------------------------------------------------------------------- */
 
@@ -183,29 +184,35 @@ static gr_tensor *row_of(gr_tensor *images, int64_t i)
     return need(gr_view_rows(images, i, 1));
 }
 
-static score judge(gr_tape *t, const segmenter *m, const gr_dataset *set)
+/* Logits [1,1,H,W] of an image [1,C,H,W], yours: the mean over all ways to see it. The network knows them all from its
+ * training, and its errors are not the same in each. */
+static gr_tensor *look_at(gr_tape *t, const segmenter *m, const gr_tensor *image)
 {
-    const int64_t n = gr_dataset_size(set);
     const bool was_recording = gr_set_recording(t, false); /* nothing to differentiate */
-    score s = {.which = 0};
-    for (int64_t i = 0; i < n; i++) {
-        gr_tensor *x = row_of(gr_dataset_x(set), i), *y = row_of(gr_dataset_y(set), i);
-        add_score(&s, need(segment(t, m, x, 0.0)), y, i, n);
-        gr_tape_reset(t);
+    const int n = ways(image);
+    gr_tensor *mean = need(gr_zeros(GR_F32, GR_SHAPE(1, 1, gr_dim(image, 2), gr_dim(image, 3))));
+    for (int how = 0; how < n; how++) {
+        gr_tensor *x = need(gr_copy(image));
+        turn(x, 0, how);
+        gr_tensor *z = need(gr_copy(need(segment(t, m, x, 0.0))));
+        turn(z, 0, back(how));
+        const float *from = gr_read_f32(z);
+        float *to = gr_f32(mean);
+        for (int64_t k = 0; k < gr_size(mean); k++) to[k] += from[k] / (float)n;
+        gr_tensor_free(z);
         gr_tensor_free(x);
-        gr_tensor_free(y);
+        gr_tape_reset(t);
     }
     gr_set_recording(t, was_recording);
-    return s;
+    return mean;
 }
 
-/* What Otsu's threshold takes off the i-th image, its channels averaged: above 0 is foreground. [1,1,H,W], yours. */
-static gr_tensor *above_otsu(const gr_dataset *set, int64_t i)
+/* What Otsu's threshold takes off an image [1,C,H,W], its channels averaged: above 0 is foreground. [1,1,H,W], yours. */
+static gr_tensor *above_otsu(const gr_tensor *image)
 {
-    gr_tensor *x = gr_dataset_x(set);
-    const int64_t channels = gr_dim(x, 1), size = gr_dim(x, 2) * gr_dim(x, 3);
-    gr_tensor *grey = need(gr_zeros(GR_F32, GR_SHAPE(1, 1, gr_dim(x, 2), gr_dim(x, 3))));
-    const float *from = gr_read_f32(x) + i * channels * size;
+    const int64_t channels = gr_dim(image, 1), size = gr_dim(image, 2) * gr_dim(image, 3);
+    gr_tensor *grey = need(gr_zeros(GR_F32, GR_SHAPE(1, 1, gr_dim(image, 2), gr_dim(image, 3))));
+    const float *from = gr_read_f32(image);
     float *to = gr_f32(grey);
     for (int64_t k = 0; k < channels * size; k++) to[k % size] += from[k] / (float)channels;
     const double threshold = gr_otsu(grey);
@@ -213,15 +220,18 @@ static gr_tensor *above_otsu(const gr_dataset *set, int64_t i)
     return grey;
 }
 
-static score judge_otsu(const gr_dataset *set)
+/* The network on each image of a set; without a network (m NULL) Otsu's threshold. */
+static score judge(gr_tape *t, const segmenter *m, const gr_dataset *set)
 {
     const int64_t n = gr_dataset_size(set);
     score s = {.which = 0};
     for (int64_t i = 0; i < n; i++) {
-        gr_tensor *z = above_otsu(set, i), *y = row_of(gr_dataset_y(set), i);
+        gr_tensor *x = row_of(gr_dataset_x(set), i), *y = row_of(gr_dataset_y(set), i);
+        gr_tensor *z = m ? look_at(t, m, x) : above_otsu(x);
         add_score(&s, z, y, i, n);
         gr_tensor_free(z);
         gr_tensor_free(y);
+        gr_tensor_free(x);
     }
     return s;
 }
@@ -249,76 +259,68 @@ static double now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static void swap_pixels(float *a, float *b)
-{
-    const float was = *a;
-    *a = *b;
-    *b = was;
-}
+/* What a training needs, besides the network. */
+typedef struct trainer {
+    gr_tape *tape;
+    gr_batches *batches;
+    gr_optimizer *adam;
+    gr_schedule rate;
+    gr_rng turns;
+    int64_t step;
+} trainer;
 
-/* Mirrors a plane left to right, upside down, along its diagonal: what is asked for of the three. */
-static void turn(float *plane, int64_t h, int64_t w, const bool how[3])
+/* One pass over the images; returns the mean loss. */
+static double train_epoch(trainer *t, const segmenter *m, int which)
 {
-    for (int64_t i = 0; how[0] && i < h; i++)
-        for (int64_t j = 0; j < w / 2; j++) swap_pixels(&plane[i * w + j], &plane[i * w + w - 1 - j]);
-    for (int64_t i = 0; how[1] && i < h / 2; i++)
-        for (int64_t j = 0; j < w; j++) swap_pixels(&plane[i * w + j], &plane[(h - 1 - i) * w + j]);
-    for (int64_t i = 0; how[2] && h == w && i < h; i++)
-        for (int64_t j = 0; j < i; j++) swap_pixels(&plane[i * w + j], &plane[j * w + i]);
-}
-
-/* Image and mask turned alike, at random: eight images of one. */
-static void turn_batch(gr_tensor *x, gr_tensor *y, gr_rng *rng)
-{
-    const int64_t n = gr_dim(x, 0), channels = gr_dim(x, 1), h = gr_dim(x, 2), w = gr_dim(x, 3);
-    float *px = gr_f32(x), *py = gr_f32(y);
-    for (int64_t i = 0; i < n; i++) {
-        const uint64_t bits = gr_rng_u64(rng);
-        const bool how[3] = {bits >> 63, bits >> 62 & 1, bits >> 61 & 1};
-        for (int64_t c = 0; c < channels; c++) turn(px + (i * channels + c) * h * w, h, w, how);
-        turn(py + i * h * w, h, w, how);
+    double sum = 0.0;
+    for (; gr_batches_next(t->batches); t->step++) {
+        gr_tensor *x = gr_batch_x(t->batches), *y = gr_batch_y(t->batches);
+        for (int64_t i = 0; i < gr_dim(x, 0); i++) { /* images and masks alike */
+            const int how = (int)gr_rng_below(&t->turns, ways(x));
+            turn(x, i, how);
+            turn(y, i, how);
+        }
+        /* The first batches' statistics make a plain mean, later ones take a tenth of it. */
+        gr_tensor *z = segment(t->tape, m, x, fmax(0.1, 1.0 / (double)(t->step + 1)));
+        gr_tensor *loss = need(losses[which].of(t->tape, z, y));
+        check(gr_backward(t->tape, loss, 0));
+        check(gr_set_learning_rate(t->adam, gr_schedule_rate(&t->rate, t->step)));
+        check(gr_step(t->adam));
+        sum += gr_item(loss);
+        gr_tape_reset(t->tape);
     }
+    return sum / (double)gr_batches_count(t->batches);
 }
 
 /* Every loss gets the same `rng`: the same first weights, the same batches, the same turns. */
 static run train(const data *d, int which, const plan *p, gr_rng rng)
 {
-    run r = {
-        .name = losses[which].name, .what = losses[which].what, .history = calloc((size_t)p->epochs, sizeof(double))};
+    run r = {.name = losses[which].name, .what = losses[which].what};
+    r.history = calloc((size_t)p->epochs, sizeof(double));
     if (!r.history) fail("out of memory");
-    gr_rng weights = gr_rng_split(&rng), turns = gr_rng_split(&rng);
+    gr_rng weights = gr_rng_split(&rng);
     r.params = need(segmenter_params(GR_F32, d->channels, &weights));
     r.m = segmenter_of(r.params);
-    gr_tape *t = need(gr_tape_new());
-    gr_optimizer *adam = need(gr_adamw(r.params, &(gr_adam_options){.lr = p->rate, .weight_decay = 0.01}));
-    gr_batches *batches = need(gr_batches_new(d->train, p->batch, &rng));
-    const int64_t steps = p->epochs * gr_batches_count(batches);
-    const gr_schedule rate = {.kind = GR_COSINE, .base = p->rate, .period = steps, .warmup = steps / 20};
+    trainer t = {.tape = need(gr_tape_new()), .turns = gr_rng_split(&rng)};
+    t.batches = need(gr_batches_new(d->train, p->batch, &rng));
+    t.adam = need(gr_adamw(r.params, &(gr_adam_options){.weight_decay = 0.01}));
+    const int64_t steps = p->epochs * gr_batches_count(t.batches), warmup = steps / 20;
+    t.rate = (gr_schedule){.kind = GR_COSINE, .base = p->rate, .period = steps - warmup, .warmup = warmup};
+
     const double start = now();
-    for (int64_t epoch = 0, step = 0; epoch < p->epochs; epoch++) {
+    for (int64_t epoch = 0; epoch < p->epochs; epoch++) {
         progress("%s: epoch %lld of %lld", r.name, (long long)epoch + 1, (long long)p->epochs);
-        for (; gr_batches_next(batches); step++) {
-            gr_tensor *x = gr_batch_x(batches), *y = gr_batch_y(batches);
-            turn_batch(x, y, &turns);
-            /* The first batches' statistics make a plain mean, later ones take a tenth of it. */
-            gr_tensor *z = segment(t, &r.m, x, fmax(0.1, 1.0 / (double)(step + 1)));
-            gr_tensor *loss = need(losses[which].of(t, z, y));
-            check(gr_backward(t, loss, 0));
-            check(gr_set_learning_rate(adam, gr_schedule_rate(&rate, step)));
-            check(gr_step(adam));
-            r.history[epoch] += gr_item(loss) / (double)gr_batches_count(batches);
-            gr_tape_reset(t);
-        }
+        r.history[epoch] = train_epoch(&t, &r.m, which);
         if (!isfinite(r.history[epoch]))
             fail("%s: the loss is %g in epoch %lld: try a smaller --rate", r.name, r.history[epoch],
                  (long long)epoch + 1);
     }
     r.seconds = now() - start;
     end_progress();
-    r.held_out = judge(t, &r.m, d->test);
-    gr_batches_free(batches);
-    gr_optimizer_free(adam);
-    gr_tape_free(t);
+    r.held_out = judge(t.tape, &r.m, d->test);
+    gr_optimizer_free(t.adam);
+    gr_batches_free(t.batches);
+    gr_tape_free(t.tape);
     return r;
 }
 
@@ -410,18 +412,18 @@ static void draw_runs(const run runs[], int n, const gr_dataset *test, int64_t w
     const int64_t pictures = 3 + n, columns = pictures > 6 ? 9 : pictures, rows = (pictures + columns - 1) / columns;
     sheet s = begin_sheet(shown * rows, columns, gr_dim(x, 2), gr_dim(x, 3));
     gr_tape *t = need(gr_tape_new());
-    gr_set_recording(t, false);
     for (int64_t k = 0; k < shown; k++) {
         const int64_t i = k + 1 < shown ? k * all / shown : worst;
-        gr_tensor *image = row_of(x, i), *mask = row_of(gr_dataset_y(test), i), *otsu = above_otsu(test, i);
+        gr_tensor *image = row_of(x, i), *mask = row_of(gr_dataset_y(test), i), *otsu = above_otsu(image);
         const float *truth = gr_read_f32(mask);
         next_row(&s);
         add_input(&s, image);
         add_mask(&s, "truth", truth, truth);
         add_mask(&s, "otsu", gr_read_f32(otsu), truth);
         for (int r = 0; r < n; r++) {
-            add_mask(&s, runs[r].name, gr_read_f32(need(segment(t, &runs[r].m, image, 0.0))), truth);
-            gr_tape_reset(t);
+            gr_tensor *z = look_at(t, &runs[r].m, image);
+            add_mask(&s, runs[r].name, gr_read_f32(z), truth);
+            gr_tensor_free(z);
         }
         gr_tensor_free(otsu);
         gr_tensor_free(mask);
@@ -442,8 +444,7 @@ static void predict(const run *r, const char *path)
     gr_tensor *x = need(gr_view(image, GR_SHAPE(1, channels, h, w)));
     standardize(x);
     gr_tape *t = need(gr_tape_new());
-    gr_set_recording(t, false);
-    gr_tensor *zero = need(gr_scalar(GR_F32, 0.0)), *z = segment(t, &r->m, x, 0.0);
+    gr_tensor *zero = need(gr_scalar(GR_F32, 0.0)), *z = look_at(t, &r->m, x);
     gr_tensor *p = need(gr_sigmoid(t, z)), *mask = need(gr_greater(t, z, zero));
     sheet s = begin_sheet(1, 3, h, w);
     add_input(&s, x);
@@ -454,6 +455,7 @@ static void predict(const run *r, const char *path)
     printf("%s: %.1f %% of the pixels are foreground\n", path,
            100.0 * gr_item(need(gr_mean(t, mask, GR_ALL_AXES, false))));
     gr_tape_free(t);
+    gr_tensor_free(z);
     gr_tensor_free(zero);
     gr_tensor_free(x);
     gr_tensor_free(image);
@@ -607,7 +609,7 @@ int main(int argc, char *argv[])
     }
     gr_rng rng = gr_rng_seed((uint64_t)s.seed);
     data d = load(&s.from, &rng);
-    const score otsu = judge_otsu(d.test);
+    const score otsu = judge(NULL, NULL, d.test);
     print_head();
     print_score("Otsu's threshold, no training", &otsu, 0.0);
 
