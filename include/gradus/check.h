@@ -103,8 +103,9 @@ typedef enum gr_check_mode {
     GR_CHECK_PER_NODE,
     /* Two backward passes over one tape must accumulate twice the gradient of one. No differences: three passes. */
     GR_CHECK_ACCUMULATION,
-    /* The gradient computed in F32 against that in F64, at points that both can hold. f must work in either dtype and
-     * take what it differentiates from x alone. Two passes. */
+    /* The gradient computed in F32 against that in F64, at points that both can hold. Where rounding led the two to
+     * different branches a difference is UNRESOLVED. f must work in either dtype and take what it differentiates from x
+     * alone. Two passes. */
     GR_CHECK_F32,
     GR_CHECK_N_MODES
 } gr_check_mode;
