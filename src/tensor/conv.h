@@ -19,8 +19,10 @@ typedef struct gr_conv {
 /* The convolution y of x, and its adjoint x of y, both plus b for each channel where b is not NULL; and the gradient of k
  * when x is convolved and y the gradient of the result. `pool` lends memory for the time of the call; GR_ERR_MEMORY when
  * there is none. */
-gr_status gr_conv_forward(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *k, const void *b, void *y);
-gr_status gr_conv_adjoint(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *y, const void *k, const void *b, void *x);
+gr_status gr_conv_forward(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *k, const void *b,
+                          void *y);
+gr_status gr_conv_adjoint(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *y, const void *k, const void *b,
+                          void *x);
 gr_status gr_conv_kernel(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *y, void *k);
 
 /* ---- The plan (conv_plan.c), which the kernels (conv.c) carry out ---------------------------------------------- */
@@ -52,14 +54,14 @@ typedef struct gr_stencil {
     gr_conv_tap *taps; /* all, phase by phase */
     gr_conv_phase *phases;
     int64_t n_phases;
-    bool in_place;    /* one tap and no padding: the source is its own tile */
-    bool flat;        /* the rows of a tile are computed as one run, with the gaps between them */
-    int64_t width;    /* of the columns of one remainder in a tile */
-    int64_t pitch;    /* of its rows */
-    int64_t channel;  /* of its channels */
+    bool in_place;       /* one tap and no padding: the source is its own tile */
+    bool flat;           /* the rows of a tile are computed as one run, with the gaps between them */
+    int64_t width;       /* of the columns of one remainder in a tile */
+    int64_t pitch;       /* of its rows */
+    int64_t channel;     /* of its channels */
     int64_t tile, tiles; /* results' rows in a tile, tiles in a plane */
-    int64_t run;      /* the longest run of results, in whole vectors */
-    int64_t y_pitch;  /* gr_conv_kernel(): from run to run of y; y_copied where they are not y's own rows */
+    int64_t run;         /* the longest run of results, in whole vectors */
+    int64_t y_pitch;     /* gr_conv_kernel(): from run to run of y; y_copied where they are not y's own rows */
     bool y_copied;
     int workers;
     const void *from, *k, *b;
@@ -75,6 +77,23 @@ enum { GR_CONV_RESULTS = 8, GR_CONV_SUMS = 3 << 17 };
 static inline int64_t gr_round_up(int64_t n, int64_t to)
 {
     return (n + to - 1) / to * to;
+}
+
+/* Elements of one channel of the source, and of the result. */
+static inline int64_t gr_source_plane(const gr_stencil *s)
+{
+    return s->rows.source * s->columns.source;
+}
+
+static inline int64_t gr_result_plane(const gr_stencil *s)
+{
+    return s->rows.result * s->columns.result;
+}
+
+/* The rows of results in the tile that begins with a row of them: the last one may have fewer. */
+static inline int64_t gr_rows_at(const gr_stencil *s, int64_t all, int64_t row)
+{
+    return all - row < s->tile ? all - row : s->tile;
 }
 
 /* Carries out a plan, whose memory is there. */

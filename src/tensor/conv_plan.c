@@ -28,9 +28,14 @@ typedef struct place {
 /* y_i = sum over u of k_u x_(i stride + u dilation - padding) */
 static gr_conv_axis forward_axis(const gr_conv *c, int i)
 {
-    return (gr_conv_axis){.source = c->image[i], .result = c->result[i], .step = c->stride[i], .spread = 1,
-                          .first = -c->padding[i], .extent = (c->kernel[i] - 1) * c->dilation[i] + 1,
-                          .remainders = 1, .most = c->result[i]};
+    return (gr_conv_axis){.source = c->image[i],
+                          .result = c->result[i],
+                          .step = c->stride[i],
+                          .spread = 1,
+                          .first = -c->padding[i],
+                          .extent = (c->kernel[i] - 1) * c->dilation[i] + 1,
+                          .remainders = 1,
+                          .most = c->result[i]};
 }
 
 static place forward_place(const gr_conv *c, int i, int64_t u)
@@ -55,8 +60,13 @@ static gr_conv_axis adjoint_axis(const gr_conv *c, int i)
         least = at < least ? at : least;
         most = at > most ? at : most;
     }
-    return (gr_conv_axis){.source = c->result[i], .result = c->image[i], .step = 1, .spread = c->stride[i], .first = least,
-                          .extent = most - least + 1, .remainders = smaller(c->stride[i], c->image[i]),
+    return (gr_conv_axis){.source = c->result[i],
+                          .result = c->image[i],
+                          .step = 1,
+                          .spread = c->stride[i],
+                          .first = least,
+                          .extent = most - least + 1,
+                          .remainders = smaller(c->stride[i], c->image[i]),
                           .most = ceiling(c->image[i], c->stride[i])};
 }
 
@@ -105,7 +115,9 @@ static void lay_out(gr_stencil *s, int64_t lanes)
 static gr_status check_tile(const gr_stencil *s)
 {
     const double elements = (double)s->sources * (double)(s->rows.extent + FEW_ROWS * s->rows.step) * (double)s->pitch;
-    return elements < 1e12 ? GR_OK : gr_fail(GR_ERR_MEMORY, "out of memory: a convolution would need %.3g numbers at once", elements);
+    return elements < 1e12
+               ? GR_OK
+               : gr_fail(GR_ERR_MEMORY, "out of memory: a convolution would need %.3g numbers at once", elements);
 }
 
 /* With `rows` rows of results in a tile, of which a plane has as many as it takes. */
@@ -128,8 +140,10 @@ static void list_taps(gr_stencil *s, const gr_conv *c, place_rule of)
     gr_conv_phase *p = s->phases;
     for (int64_t a = 0; a < s->rows.remainders; a++)
         for (int64_t b = 0; b < s->columns.remainders; b++, p++) {
-            *p = (gr_conv_phase){.remainder = {a, b}, .first = n,
-                                 .count = {ceiling(s->rows.result - a, s->rows.spread), ceiling(s->columns.result - b, s->columns.spread)}};
+            *p = (gr_conv_phase){.remainder = {a, b},
+                                 .first = n,
+                                 .count = {ceiling(s->rows.result - a, s->rows.spread),
+                                           ceiling(s->columns.result - b, s->columns.spread)}};
             for (int64_t u = 0; u < c->kernel[0]; u++)
                 for (int64_t v = 0; v < c->kernel[1]; v++) {
                     const place y = of(c, 0, u), x = of(c, 1, v);
@@ -153,8 +167,14 @@ static int workers_for(const gr_conv *c)
 static gr_stencil plan(const gr_conv *c, bool adjoint)
 {
     const int64_t taps = c->kernel[0] * c->kernel[1];
-    gr_stencil s = {.n = c->n, .groups = c->groups, .sources = c->c, .results = c->o, .of_source = taps,
-                    .of_result = c->c * taps, .kernel_size = taps, .workers = workers_for(c)};
+    gr_stencil s = {.n = c->n,
+                    .groups = c->groups,
+                    .sources = c->c,
+                    .results = c->o,
+                    .of_source = taps,
+                    .of_result = c->c * taps,
+                    .kernel_size = taps,
+                    .workers = workers_for(c)};
     s.rows = adjoint ? adjoint_axis(c, 0) : forward_axis(c, 0);
     s.columns = adjoint ? adjoint_axis(c, 1) : forward_axis(c, 1);
     if (adjoint) {
@@ -201,14 +221,16 @@ static gr_status convolve(gr_pool *pool, gr_dtype dtype, const gr_conv *c, gr_st
     return GR_OK;
 }
 
-gr_status gr_conv_forward(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *k, const void *b, void *y)
+gr_status gr_conv_forward(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *k, const void *b,
+                          void *y)
 {
     gr_stencil s = plan(c, false);
     s.from = x, s.k = k, s.b = b, s.to = y;
     return convolve(pool, dtype, c, s, forward_place);
 }
 
-gr_status gr_conv_adjoint(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *y, const void *k, const void *b, void *x)
+gr_status gr_conv_adjoint(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *y, const void *k, const void *b,
+                          void *x)
 {
     gr_stencil s = plan(c, true);
     s.from = y, s.k = k, s.b = b, s.to = x;
