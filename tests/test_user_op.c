@@ -560,6 +560,53 @@ static void a_kernel_may_count_its_writing(void **state)
     gr_tensor_free(x);
 }
 
+/* ---- In the memory of what was given ------------------------------------------------------------------------- */
+
+/* y = a + 1, as large as what a broadcasts to. */
+static gr_status plus_one(gr_node *n)
+{
+    const double *a = gr_read_f64(n->in[0]);
+    double *y = gr_f64(n->out);
+    if (!a || !y) return gr_last_status();
+    for (int64_t i = 0; i < gr_size(n->out); i++) y[i] = a[i % gr_size(n->in[0])] + 1.0;
+    return GR_OK;
+}
+
+static gr_tensor *same_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
+static const gr_op plus_one_op = {.name = "plus_one", .formula = "y = a + 1", .n_in = 1, .shape = gr_shape_same, .in_place = true,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = plus_one}, .vjp = {same_vjp}};
+static const gr_op wide_op = {.name = "wide", .formula = "y = a + 1 + 0 b", .n_in = 2, .shape = gr_shape_broadcast, .in_place = true,
+                              .forward[GR_ANY_CPU] = {[GR_F64] = plus_one}, .vjp = {same_vjp, gr_vjp_zero}};
+
+/* An op of one's own may work in place; where the result is larger than what was given it does not. */
+static void an_op_that_works_in_place(void **state)
+{
+    (void)state;
+    gr_tape *t = gr_tape_new();
+    gr_tensor *x = leaf(GR_SHAPE(20), 0.5, 2, 3), *wide = leaf(GR_SHAPE(8, 20), 0.5, 2, 4);
+    gr_tensor *twice = gr_scale(t, x, 2.0);
+    const int64_t before = gr_tape_statistics(t).bytes;
+    gr_tensor *y = gr_apply(t, &plus_one_op, (gr_tensor *[]){gr_give(twice)}, 1, NULL);
+    if (!y) fail_msg("%s", gr_last_error());
+    assert_int_equal(gr_tape_statistics(t).bytes, before);
+    for (int i = 0; i < 20; i++) assert_true(gr_get(y, i) == 2.0 * gr_get(x, i) + 1.0);
+    assert_null(gr_read_f64(twice));
+    gr_tensor *z = gr_apply(t, &wide_op, (gr_tensor *[]){gr_give(gr_scale(t, x, 2.0)), wide}, 2, NULL);
+    assert_int_equal(gr_rank(z), 2);
+    for (int i = 0; i < 160; i++) assert_true(gr_get(z, i) == 2.0 * gr_get(x, i % 20) + 1.0);
+    ok(gr_backward(t, gr_add(t, total(t, y), total(t, z)), 0));
+    for (int i = 0; i < 20; i++) assert_true(gr_get(gr_gradient(x), i) == 18.0);
+    gr_tape_free(t);
+    gr_tensor_free(x);
+    gr_tensor_free(wide);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +621,7 @@ int main(void)
         cmocka_unit_test(records_with_something_missing),
         cmocka_unit_test(an_op_that_is_a_step),
         cmocka_unit_test(a_kernel_may_count_its_writing),
+        cmocka_unit_test(an_op_that_works_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

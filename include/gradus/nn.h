@@ -32,7 +32,8 @@ typedef struct gr_conv2d_options {
 
 /* y[n,o,i,j] = b[o] + sum over c,u,v of w[o,c,u,v] x[n, c, i stride + u dilation - padding, j stride + v dilation - padding]
  * for x [N,C,H,W], w [O,C/groups,kh,kw] and b [O], or NULL for none; y is [N,O,Ho,Wo] with
- * Ho = (H + 2 padding - dilation (kh-1) - 1) / stride + 1, rounded down. Beyond the image x is 0. */
+ * Ho = (H + 2 padding - dilation (kh-1) - 1) / stride + 1, rounded down. Beyond the image x is 0. An infinite x may make the gradient of a
+ * tap NaN that does not meet it. */
 GR_EXPORT gr_tensor *gr_conv2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const gr_conv2d_options *options);
 
 /* The adjoint of gr_conv2d() in x, with a bias: x [N,C,H,W], w [C,O/groups,kh,kw] and b [O], or NULL for none, give

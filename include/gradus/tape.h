@@ -96,8 +96,8 @@ GR_EXPORT gr_tensor *gr_keep(gr_tensor *tensor);
 
 /* Gives a result up: nobody will read it again, so the op that it is handed to next may compute in its memory, if it is
  * one that works element by element and whose derivative does not look at its input (gr_relu() is). That saves the memory
- * and the time of a pass: gr_relu(tape, gr_give(gr_conv2d(...))). Reading it afterwards is an error that says so, as is a
- * backward that needs its value. Returns its argument. */
+ * and the time of a pass: gr_relu(tape, gr_give(gr_conv2d(...))). Where its memory was used, reading it afterwards is an
+ * error that says so, as is a backward that needs its value. Returns its argument. */
 GR_EXPORT gr_tensor *gr_give(gr_tensor *tensor);
 
 /* Turns recording off or on and returns what it was: off for evaluation, where nothing will be differentiated. */

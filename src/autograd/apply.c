@@ -149,7 +149,8 @@ static gr_tensor *refused(const gr_op *op, gr_status status)
 /* Whether the result may be computed in the memory of the input. */
 static bool is_spent(const gr_tape *t, const gr_op *op, const gr_tensor *x, const gr_type *type)
 {
-    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all && gr_type_of(x) == type->dtype;
+    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all && gr_type_of(x) == type->dtype &&
+           x->rank == type->rank && memcmp(x->shape, type->shape, (size_t)x->rank * sizeof *x->shape) == 0;
 }
 
 /* The result of the call, computed; NULL with the message. */
@@ -171,10 +172,14 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
         gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype));
         return NULL;
     }
-    n->out = is_spent(t, n->op, n->in[0], &type) ? gr_result_in(t, n->in[0]) : gr_result(t, type.dtype, type.rank, type.shape);
+    const bool in_place = is_spent(t, n->op, n->in[0], &type);
+    n->out = in_place ? gr_result_in(t, n->in[0]) : gr_result(t, type.dtype, type.rank, type.shape);
     if (!n->out) return NULL;
     status = kernel(n);
-    if (n->in[0]->given && n->in[0]->released) n->in[0]->data = NULL;
+    if (in_place) {
+        n->in[0]->released = true;
+        n->in[0]->data = NULL;
+    }
     if (!status) {
         if (t->checking) gr_fold_op(t, n);
         return n->out;

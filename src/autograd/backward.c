@@ -331,7 +331,8 @@ static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_ten
     if (cotangent && cotangent->tape && cotangent->tape != t)
         return gr_fail(GR_ERR_STATE, "backward: the cotangent is a result of another tape");
     if (cotangent && cotangent->released)
-        return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was given back by an earlier backward", GR_SHAPE_OF(cotangent));
+        return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was %s", GR_SHAPE_OF(cotangent),
+                       cotangent->given ? "given up with gr_give()" : "given back by an earlier backward");
     return GR_OK;
 }
 

@@ -178,7 +178,6 @@ gr_tensor *gr_result_in(gr_tape *t, gr_tensor *x)
     y->block = x->block;
     y->data = x->data;
     x->block = NULL;
-    x->released = true;
     return y;
 }
 

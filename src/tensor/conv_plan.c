@@ -38,8 +38,9 @@ static gr_conv_axis forward_axis(const gr_conv *c, int i)
                           .most = c->result[i]};
 }
 
-static place forward_place(const gr_conv *c, int i, int64_t u)
+static place forward_place(const gr_conv *c, int i, int64_t u, int64_t first)
 {
+    (void)first;
     return (place){0, u * c->dilation[i]};
 }
 
@@ -70,10 +71,10 @@ static gr_conv_axis adjoint_axis(const gr_conv *c, int i)
                           .most = ceiling(c->image[i], c->stride[i])};
 }
 
-static place adjoint_place(const gr_conv *c, int i, int64_t u)
+static place adjoint_place(const gr_conv *c, int i, int64_t u, int64_t first)
 {
     place p = adjoint_shift(c, i, u);
-    p.at -= adjoint_axis(c, i).first;
+    p.at -= first;
     return p;
 }
 
@@ -132,7 +133,7 @@ static void cut(gr_stencil *s, int64_t rows, int64_t lanes)
 
 /* ---- Taps and phases ----------------------------------------------------------------------------------------- */
 
-typedef place (*place_rule)(const gr_conv *c, int axis, int64_t tap);
+typedef place (*place_rule)(const gr_conv *c, int axis, int64_t tap, int64_t first);
 
 static void list_taps(gr_stencil *s, const gr_conv *c, place_rule of)
 {
@@ -144,13 +145,15 @@ static void list_taps(gr_stencil *s, const gr_conv *c, place_rule of)
                                  .first = n,
                                  .count = {ceiling(s->rows.result - a, s->rows.spread),
                                            ceiling(s->columns.result - b, s->columns.spread)}};
-            for (int64_t u = 0; u < c->kernel[0]; u++)
-                for (int64_t v = 0; v < c->kernel[1]; v++) {
-                    const place y = of(c, 0, u), x = of(c, 1, v);
-                    if (y.remainder != a || x.remainder != b) continue;
+            for (int64_t u = 0; u < c->kernel[0]; u++) {
+                const place y = of(c, 0, u, s->rows.first);
+                for (int64_t v = 0; y.remainder == a && v < c->kernel[1]; v++) {
+                    const place x = of(c, 1, v, s->columns.first);
+                    if (x.remainder != b) continue;
                     const int64_t column = x.at % s->columns.step * s->width + x.at / s->columns.step;
                     s->taps[n++] = (gr_conv_tap){y.at * s->pitch + column, u * c->kernel[1] + v};
                 }
+            }
             p->taps = n - p->first;
         }
 }
