@@ -386,8 +386,8 @@ static void draw_scores(int n)
             "plot '03_segmenter.csv' skip 1 using 6:0:($3-$6):(0) with vectors nohead lc rgb '#c9c9c9' lw 2 notitle, "
             "\\\n",
             n);
-    fprintf(s, "  '' skip 1 using 6:0 with points pt 6 lw 2 lc rgb '#c8553d' title 'the worst image', \\\n"
-               "  '' skip 1 using 3:0:ytic(1) with points pt 7 lc rgb '#2a6f97' title 'mean over the images'\n");
+    fprintf(s, "  '' skip 1 using 6:0 with points pt 6 lw 2 lc rgb '#c8553d' title 'worst image', \\\n"
+               "  '' skip 1 using 3:0:ytic(1) with points pt 7 lc rgb '#2a6f97' title 'mean'\n");
     finish_picture(s, "03_segmenter");
 }
 
