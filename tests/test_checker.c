@@ -581,6 +581,30 @@ static void a_wrong_second_derivative(void **state)
     gr_tensor_free(x);
 }
 
+/* y = e^x, with a shorter way to the first derivative than the one that can be differentiated again, which is wrong by a
+ * thousandth: its derivative is the right one of a wrong gradient. */
+static gr_tensor *two_ways_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return gr_scale(t, gr_mul(t, g, n->out), t->recording ? 1.001 : 1.0);
+}
+
+static const gr_op two_ways_exp = {.name = "two_ways_exp", .formula = "y = e^x", .n_in = 1, .shape = gr_shape_same,
+                                   .forward[GR_ANY_CPU] = {[GR_F64] = exp_kernel}, .vjp = {two_ways_vjp}};
+FUNCTION(with_two_ways_exp, gr_apply(t, &two_ways_exp, x, 1, NULL))
+
+static void a_gradient_that_is_another_when_recorded(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(5), -1, 1, 3);
+    gr_check_report r = checked(with_two_ways_exp, NULL, &x, 1, NULL);
+    expect(&r, GR_CHECK_PASS);
+    for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
+        r = checked(with_two_ways_exp, NULL, &x, 1, &(gr_check_options){.mode = (gr_check_mode)mode, .order = 2});
+        expect(&r, GR_CHECK_FAIL);
+    }
+    gr_tensor_free(x);
+}
+
 /* y = x, with a VJP that spoils what it saved: the second backward over the same tape is wrong. */
 static gr_status saving_kernel(gr_node *n)
 {
@@ -915,6 +939,7 @@ int main(void)
         cmocka_unit_test(jacobians),
         cmocka_unit_test(second_order),
         cmocka_unit_test(a_wrong_second_derivative),
+        cmocka_unit_test(a_gradient_that_is_another_when_recorded),
         cmocka_unit_test(accumulation),
         cmocka_unit_test(what_does_not_accumulate),
         cmocka_unit_test(single_precision),
