@@ -11,7 +11,7 @@ endfunction()
 # sum are not. No instruction set is named: kernels are compiled for several and picked at run time.
 function(gr_numerics target)
     target_compile_options(${target} PRIVATE
-        $<$<CONFIG:Release,RelWithDebInfo>:-O3>
+        $<$<NOT:$<CONFIG:Debug,MinSizeRel>>:-O3> # without a build type, too: Gradus within another project
         -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd
         # A loop that Clang cannot make vector code of, at -O1 or for the oldest processor, is slower and not wrong.
         $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)

@@ -7,6 +7,7 @@
  *     ops.h      what a tape can compute
  *     nn.h       convolutions, pooling, normalisation: networks for images
  *     losses.h   what is minimised
+ *     segmentation.h  losses of images against masks: Dice, Tversky, focal and their kin
  *     optim.h    parameters, optimizers, schedules, clipping
  *     data.h     CSV, IDX and PNG files, mini-batches, generated sets
  *     metrics.h  confusion counts and what is made of them, Otsu's threshold
