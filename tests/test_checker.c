@@ -180,7 +180,7 @@ static void kinks_forgive_nothing_else(void **state)
 }
 
 /* An op that jumps when its condition moves is not moved along with the rest. */
-FUNCTION(chosen, gr_where(t, gr_equal(t, gr_square(t, x[0]), gr_constant(t, GR_F64, 1.0)), gr_scale(t, x[0], 2.0), gr_exp(t, x[0])))
+FUNCTION(chosen, gr_where(t, gr_equal(t, gr_square(t, x[0]), gr_constant(t, GR_F64, 1.0)), gr_constant(t, GR_F64, 0.0), gr_exp(t, x[0])))
 
 static void steps_are_not_moved_with_the_rest(void **state)
 {
@@ -248,6 +248,24 @@ static void a_gradient_that_does_not_arrive(void **state)
     assert_non_null(strstr(r.hint, "0 where the function changes"));
 }
 
+/* x^2 as x times a number that was read off x, in an op's options: half of the gradient is lost. */
+FUNCTION(through_an_option, gr_scale(t, x[0], gr_item(x[0])))
+FUNCTION(through_an_offset, gr_shift(t, gr_exp(t, gr_scale(t, x[0], 1.0)), gr_item(x[0])))
+FUNCTION(an_offset_alone, gr_shift(t, gr_scale(t, x[0], 0.0), gr_item(x[0])))
+
+static void a_gradient_that_goes_around_the_tape(void **state)
+{
+    (void)state;
+    gr_check_report r = at(through_an_option, 0.5);
+    expect(&r, GR_CHECK_FAIL);
+    r = at(through_an_offset, 0.5);
+    expect(&r, GR_CHECK_FAIL);
+    assert_true(close_to(r.worst[0].numeric, exp(0.5) + 1.0, 1e-11));
+    assert_true(close_to(r.worst[0].above, exp(0.5 + r.worst[0].step) + 0.5 + r.worst[0].step, 1e-12));
+    r = at(an_offset_alone, 0.5);
+    expect(&r, GR_CHECK_FAIL);
+}
+
 static void what_cannot_be_told_is_unresolved(void **state)
 {
     (void)state;
@@ -269,6 +287,12 @@ static gr_tensor *random_noise(gr_tape *t, gr_tensor *const x[], int n, void *co
 {
     (void)n;
     return gr_scale(t, x[0], gr_rng_uniform(context));
+}
+
+static gr_tensor *random_offset(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n;
+    return gr_shift(t, gr_exp(t, x[0]), gr_rng_uniform(context)); /* whose gradient is the same every time */
 }
 
 static gr_tensor *writes_to_its_input(gr_tape *t, gr_tensor *const x[], int n, void *context)
@@ -293,6 +317,9 @@ static void nondeterminism_is_seen(void **state)
     gr_tensor *x = leaf(1, &value);
     gr_check_report r = checked(random_noise, &rng, &x, 1, NULL);
     expect(&r, GR_CHECK_NONDETERMINISTIC);
+    r = checked(random_offset, &rng, &x, 1, NULL);
+    expect(&r, GR_CHECK_NONDETERMINISTIC);
+    assert_string_equal(r.worst[0].place, "the forward pass");
     gr_tensor_free(x);
 }
 
@@ -925,6 +952,7 @@ int main(void)
         cmocka_unit_test(nan_and_infinity_fail),
         cmocka_unit_test(nothing_is_no_pass),
         cmocka_unit_test(a_gradient_that_does_not_arrive),
+        cmocka_unit_test(a_gradient_that_goes_around_the_tape),
         cmocka_unit_test(what_cannot_be_told_is_unresolved),
         cmocka_unit_test(is_not_fooled_by_a_period),
         cmocka_unit_test(nondeterminism_is_seen),

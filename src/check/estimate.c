@@ -227,7 +227,7 @@ static bool has_moved(const gr_probe *p)
 {
     for (int64_t i = 0; i < p->n_terms; i++)
         if (p->ties[i] & GR_MOVED && (p->only < 0 || p->only == i)) return true;
-    return false;
+    return p->drifts;
 }
 
 gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_slope *s)

@@ -18,12 +18,12 @@
 
 /* ---- probe.c ------------------------------------------------------------------------------------------------ */
 
-/* f at one point, as numbers whose weighted sum it is. */
+/* f at one point: a constant, and numbers whose weighted sum is the rest. */
 typedef struct gr_point {
     double t;
     bool valid; /* f is there, and finite */
     uint64_t signature;
-    double *values;
+    double constant, *values;
 } gr_point;
 
 /* A line through the inputs: elements first .. last-1, counted through all inputs that are differentiated, move by t,
@@ -65,6 +65,7 @@ typedef struct gr_probe {
     double *weights; /* of the terms */
     uint8_t *ties;   /* of each term to this line: GR_DEPENDS, GR_MOVED */
     bool whole;      /* the terms are the result itself */
+    bool drifts;     /* the constant is none along this line */
     int64_t only;    /* the one output that counts, or -1 */
     int64_t outputs;
     gr_status refused; /* what an evaluation off the base failed with, if that was no matter of the point */

@@ -30,16 +30,18 @@ static bool take_apart(parts *p, gr_tensor *y, double factor)
     return true;
 }
 
-/* Whether the terms add up to the result: a rule that is wrong is not believed. */
+/* Whether the terms add up to the result, with factors that others can be measured by: a rule that is wrong is not believed. */
 static bool adds_up(const parts *p, const gr_tensor *y)
 {
     double sum = p->constant, size = fabs(p->constant);
-    for (int i = 0; i < p->n; i++)
+    for (int i = 0; i < p->n; i++) {
+        if (p->part[i].factor == 0.0) return false;
         for (int64_t k = 0; k < p->part[i].of->size; k++) {
             double term = p->part[i].factor * gr_element(p->part[i].of, k);
             sum += term;
             size += fabs(term);
         }
+    }
     return fabs(sum - gr_element(y, 0)) <= 1e-10 * size;
 }
 
@@ -89,6 +91,14 @@ gr_tensor *gr_probe_cotangent(gr_probe *p, const gr_tensor *y)
     return g;
 }
 
+/* A part's terms, which are summed with the factor that it had at the base. It has another one where f made it of its inputs. */
+static void take_values(double *values, const gr_term *part, double factor)
+{
+    const double *x = part->of->data; /* F64, as the result is */
+    memcpy(values, x, gr_bytes(part->of));
+    for (int64_t k = 0; part->factor != factor && k < part->of->size; k++) values[k] = x[k] * (part->factor / factor);
+}
+
 /* f where the inputs are now, into `point`, which has room for the terms. False when the tape cannot go on. */
 static bool evaluate(gr_probe *p, gr_point *point)
 {
@@ -107,11 +117,9 @@ static bool evaluate(gr_probe *p, gr_point *point)
     parts found = parts_of(p, y);
     if (count_terms(&found) != p->n_terms) return true;
     point->valid = true;
-    for (int64_t i = 0, at = 0; i < found.n; i++) {
-        const gr_tensor *x = found.part[i].of; /* F64, as the result is */
-        memcpy(point->values + at, x->data, gr_bytes(x));
-        at += x->size;
-    }
+    point->constant = found.constant;
+    for (int64_t i = 0, at = 0; i < found.n; at += found.part[i++].of->size)
+        if (found.part[i].of->size) take_values(point->values + at, &found.part[i], p->outputs == 1 ? p->weights[at] : 1.0);
     return true;
 }
 
@@ -210,6 +218,7 @@ gr_status gr_probe_repeats(gr_probe *p, bool *same)
     if (!again.values) return gr_last_status();
     bool done = evaluate(p, &again);
     *same = done && again.valid && again.signature == p->base.signature &&
+            memcmp(&again.constant, &p->base.constant, sizeof again.constant) == 0 &&
             memcmp(again.values, p->base.values, (size_t)p->n_terms * sizeof(double)) == 0;
     gr_release(again.values);
     return done ? GR_OK : p->refused;
@@ -256,6 +265,7 @@ static gr_point *place_for_point(gr_probe *p)
 gr_status gr_probe_on(gr_probe *p, gr_line line)
 {
     p->line = line;
+    p->drifts = false;
     p->n_points = p->n_points > p->capacity ? p->capacity : p->n_points;
     for (int i = 0; i < p->n_points; i++) p->points[i].t = 0.0;
     p->next = 0;
@@ -286,6 +296,7 @@ const gr_point *gr_probe_at(gr_probe *p, double t)
         point->t = 0.0;
         return NULL;
     }
+    p->drifts |= point->valid && point->constant != p->base.constant;
     for (int64_t i = 0; point->valid && i < p->n_terms; i++) {
         if (point->values[i] == p->base.values[i]) continue;
         p->ties[i] |= point->signature == p->base.signature ? GR_DEPENDS | GR_MOVED : GR_DEPENDS;
@@ -337,6 +348,10 @@ double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point 
         sizes += fabs(moved);
         add(&sum, &rest, moved);
     }
+    if (p->only < 0 && p->drifts) {
+        largest = fmax(largest, fabs(a->constant));
+        add(&sum, &rest, a->constant - b->constant);
+    }
     if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
     *noise = 0x1p-50 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : length_of(p, first, last, a, b));
     if (total) *total = sizes;
@@ -345,7 +360,7 @@ double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point 
 
 double gr_probe_value(const gr_probe *p, const gr_point *a)
 {
-    double sum = 0.0, rest = 0.0;
+    double sum = a->constant, rest = 0.0;
     if (p->only >= 0) return a->values[p->only];
     for (int64_t i = 0; i < p->n_terms; i++) add(&sum, &rest, p->weights[i] * a->values[i]);
     return sum + rest;
