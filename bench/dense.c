@@ -47,8 +47,8 @@ static void step_softmax(task *s)
 /* C = op(A) op(B), row-major, as the layers call it. */
 static void product(bool ta, bool tb, int m, int n, int k, const float *a, const float *b, float *c)
 {
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, ta ? m : k,
-                b, tb ? k : n, 0.0f, c, n);
+    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a,
+                ta ? m : k, b, tb ? k : n, 0.0f, c, n);
 }
 
 static void blas_softmax(task *s)
@@ -116,9 +116,11 @@ static void blas_mlp(task *s)
 {
     float *const *h = &s->scratch[3];
     for (int i = 0; i < 3; i++)
-        product(false, false, SOFTMAX_BATCH, widths[i + 1], widths[i], i ? h[i - 1] : gr_read_f32(s->x), gr_read_f32(s->p[2 * i]), h[i]);
+        product(false, false, SOFTMAX_BATCH, widths[i + 1], widths[i], i ? h[i - 1] : gr_read_f32(s->x),
+                gr_read_f32(s->p[2 * i]), h[i]);
     for (int i = 2; i >= 0; i--) {
-        product(true, false, widths[i], widths[i + 1], SOFTMAX_BATCH, i ? h[i - 1] : gr_read_f32(s->x), h[i], s->scratch[i]);
+        product(true, false, widths[i], widths[i + 1], SOFTMAX_BATCH, i ? h[i - 1] : gr_read_f32(s->x), h[i],
+                s->scratch[i]);
         if (i) product(false, true, SOFTMAX_BATCH, widths[i], widths[i + 1], h[i], gr_read_f32(s->p[2 * i]), h[i - 1]);
     }
 }

@@ -209,10 +209,11 @@ static bool chosen(const char *only, const char *name)
 
 static int usage(int status)
 {
-    fprintf(status ? stderr : stdout,
-            "usage: gradus_bench [--workload NAME[,NAME...]] [--threads N] [--reps N] [--seconds S] [--small] [--list]\n"
-            "Times training steps; a NAME may be the beginning of several. Defaults: all, 1 thread, 51 reps, 2 s each.\n"
-            "With --small batches are of one sample: to see that all of it runs.\n");
+    fprintf(
+        status ? stderr : stdout,
+        "usage: gradus_bench [--workload NAME[,NAME...]] [--threads N] [--reps N] [--seconds S] [--small] [--list]\n"
+        "Times training steps; a NAME may be the beginning of several. Defaults: all, 1 thread, 51 reps, 2 s each.\n"
+        "With --small batches are of one sample: to see that all of it runs.\n");
     return status;
 }
 

@@ -24,7 +24,8 @@ static const struct {
 } sizes[] = {{16, 64}, {4, 128}, {4, 256}};
 
 /* The step's multiply-adds: a convolution's result, the gradients of its weights and of its input, which the first does
- * without, take equally many. And the bytes of what each layer gives, after its ReLU; the first place is the input's. */
+ * without, take equally many. And the bytes of what each layer gives, after its ReLU; the first place is the input's.
+ */
 static void survey(task *s, int64_t bytes[LAYERS + 1])
 {
     int64_t side = gr_dim(s->x, 2);
@@ -38,11 +39,11 @@ static void survey(task *s, int64_t bytes[LAYERS + 1])
     }
 }
 
-/* The least that must be alive at once. Some VJP reads what each layer gives: that of its own ReLU or pooling, of the weights
- * of the next convolution, or of the loss. So all of it is alive when backward begins, and each is needed until the walk has
- * gone back past its ReLU, which can turn the gradient that comes to it in place. Then, for the layer before the ReLU, there
- * are two gradients: that of its result and that of its input, which is not asked for at the first. (Parameters,
- * their gradients and the data are no part of the tape.) */
+/* The least that must be alive at once. Some VJP reads what each layer gives: that of its own ReLU or pooling, of the
+ * weights of the next convolution, or of the loss. So all of it is alive when backward begins, and each is needed until
+ * the walk has gone back past its ReLU, which can turn the gradient that comes to it in place. Then, for the layer
+ * before the ReLU, there are two gradients: that of its result and that of its input, which is not asked for at the
+ * first. (Parameters, their gradients and the data are no part of the tape.) */
 static int64_t least(const int64_t bytes[LAYERS + 1])
 {
     int64_t alive = 0, most = 0;
@@ -153,7 +154,10 @@ static void make_convolution(task *s)
 
 /* ---- The table ------------------------------------------------------------------------------------------------- */
 
-#define BESIDE_FMA {"fma", run_multiply_adds}
+#define BESIDE_FMA               \
+    {                            \
+        "fma", run_multiply_adds \
+    }
 
 const workload images[] = {
     {"W3-64-bce", make_segmenter, step_segmenter, SIZE_64, BESIDE_FMA},

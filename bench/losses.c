@@ -7,8 +7,20 @@ enum { BATCH = 16, SIDE = 1 << 10, CLASSES = 64, ROWS = SIDE * SIDE / CLASSES };
 /* A variant is 2 * kind, + LOGITS where the prediction is what comes before a sigmoid or softmax. */
 enum { LOGITS = 1 };
 enum kind {
-    MSE, L1, HINGE, BCE, CROSS_ENTROPY, KL, FOCAL, WEIGHTED_BCE, BALANCED_BCE,
-    SENSITIVITY_SPECIFICITY, DICE, TVERSKY, FOCAL_TVERSKY, JACCARD
+    MSE,
+    L1,
+    HINGE,
+    BCE,
+    CROSS_ENTROPY,
+    KL,
+    FOCAL,
+    WEIGHTED_BCE,
+    BALANCED_BCE,
+    SENSITIVITY_SPECIFICITY,
+    DICE,
+    TVERSKY,
+    FOCAL_TVERSKY,
+    JACCARD
 };
 
 static enum kind kind(const task *s)
@@ -71,8 +83,8 @@ static void make_shares(task *s)
 static void step_plain(task *s)
 {
     static gr_tensor *(*const losses_of[])(gr_tape *, gr_tensor *, gr_tensor *, const gr_loss_options *) = {
-        [MSE] = gr_mse, [L1] = gr_l1, [HINGE] = gr_hinge, [BCE] = gr_bce,
-        [CROSS_ENTROPY] = gr_cross_entropy, [KL] = gr_kl};
+        [MSE] = gr_mse, [L1] = gr_l1, [HINGE] = gr_hinge, [BCE] = gr_bce, [CROSS_ENTROPY] = gr_cross_entropy,
+        [KL] = gr_kl};
     finish(s, losses_of[kind(s)](s->tape, s->p[0], s->y, &(gr_loss_options){.from_logits = logits(s)}));
 }
 
@@ -96,14 +108,20 @@ static void step_balanced(task *s)
 static void step_region(task *s)
 {
     static gr_tensor *(*const losses_of[])(gr_tape *, gr_tensor *, gr_tensor *, const gr_region_options *) = {
-        [SENSITIVITY_SPECIFICITY] = gr_sensitivity_specificity, [DICE] = gr_dice, [TVERSKY] = gr_tversky,
-        [FOCAL_TVERSKY] = gr_focal_tversky, [JACCARD] = gr_jaccard};
+        [SENSITIVITY_SPECIFICITY] = gr_sensitivity_specificity,
+        [DICE] = gr_dice,
+        [TVERSKY] = gr_tversky,
+        [FOCAL_TVERSKY] = gr_focal_tversky,
+        [JACCARD] = gr_jaccard};
     finish(s, losses_of[kind(s)](s->tape, s->p[0], s->y, &(gr_region_options){.base.from_logits = logits(s)}));
 }
 
 /* ---- The table ------------------------------------------------------------------------------------------------- */
 
-#define BESIDE_STREAM {"memory", run_stream}
+#define BESIDE_STREAM        \
+    {                        \
+        "memory", run_stream \
+    }
 
 const workload losses[] = {
     {"W4-mse", make_planes, step_plain, 2 * MSE, BESIDE_STREAM},

@@ -1,13 +1,14 @@
 /* Lesson 2, logistic regression: MSE against cross entropy on data, a table or images of your own or generated points.
  *
  * The model is one layer: logits z = x W + b, and of them probabilities p, by the sigmoid for two classes (one output)
- * and by the softmax for more (one output each). It is trained four times on the same batches in the same order with the
- * same steps of plain gradient descent: with MSE on p and with cross entropy, from an ordinary start (small weights, b = 0)
- * and from a saturated one (the same weights, but b so large that it is certain of one class whatever it sees).
+ * and by the softmax for more (one output each). It is trained four times on the same batches in the same order with
+ * the same steps of plain gradient descent: with MSE on p and with cross entropy, from an ordinary start (small
+ * weights, b = 0) and from a saturated one (the same weights, but b so large that it is certain of one class whatever
+ * it sees).
  *
- * Lesson 1 says what to expect: from the ordinary start both learn; from the saturated one cross entropy recovers, and MSE,
- * whose gradient is multiplied by the near-zero slope of the output, comes late or not at all. Accuracy is measured on
- * samples that training never sees. */
+ * Lesson 1 says what to expect: from the ordinary start both learn; from the saturated one cross entropy recovers, and
+ * MSE, whose gradient is multiplied by the near-zero slope of the output, comes late or not at all. Accuracy is
+ * measured on samples that training never sees. */
 #include "common.h"
 
 /* ---- Data --------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
-/* Lesson 3, a tiny convolutional segmenter: one network (segmenter_net.h), trained once with each loss on images and masks of
- * your own or on generated ones, from the same first weights and with the same images in the same order.
+/* Lesson 3, a tiny convolutional segmenter: one network (segmenter_net.h), trained once with each loss on images and
+ * masks of your own or on generated ones, from the same first weights and with the same images in the same order.
  *
- * Beside every loss stands a threshold by Otsu's method, which needs no training: what does not beat it has learned nothing
- * that the brightness of a single pixel does not say. Pictures are judged one by one, and the mean is over pictures. */
+ * Beside every loss stands a threshold by Otsu's method, which needs no training: what does not beat it has learned
+ * nothing that the brightness of a single pixel does not say. Pictures are judged one by one, and the mean is over
+ * pictures. */
 #include "common.h"
 
 #include <time.h>
@@ -207,7 +208,8 @@ static gr_tensor *look_at(gr_tape *t, const segmenter *m, const gr_tensor *image
     return mean;
 }
 
-/* What Otsu's threshold takes off an image [1,C,H,W], its channels averaged: above 0 is foreground. [1,1,H,W], yours. */
+/* What Otsu's threshold takes off an image [1,C,H,W], its channels averaged: above 0 is foreground. [1,1,H,W], yours.
+ */
 static gr_tensor *above_otsu(const gr_tensor *image)
 {
     const int64_t channels = gr_dim(image, 1), size = gr_dim(image, 2) * gr_dim(image, 3);
@@ -404,7 +406,8 @@ static void add_input(sheet *s, const gr_tensor *x)
     gr_tensor_free(shown);
 }
 
-/* Input, truth, Otsu's threshold and what each loss came to, for a few of the images held out, `worst` the last of them. */
+/* Input, truth, Otsu's threshold and what each loss came to, for a few of the images held out, `worst` the last of
+ * them. */
 static void draw_runs(const run runs[], int n, const gr_dataset *test, int64_t worst)
 {
     gr_tensor *x = gr_dataset_x(test);
@@ -543,8 +546,8 @@ static settings read_settings(int argc, char *argv[])
     return s;
 }
 
-/* The weights of a file instead of training; `channels` 0: 1 or 3, whichever the file's first convolution has. A failure
- * leaves the parameters untouched. */
+/* The weights of a file instead of training; `channels` 0: 1 or 3, whichever the file's first convolution has. A
+ * failure leaves the parameters untouched. */
 static run load_run(const char *path, int64_t channels)
 {
     gr_rng rng = gr_rng_seed(0);

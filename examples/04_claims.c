@@ -1,12 +1,12 @@
-/* Lesson 4, the paper's claims put to the test. Eleven sentences of J. Yuan, "Loss Function", that a program can check, each
- * an experiment of a function here and a row of the table at the end.
+/* Lesson 4, the paper's claims put to the test. Eleven sentences of J. Yuan, "Loss Function", that a program can check,
+ * each an experiment of a function here and a row of the table at the end.
  *
- * An experiment is run with several seeds, and what it compares is compared within a seed: the same images, the same first
- * weights, another loss. It prints its numbers as mean +- standard deviation over the seeds and a verdict that is made
- * from the numbers: holds, fails, or depends, with the reason.
+ * An experiment is run with several seeds, and what it compares is compared within a seed: the same images, the same
+ * first weights, another loss. It prints its numbers as mean +- standard deviation over the seeds and a verdict that is
+ * made from the numbers: holds, fails, or depends, with the reason.
  *
- * Seven of the claims are about pixels. They use a classifier that trains in a blink: of each pixel of a generated image it sees
- * the brightness and the means of the 3x3 and the 7x7 pixels around it; eight hidden units; one logit. */
+ * Seven of the claims are about pixels. They use a classifier that trains in a blink: of each pixel of a generated
+ * image it sees the brightness and the means of the 3x3 and the 7x7 pixels around it; eight hidden units; one logit. */
 #include "claims.h"
 
 /* ---- The losses, as the experiments use them: on logits, one number each ------------------------------------ */
@@ -461,7 +461,7 @@ static finding focal_and_easy_pixels(int claim)
     spread fn_ends[2] = {spread_of(f.fn[0], seeds), spread_of(f.fn[COUNT(alphas) - 1], seeds)};
     return found(f.falls == seeds ? HOLDS
                  : f.falls == 0   ? FAILS
-                                : DEPENDS,
+                                  : DEPENDS,
                  "Easy pixels give %.1f %% of the gradient at gamma = 0 and %.1f %% at gamma = 2; the share falls with "
                  "every gamma in %lld "
                  "of %lld seeds. \"Hard negatives\" is half of it: hard pixels of both classes gain, foreground from "
@@ -537,7 +537,7 @@ enum { N_POWERS = COUNT(powers), MAX_IMAGES = 64 };
 /* For the hardest image of each seed and the easiest: the factor on the gradient by gamma, and TI. */
 typedef struct factors {
     double of[2][N_POWERS][MAX_SEEDS], tis[2][MAX_SEEDS];
-    double worst;             /* how far the tape is from the formula */
+    double worst;            /* how far the tape is from the formula */
     double favour[N_POWERS]; /* the hardest over the easiest, on average */
 } factors;
 
@@ -610,7 +610,8 @@ static finding multiplier_of_focal_tversky(int claim)
     tabulate_factors(claim, &m);
     draw_factors();
 
-    if (m.worst > 1e-3) return found(FAILS, "The tape's multiplier differs from gamma (1-TI)^(gamma-1) by %.2e.", m.worst);
+    if (m.worst > 1e-3)
+        return found(FAILS, "The tape's multiplier differs from gamma (1-TI)^(gamma-1) by %.2e.", m.worst);
     bool above = m.favour[4] > 1.0 && m.favour[5] > 1.0, below = m.favour[0] < 1.0 && m.favour[1] < 1.0;
     return found(above && below ? DEPENDS
                  : above        ? HOLDS
@@ -796,8 +797,8 @@ static double weights_moved(int which, int kind, int64_t seed)
     return moved;
 }
 
-/* The losses along a line of weights: z = w (x1 + x2) + 0.3, w from -3 to 3. Returns at how many of the inner places a loss
- * lies above the middle of its neighbours, which a convex function never does. */
+/* The losses along a line of weights: z = w (x1 + x2) + 0.3, w from -3 to 3. Returns at how many of the inner places a
+ * loss lies above the middle of its neighbours, which a convex function never does. */
 static void walk_stairs(int64_t seed, FILE *csv, double above[N_STAIRS], double *jumps)
 {
     enum { PLACES = 601 };
@@ -913,7 +914,8 @@ static double zero_between(double lo, double hi, bool second, const double x[], 
 
 enum { MAX_MINIMA = 8 };
 
-/* Minima in w between two bounds, found where the slope turns from below 0 to above; and whether it ever curves down. */
+/* Minima in w between two bounds, found where the slope turns from below 0 to above; and whether it ever curves down.
+ */
 static int minima_of(const double x[], const double y[], int64_t n, bool mse, double lo, double hi, double minima[],
                      bool *curves_down, FILE *csv)
 {
@@ -934,8 +936,8 @@ static int minima_of(const double x[], const double y[], int64_t n, bool mse, do
     return count;
 }
 
-/* Is that data set a curiosity? Sets of three points drawn at random: for how many each loss is not convex, and has several
- * minima. */
+/* Is that data set a curiosity? Sets of three points drawn at random: for how many each loss is not convex, and has
+ * several minima. */
 static void try_random_sets(int claim, int64_t sets, int64_t not_convex[2], int64_t several[2])
 {
     for (int64_t set = 0; set < sets; set++) {

@@ -5,8 +5,8 @@
  *
  *     dy/dx = 1 / (1 + |x|)^2
  *
- * A loss needs no record at all: a formula of ops is differentiated as it stands. Here it is the log-cosh loss, which is
- * a square near the target and a straight line far from it:
+ * A loss needs no record at all: a formula of ops is differentiated as it stands. Here it is the log-cosh loss, which
+ * is a square near the target and a straight line far from it:
  *
  *     l = log cosh(p - y) = d + softplus(-2 d) - log 2,   d = p - y
  *
@@ -38,8 +38,11 @@ static gr_tensor *softsign_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, gr_square(t, gr_shift(t, gr_abs(t, n->in[0]), 1.0)));
 }
 
-static const gr_op softsign = {.name = "softsign", .formula = "y = x / (1 + |x|)", .gradient = "dx = g / (1 + |x|)^2",
-                               .n_in = 1, .shape = gr_shape_same,
+static const gr_op softsign = {.name = "softsign",
+                               .formula = "y = x / (1 + |x|)",
+                               .gradient = "dx = g / (1 + |x|)^2",
+                               .n_in = 1,
+                               .shape = gr_shape_same,
                                .forward[GR_ANY_CPU] = {[GR_F32] = softsign_f32, [GR_F64] = softsign_f64},
                                .vjp = {softsign_vjp}};
 
@@ -49,8 +52,11 @@ static gr_tensor *broken_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, gr_shift(t, gr_abs(t, n->in[0]), 1.0));
 }
 
-static const gr_op broken_softsign = {.name = "broken_softsign", .formula = "y = x / (1 + |x|)",
-                                      .gradient = "dx = g / (1 + |x|), which is wrong", .n_in = 1, .shape = gr_shape_same,
+static const gr_op broken_softsign = {.name = "broken_softsign",
+                                      .formula = "y = x / (1 + |x|)",
+                                      .gradient = "dx = g / (1 + |x|), which is wrong",
+                                      .n_in = 1,
+                                      .shape = gr_shape_same,
                                       .forward[GR_ANY_CPU] = {[GR_F32] = softsign_f32, [GR_F64] = softsign_f64},
                                       .vjp = {broken_vjp}};
 
@@ -111,12 +117,13 @@ static gr_check_report look(const char *what, gr_check_function f, const gr_op *
 {
     gr_check_report r;
     check(gr_check_gradients(f, (void *)(uintptr_t)op, x, n, o, &r));
-    printf("%-44s %-8s %4lld compared, %5lld evaluations\n", what, gr_check_verdict_name(r.verdict), (long long)r.compared,
-           (long long)r.evaluations);
+    printf("%-44s %-8s %4lld compared, %5lld evaluations\n", what, gr_check_verdict_name(r.verdict),
+           (long long)r.compared, (long long)r.evaluations);
     return r;
 }
 
-static void must_pass(const char *what, gr_check_function f, const gr_op *op, gr_tensor *const x[], int n, const gr_check_options *o)
+static void must_pass(const char *what, gr_check_function f, const gr_op *op, gr_tensor *const x[], int n,
+                      const gr_check_options *o)
 {
     gr_check_report r = look(what, f, op, x, n, o);
     if (r.verdict == GR_CHECK_PASS || r.verdict == GR_CHECK_KINK) return;
@@ -126,7 +133,8 @@ static void must_pass(const char *what, gr_check_function f, const gr_op *op, gr
 
 static void check_what_is_right(gr_tensor *const z[2], gr_tensor *const net[INPUTS])
 {
-    const gr_check_options second = {.order = 2}, f32 = {.mode = GR_CHECK_F32}, directions = {.mode = GR_CHECK_DIRECTIONAL};
+    const gr_check_options second = {.order = 2}, f32 = {.mode = GR_CHECK_F32},
+                           directions = {.mode = GR_CHECK_DIRECTIONAL};
     printf("What is right passes, in every way of checking:\n");
     must_pass("softsign, every element", op_alone, &softsign, z, 1, NULL);
     must_pass("softsign, its second derivative", op_alone, &softsign, z, 1, &second);
@@ -151,7 +159,8 @@ static void catch_what_is_broken(gr_tensor *const net[INPUTS])
     gr_check_fprint_json(json, &r);
     close_file(csv, "05_report.csv");
     close_file(json, "05_report.json");
-    printf("\nThe parameters behind the op (w2, b2) are right: a gradient goes backward, and only what lies before the slip\n"
+    printf("\nThe parameters behind the op (w2, b2) are right: a gradient goes backward, and only what lies before the "
+           "slip\n"
            "is spoilt. Each op by itself, at the inputs that it had in the network:\n");
     r = look("per node", network, &broken_softsign, net, INPUTS, &nodes);
     if (!r.culprit_op) fail("no op was named");
@@ -198,7 +207,8 @@ int main(int argc, char *argv[])
         {"--rate", "R", "the step size (0.5)", NUMBER, &rate, 1e-6, 100},
         {"--seed", "N", "of the random numbers (1)", INTEGER, &seed, 0, 1e9},
     };
-    read_options(argc, argv, "Lesson 5: your own op and your own loss, checked, and a broken one caught.", options, COUNT(options));
+    read_options(argc, argv, "Lesson 5: your own op and your own loss, checked, and a broken one caught.", options,
+                 COUNT(options));
     if (quick && steps > 200) steps = 200;
 
     gr_rng rng = gr_rng_seed((uint64_t)seed);
@@ -219,7 +229,8 @@ int main(int argc, char *argv[])
     close_file(log, "05_training.csv");
     printf("\nTrained on sin a + b/2 for %lld steps of size %g from the same start, the loss is\n"
            "  %.3g with the right derivative\n  %.3g with the broken one\n"
-           "Both go down. Training by itself does not tell which of them is wrong.\n", (long long)steps, rate, right, wrong);
+           "Both go down. Training by itself does not tell which of them is wrong.\n",
+           (long long)steps, rate, right, wrong);
     for (int i = 0; i < INPUTS; i++) gr_tensor_free(net[i]);
     gr_tensor_free(z[0]);
     gr_tensor_free(z[1]);

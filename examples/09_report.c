@@ -1,5 +1,5 @@
-/* Lesson 9, the report: one page, DIR/index.html, of what the other lessons left in the folder for results. Plots, pictures,
- * tables and style are inside it: it needs no network, no other file and no script, and can be mailed.
+/* Lesson 9, the report: one page, DIR/index.html, of what the other lessons left in the folder for results. Plots,
+ * pictures, tables and style are inside it: it needs no network, no other file and no script, and can be mailed.
  *
  * Two things are made here. A small tape is drawn with the value and the gradient in every box (draw.h), and the
  * derivative of every op of the library is checked by finite differences (check.h).

@@ -1,5 +1,6 @@
-/* claims.h: the bench on which lesson 4 puts the paper's claims to the test: verdicts, tables of numbers with their spread, a
- * small classifier of pixels with its images, and a sweep of one number of a loss over all seeds. Part of that lesson alone. */
+/* claims.h: the bench on which lesson 4 puts the paper's claims to the test: verdicts, tables of numbers with their
+ * spread, a small classifier of pixels with its images, and a sweep of one number of a loss over all seeds. Part of
+ * that lesson alone. */
 #ifndef LESSONS_CLAIMS_H
 #define LESSONS_CLAIMS_H
 

@@ -1,5 +1,5 @@
-/* common.h: what the lessons share, so that a lesson holds nothing but its subject: options of the command line, stopping
- * with a message, files and pictures in the folder for results. None of it is part of Gradus. */
+/* common.h: what the lessons share, so that a lesson holds nothing but its subject: options of the command line,
+ * stopping with a message, files and pictures in the folder for results. None of it is part of Gradus. */
 #ifndef LESSONS_COMMON_H
 #define LESSONS_COMMON_H
 

@@ -1,8 +1,8 @@
-/* segmenter_net.h: the network of lesson 3, apart from the lesson so that the tests can hand it to the gradient checker.
- * It neither prints nor exits, and works in F32 and F64, on images of any size from 8 x 8 on.
+/* segmenter_net.h: the network of lesson 3, apart from the lesson so that the tests can hand it to the gradient
+ * checker. It neither prints nor exits, and works in F32 and F64, on images of any size from 8 x 8 on.
  *
- * An encoder and a decoder with skip connections (a small U-Net: Ronneberger et al., 2015). The encoder halves the image
- * three times, so that a pixel of its last level sees 52 x 52 of the image; the decoder enlarges it again, and
+ * An encoder and a decoder with skip connections (a small U-Net: Ronneberger et al., 2015). The encoder halves the
+ * image three times, so that a pixel of its last level sees 52 x 52 of the image; the decoder enlarges it again, and
  * gets at each level, beside it, what the encoder saw there, sharp. One number comes out for each pixel, a logit. */
 #ifndef LESSONS_SEGMENTER_NET_H
 #define LESSONS_SEGMENTER_NET_H
@@ -103,8 +103,8 @@ static inline bool segmenter_put(segmenter_add add, gr_params *p, const char *of
     return add(p, full, w) != NULL;
 }
 
-/* All that is trained, as the order of segmenter.weight has it, and the statistics as buffers. Yours; NULL when there is no
- * memory. */
+/* All that is trained, as the order of segmenter.weight has it, and the statistics as buffers. Yours; NULL when there
+ * is no memory. */
 static inline gr_params *segmenter_params(gr_dtype dtype, int64_t channels, gr_rng *rng)
 {
     gr_params *p = gr_params_new();

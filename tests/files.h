@@ -100,8 +100,8 @@ static inline int64_t every_allocation_fails(const char *what, bool (*run)(void)
         gr_clear_error();
         bool well = run();
         counting_end();
-        if (memory.live || memory.foreign) fail_msg("%s: %lld blocks leak when call %lld fails", what,
-                                                    (long long)memory.live, (long long)n);
+        if (memory.live || memory.foreign)
+            fail_msg("%s: %lld blocks leak when call %lld fails", what, (long long)memory.live, (long long)n);
         if (well && memory.failures) fail_msg("%s went well although call %lld failed", what, (long long)n);
         if (well) return n - 1;
         if (!memory.failures) fail_msg("%s: %s", what, gr_last_error());

@@ -35,7 +35,8 @@ static inline bool close_to(double a, double b, double tolerance)
     return fabs(a - b) <= tolerance * (1.0 + fabs(b));
 }
 
-static inline void assert_close_tensors(const char *what, const char *which, const gr_tensor *a, const gr_tensor *b, double tolerance)
+static inline void assert_close_tensors(const char *what, const char *which, const gr_tensor *a, const gr_tensor *b,
+                                        double tolerance)
 {
     assert_non_null(a);
     assert_non_null(b);

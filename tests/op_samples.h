@@ -1,4 +1,5 @@
-/* op_samples.h: the calls that every op's record lists as its samples, made: for the tests that go through the table. */
+/* op_samples.h: the calls that every op's record lists as its samples, made: for the tests that go through the table.
+ */
 #ifndef GR_TESTS_OP_SAMPLES_H
 #define GR_TESTS_OP_SAMPLES_H
 

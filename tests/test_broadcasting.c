@@ -7,8 +7,20 @@ typedef struct shape {
     int64_t n[GR_MAX_RANK];
 } shape;
 
-#define S(...) {(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}}
-#define SCALAR {0, {0}}
+#define S(...)                                                     \
+    {                                                              \
+        (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
+        {                                                          \
+            __VA_ARGS__                                            \
+        }                                                          \
+    }
+#define SCALAR \
+    {          \
+        0,     \
+        {      \
+            0  \
+        }      \
+    }
 
 /* Three shapes that broadcast together; the third is the condition of `where`. */
 static const struct triple {

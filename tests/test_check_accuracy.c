@@ -19,7 +19,10 @@ typedef struct smooth {
     long double (*slope)(const long double *p, const long double *y, int k);
 } smooth;
 
-static long double sigma(long double x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
+static long double sigma(long double x)
+{
+    return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x));
+}
 
 static long double mse_slope(const long double *p, const long double *y, int k)
 {
@@ -132,7 +135,8 @@ static result measure(const smooth *l)
     for (int s = 0; s < N_STEPS; s++) fixed[s] = no_errors();
     for (int p = 0; p < points_each; p++) {
         gr_rng rng = gr_rng_seed((uint64_t)p);
-        gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(ROWS, CLASSES), l->lo, l->hi, &rng), gr_uniform(GR_F64, GR_SHAPE(ROWS, CLASSES), 0.05, 0.95, &rng)};
+        gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(ROWS, CLASSES), l->lo, l->hi, &rng),
+                           gr_uniform(GR_F64, GR_SHAPE(ROWS, CLASSES), 0.05, 0.95, &rng)};
         const int k = (int)gr_rng_below(&rng, SIZE);
         assert_int_equal(gr_require_grad(x[0]), GR_OK);
         long double at[2][SIZE];
@@ -142,7 +146,9 @@ static result measure(const smooth *l)
         assert_int_equal(gr_check_one(run_loss, (void *)(uintptr_t)l, x, 2, 0, k, NULL, &e), GR_OK);
         note(&ridders, e.numeric, exact);
         covered += fabsl((long double)e.numeric - exact) <= (long double)e.error;
-        assert_int_equal(gr_check_one(run_loss, (void *)(uintptr_t)l, x, 2, 0, k, &(gr_check_options){.estimate = GR_CHECK_FIVE_POINT}, &e), GR_OK);
+        assert_int_equal(gr_check_one(run_loss, (void *)(uintptr_t)l, x, 2, 0, k,
+                                      &(gr_check_options){.estimate = GR_CHECK_FIVE_POINT}, &e),
+                         GR_OK);
         note(&five, e.numeric, exact);
         for (int s = 0; s < N_STEPS; s++) {
             const double where = gr_get(x[0], k), h = steps[s];
@@ -151,7 +157,9 @@ static result measure(const smooth *l)
         gr_tensor_free(x[0]);
         gr_tensor_free(x[1]);
     }
-    result r = {.median = quantile(&ridders, 0.5), .most = quantile(&ridders, 1.0), .five_median = quantile(&five, 0.5),
+    result r = {.median = quantile(&ridders, 0.5),
+                .most = quantile(&ridders, 1.0),
+                .five_median = quantile(&five, 0.5),
                 .covered = (double)covered / points_each};
     for (int s = 0; s < N_STEPS; s++) {
         r.fixed[s] = quantile(&fixed[s], 0.5);
@@ -174,7 +182,8 @@ static void smooth_losses(void **state)
     printf("\n");
     for (int i = 0; i < N_LOSSES; i++) {
         result r = measure(&losses[i]);
-        printf("| %s | %.1e | %.1e | %.2f %% | %.1e |", losses[i].name, r.median, r.most, 100 * r.covered, r.five_median);
+        printf("| %s | %.1e | %.1e | %.2f %% | %.1e |", losses[i].name, r.median, r.most, 100 * r.covered,
+               r.five_median);
         for (int s = 0; s < N_STEPS; s++) printf(" %.0e |", r.fixed[s]);
         printf("\n");
         assert_true(r.median < 1e-11);
@@ -191,7 +200,8 @@ static void means_over_many(void **state)
     (void)state;
     const smooth *l = &losses[0];
     gr_tape *t = gr_tape_new();
-    printf("| pixels in the mean | Ridders, by terms | h = 1e-4 | h = 1e-6 | h = 1e-8 |\n| --- | --- | --- | --- | --- |\n");
+    printf("| pixels in the mean | Ridders, by terms | h = 1e-4 | h = 1e-6 | h = 1e-8 |\n| --- | --- | --- | --- | --- "
+           "|\n");
     for (int64_t n = 100; n <= 1000000; n *= 10) {
         gr_rng rng = gr_rng_seed(7);
         gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(n), 0, 1, &rng), gr_uniform(GR_F64, GR_SHAPE(n), 0, 1, &rng)};
@@ -203,7 +213,8 @@ static void means_over_many(void **state)
         printf("| %lld | %.0e |", (long long)n, fabs(e.numeric / exact - 1));
         for (int s = 2; s < N_STEPS; s += 2) {
             const double h = steps[s];
-            printf(" %.0e |", fabs((value_at(t, l, x, k, at + h) - value_at(t, l, x, k, at - h)) / (2 * h) / exact - 1));
+            printf(" %.0e |",
+                   fabs((value_at(t, l, x, k, at + h) - value_at(t, l, x, k, at - h)) / (2 * h) / exact - 1));
         }
         printf("\n");
         assert_true(fabs(e.numeric / exact - 1) < 1e-12);

@@ -10,11 +10,11 @@
 
 /* ---- Functions to be checked -------------------------------------------------------------------------------- */
 
-#define FUNCTION(name, ...)                                                                                            \
-    static gr_tensor *name(gr_tape *t, gr_tensor *const x[], int n, void *context)                                     \
-    {                                                                                                                  \
-        (void)n, (void)context;                                                                                        \
-        return __VA_ARGS__;                                                                                            \
+#define FUNCTION(name, ...)                                                        \
+    static gr_tensor *name(gr_tape *t, gr_tensor *const x[], int n, void *context) \
+    {                                                                              \
+        (void)n, (void)context;                                                    \
+        return __VA_ARGS__;                                                        \
     }
 
 FUNCTION(mse_of_sigmoid, gr_mse(t, gr_sigmoid(t, x[0]), x[1], NULL))
@@ -26,7 +26,8 @@ FUNCTION(just_softmax, gr_softmax(t, x[0], 1))
 FUNCTION(sum_of_softmax, gr_sum(t, gr_softmax(t, x[0], 1), GR_ALL_AXES, false))
 FUNCTION(detached, gr_add(t, gr_detach(t, gr_square(t, x[0])), gr_scale(t, x[0], 0.0)))
 FUNCTION(constant, gr_scale(t, x[0], 0.0))
-FUNCTION(flat_to_rounding, gr_sub(t, gr_shift(t, gr_scale(t, gr_sin(t, x[0]), 1e-17), 1.0), gr_scale(t, gr_sin(t, x[0]), 1e-17)))
+FUNCTION(flat_to_rounding,
+         gr_sub(t, gr_shift(t, gr_scale(t, gr_sin(t, x[0]), 1e-17), 1.0), gr_scale(t, gr_sin(t, x[0]), 1e-17)))
 FUNCTION(mean_of_squares, gr_mean(t, gr_square(t, x[0]), GR_ALL_AXES, false))
 FUNCTION(nan_at_0, gr_mul(t, x[0], gr_log(t, x[0])))
 FUNCTION(aliased, gr_sin(t, gr_scale(t, x[0], 32.0 * 3.14159265358979323846)))
@@ -47,7 +48,8 @@ static gr_tensor *random_leaf(int rank, const int64_t shape[], double lo, double
     return x;
 }
 
-static gr_check_report checked(gr_check_function f, void *context, gr_tensor *const x[], int n, const gr_check_options *o)
+static gr_check_report checked(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                               const gr_check_options *o)
 {
     gr_check_report r;
     if (gr_check_gradients(f, context, x, n, o, &r)) fail_msg("%s", gr_last_error());
@@ -84,9 +86,14 @@ static gr_tensor *two_thirds_of_it(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_square(t, n->in[0]), 2.0));
 }
 
-static const gr_op broken_cube = {.name = "broken_cube", .formula = "y = x^3", .n_in = 1, .shape = gr_shape_same,
-                                  .forward[GR_ANY_CPU] = {[GR_F64] = cube_kernel}, .vjp = {two_thirds_of_it}};
-FUNCTION(with_broken_cube, gr_sum(t, gr_tanh(t, gr_apply(t, &broken_cube, (gr_tensor *[]){gr_neg(t, x[0])}, 1, NULL)), GR_ALL_AXES, false))
+static const gr_op broken_cube = {.name = "broken_cube",
+                                  .formula = "y = x^3",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = cube_kernel},
+                                  .vjp = {two_thirds_of_it}};
+FUNCTION(with_broken_cube, gr_sum(t, gr_tanh(t, gr_apply(t, &broken_cube, (gr_tensor *[]){gr_neg(t, x[0])}, 1, NULL)),
+                                  GR_ALL_AXES, false))
 
 /* A relu that does not tell its branches. */
 static gr_status silent_relu_kernel(gr_node *n)
@@ -102,8 +109,12 @@ static gr_tensor *silent_relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_greater(t, n->in[0], gr_constant(t, GR_F64, 0.0)));
 }
 
-static const gr_op silent_relu = {.name = "silent_relu", .formula = "y = max(x, 0)", .n_in = 1, .shape = gr_shape_same,
-                                  .forward[GR_ANY_CPU] = {[GR_F64] = silent_relu_kernel}, .vjp = {silent_relu_vjp}};
+static const gr_op silent_relu = {.name = "silent_relu",
+                                  .formula = "y = max(x, 0)",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = silent_relu_kernel},
+                                  .vjp = {silent_relu_vjp}};
 FUNCTION(with_silent_relu, gr_apply(t, &silent_relu, x, 1, NULL))
 
 /* ---- Verdicts ----------------------------------------------------------------------------------------------- */
@@ -165,8 +176,13 @@ static gr_tensor *bold_relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_add(t, gr_greater(t, n->in[0], zero), gr_scale(t, gr_equal(t, n->in[0], zero), 2.0)));
 }
 
-static const gr_op bold_relu = {.name = "bold_relu", .formula = "y = max(x, 0)", .n_in = 1, .shape = gr_shape_same,
-                                .forward[GR_ANY_CPU] = {[GR_F64] = silent_relu_kernel}, .branches = gr_branch_sign, .vjp = {bold_relu_vjp}};
+static const gr_op bold_relu = {.name = "bold_relu",
+                                .formula = "y = max(x, 0)",
+                                .n_in = 1,
+                                .shape = gr_shape_same,
+                                .forward[GR_ANY_CPU] = {[GR_F64] = silent_relu_kernel},
+                                .branches = gr_branch_sign,
+                                .vjp = {bold_relu_vjp}};
 FUNCTION(with_bold_relu, gr_apply(t, &bold_relu, x, 1, NULL))
 
 static void kinks_forgive_nothing_else(void **state)
@@ -180,7 +196,8 @@ static void kinks_forgive_nothing_else(void **state)
 }
 
 /* An op that jumps when its condition moves is not moved along with the rest. */
-FUNCTION(chosen, gr_where(t, gr_equal(t, gr_square(t, x[0]), gr_constant(t, GR_F64, 1.0)), gr_constant(t, GR_F64, 0.0), gr_exp(t, x[0])))
+FUNCTION(chosen, gr_where(t, gr_equal(t, gr_square(t, x[0]), gr_constant(t, GR_F64, 1.0)), gr_constant(t, GR_F64, 0.0),
+                          gr_exp(t, x[0])))
 
 static void steps_are_not_moved_with_the_rest(void **state)
 {
@@ -332,8 +349,12 @@ static gr_tensor *restless_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 static gr_status add_kernel(gr_node *n);
-static const gr_op restless_copy = {.name = "restless_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
-                                    .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {restless_vjp}};
+static const gr_op restless_copy = {.name = "restless_copy",
+                                    .formula = "y = x",
+                                    .n_in = 1,
+                                    .shape = gr_shape_same,
+                                    .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel},
+                                    .vjp = {restless_vjp}};
 FUNCTION(with_restless_copy, gr_apply(t, &restless_copy, x, 1, NULL))
 
 static void nondeterminism_of_backward_is_seen(void **state)
@@ -392,7 +413,8 @@ static void refuses(void **state)
     assert_int_equal(gr_check_gradients(just_exp, NULL, &single, 1, NULL, &r), GR_ERR_DTYPE);
     assert_int_equal(gr_check_gradients(fails, NULL, &x, 1, NULL, &r), GR_ERR_SHAPE);
     assert_failed_with("an op that fails", GR_ERR_SHAPE, "matmul");
-    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_N_MODES}, &r), GR_ERR_OPTION);
+    assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_N_MODES}, &r),
+                     GR_ERR_OPTION);
     assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.order = 3}, &r), GR_ERR_OPTION);
     assert_int_equal(gr_check_gradients(just_exp, NULL, &x, 1, &(gr_check_options){.rtol = -1}, &r), GR_ERR_OPTION);
     gr_check_element e;
@@ -424,12 +446,17 @@ static gr_status add_kernel(gr_node *n)
 static gr_tensor *flawed_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *mask = gr_result(t, GR_F64, gr_rank(n->in[0]), gr_shape(n->in[0]));
-    for (int64_t i = 0; i < gr_size(mask); i++) ((double *)mask->data)[i] = i == the_flaw.element ? the_flaw.factor : 1.0;
+    for (int64_t i = 0; i < gr_size(mask); i++)
+        ((double *)mask->data)[i] = i == the_flaw.element ? the_flaw.factor : 1.0;
     return gr_mul(t, g, mask);
 }
 
-static const gr_op flawed_copy = {.name = "flawed_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
-                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {flawed_vjp}};
+static const gr_op flawed_copy = {.name = "flawed_copy",
+                                  .formula = "y = x",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel},
+                                  .vjp = {flawed_vjp}};
 
 /* Two layers on a batch: inputs w1, b1, w2, b2; the flaw lies in front of one of them. */
 static gr_tensor *network(gr_tape *t, gr_tensor *const x[], int n, void *context)
@@ -447,9 +474,11 @@ typedef struct model {
 static model new_model(int64_t in, int64_t hidden, int64_t batch)
 {
     gr_rng rng = gr_rng_seed(9);
-    model m = {.p = {gr_normal(GR_F64, GR_SHAPE(in, hidden), 0, 0.1, &rng), gr_normal(GR_F64, GR_SHAPE(hidden), 0, 0.1, &rng),
-                     gr_normal(GR_F64, GR_SHAPE(hidden, 1), 0, 0.1, &rng), gr_normal(GR_F64, GR_SHAPE(1), 0, 0.1, &rng)},
-               .data = {gr_normal(GR_F64, GR_SHAPE(batch, in), 0, 1, &rng), gr_uniform(GR_F64, GR_SHAPE(batch, 1), 0, 1, &rng)}};
+    model m = {
+        .p = {gr_normal(GR_F64, GR_SHAPE(in, hidden), 0, 0.1, &rng), gr_normal(GR_F64, GR_SHAPE(hidden), 0, 0.1, &rng),
+              gr_normal(GR_F64, GR_SHAPE(hidden, 1), 0, 0.1, &rng), gr_normal(GR_F64, GR_SHAPE(1), 0, 0.1, &rng)},
+        .data = {gr_normal(GR_F64, GR_SHAPE(batch, in), 0, 1, &rng),
+                 gr_uniform(GR_F64, GR_SHAPE(batch, 1), 0, 1, &rng)}};
     for (int i = 0; i < 4; i++) assert_int_equal(gr_require_grad(m.p[i]), GR_OK);
     return m;
 }
@@ -475,18 +504,24 @@ static void samples_skip_no_input(void **state)
     free_model(&m);
 }
 
-/* One sample from each of as many stretches: an error in a fifth of the elements that lie side by side is never missed by 10. */
+/* One sample from each of as many stretches: an error in a fifth of the elements that lie side by side is never missed
+ * by 10. */
 static int64_t spoilt_from;
 
 static gr_tensor *spoilt_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *mask = gr_result(t, GR_F64, gr_rank(n->in[0]), gr_shape(n->in[0]));
-    for (int64_t i = 0; i < gr_size(mask); i++) ((double *)mask->data)[i] = i >= spoilt_from && i < spoilt_from + 200 ? 1.5 : 1.0;
+    for (int64_t i = 0; i < gr_size(mask); i++)
+        ((double *)mask->data)[i] = i >= spoilt_from && i < spoilt_from + 200 ? 1.5 : 1.0;
     return gr_mul(t, g, mask);
 }
 
-static const gr_op spoilt_copy = {.name = "spoilt_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
-                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {spoilt_vjp}};
+static const gr_op spoilt_copy = {.name = "spoilt_copy",
+                                  .formula = "y = x",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel},
+                                  .vjp = {spoilt_vjp}};
 FUNCTION(with_spoilt_copy, gr_sum(t, gr_sin(t, gr_apply(t, &spoilt_copy, x, 1, NULL)), GR_ALL_AXES, false))
 
 static void samples_are_spread(void **state)
@@ -494,7 +529,9 @@ static void samples_are_spread(void **state)
     (void)state;
     gr_tensor *x = random_leaf(GR_SHAPE(1000), -1, 1, 3);
     for (spoilt_from = 0; spoilt_from <= 800; spoilt_from += 50) {
-        gr_check_report r = checked(with_spoilt_copy, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_SAMPLED, .samples = 10, .seed = (uint64_t)spoilt_from});
+        gr_check_report r =
+            checked(with_spoilt_copy, NULL, &x, 1,
+                    &(gr_check_options){.mode = GR_CHECK_SAMPLED, .samples = 10, .seed = (uint64_t)spoilt_from});
         expect(&r, GR_CHECK_FAIL);
         assert_int_equal(r.compared, 10);
     }
@@ -511,7 +548,8 @@ static void directions_find_the_culprit(void **state)
     gr_check_report r = checked(network, m.data, m.p, 4, &o);
     expect(&r, GR_CHECK_PASS);
     assert_int_equal(r.compared, 3);
-    printf("100,401 parameters in 3 directions: %lld evaluations, %lld backward passes\n", (long long)r.evaluations, (long long)r.backwards);
+    printf("100,401 parameters in 3 directions: %lld evaluations, %lld backward passes\n", (long long)r.evaluations,
+           (long long)r.backwards);
     assert_true(r.evaluations < 100 && r.backwards <= 3); /* half a millisecond each */
     const flaw flaws[] = {{0, 4321, 0}, {1, 5, -1}, {2, 100, 2}, {3, 0, 1.5}};
     for (int i = 0; i < 4; i++) {
@@ -569,7 +607,8 @@ static void second_order(void **state)
     (void)state;
     gr_tensor *x[2] = {random_leaf(GR_SHAPE(3, 4), -2, 2, 1), random_leaf(GR_SHAPE(3, 4), 0, 1, 2)};
     for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
-        gr_check_report r = checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.order = 2, .mode = (gr_check_mode)mode});
+        gr_check_report r =
+            checked(mse_of_sigmoid, NULL, x, 2, &(gr_check_options){.order = 2, .mode = (gr_check_mode)mode});
         expect(&r, GR_CHECK_PASS);
     }
     gr_tensor_free(x[0]);
@@ -588,8 +627,12 @@ static gr_tensor *constant_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_detach(t, n->out));
 }
 
-static const gr_op once_exp = {.name = "once_exp", .formula = "y = e^x", .n_in = 1, .shape = gr_shape_same,
-                               .forward[GR_ANY_CPU] = {[GR_F64] = exp_kernel}, .vjp = {constant_vjp}};
+static const gr_op once_exp = {.name = "once_exp",
+                               .formula = "y = e^x",
+                               .n_in = 1,
+                               .shape = gr_shape_same,
+                               .forward[GR_ANY_CPU] = {[GR_F64] = exp_kernel},
+                               .vjp = {constant_vjp}};
 FUNCTION(with_once_exp, gr_square(t, gr_apply(t, &once_exp, x, 1, NULL)))
 
 static void a_wrong_second_derivative(void **state)
@@ -608,15 +651,19 @@ static void a_wrong_second_derivative(void **state)
     gr_tensor_free(x);
 }
 
-/* y = e^x, with a shorter way to the first derivative than the one that can be differentiated again, which is wrong by a
- * thousandth: its derivative is the right one of a wrong gradient. */
+/* y = e^x, with a shorter way to the first derivative than the one that can be differentiated again, which is wrong by
+ * a thousandth: its derivative is the right one of a wrong gradient. */
 static gr_tensor *two_ways_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     return gr_scale(t, gr_mul(t, g, n->out), t->recording ? 1.001 : 1.0);
 }
 
-static const gr_op two_ways_exp = {.name = "two_ways_exp", .formula = "y = e^x", .n_in = 1, .shape = gr_shape_same,
-                                   .forward[GR_ANY_CPU] = {[GR_F64] = exp_kernel}, .vjp = {two_ways_vjp}};
+static const gr_op two_ways_exp = {.name = "two_ways_exp",
+                                   .formula = "y = e^x",
+                                   .n_in = 1,
+                                   .shape = gr_shape_same,
+                                   .forward[GR_ANY_CPU] = {[GR_F64] = exp_kernel},
+                                   .vjp = {two_ways_vjp}};
 FUNCTION(with_two_ways_exp, gr_apply(t, &two_ways_exp, x, 1, NULL))
 
 static void a_gradient_that_is_another_when_recorded(void **state)
@@ -648,8 +695,12 @@ static gr_tensor *spoiling_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return d;
 }
 
-static const gr_op spoiling_copy = {.name = "spoiling_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
-                                    .forward[GR_ANY_CPU] = {[GR_F64] = saving_kernel}, .vjp = {spoiling_vjp}};
+static const gr_op spoiling_copy = {.name = "spoiling_copy",
+                                    .formula = "y = x",
+                                    .n_in = 1,
+                                    .shape = gr_shape_same,
+                                    .forward[GR_ANY_CPU] = {[GR_F64] = saving_kernel},
+                                    .vjp = {spoiling_vjp}};
 FUNCTION(with_spoiling_copy, gr_sum(t, gr_exp(t, gr_apply(t, &spoiling_copy, x, 1, NULL)), GR_ALL_AXES, false))
 
 static void what_does_not_accumulate(void **state)
@@ -692,11 +743,16 @@ static gr_tensor *out_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->out);
 }
 
-static const gr_op sloppy_exp = {.name = "sloppy_exp", .formula = "y = e^x", .n_in = 1, .shape = gr_shape_same,
-                                 .forward[GR_ANY_CPU] = {[GR_F32] = sloppy_kernel, [GR_F64] = exp_kernel}, .vjp = {out_vjp}};
+static const gr_op sloppy_exp = {.name = "sloppy_exp",
+                                 .formula = "y = e^x",
+                                 .n_in = 1,
+                                 .shape = gr_shape_same,
+                                 .forward[GR_ANY_CPU] = {[GR_F32] = sloppy_kernel, [GR_F64] = exp_kernel},
+                                 .vjp = {out_vjp}};
 FUNCTION(with_sloppy_exp, gr_apply(t, &sloppy_exp, x, 1, NULL))
 
-FUNCTION(relu_of_a_difference, gr_relu(t, gr_sub(t, gr_square(t, x[0]), gr_constant(t, gr_dtype_of(x[0]), 1.0 + 0x1p-11))))
+FUNCTION(relu_of_a_difference,
+         gr_relu(t, gr_sub(t, gr_square(t, x[0]), gr_constant(t, gr_dtype_of(x[0]), 1.0 + 0x1p-11))))
 
 static void single_precision(void **state)
 {
@@ -741,7 +797,8 @@ static void a_mean_of_a_million_keeps_its_digits(void **state)
         gr_check_element e;
         assert_int_equal(gr_check_one(mean_of_squares, NULL, &x, 1, 0, n / 3, NULL, &e), GR_OK);
         double exact = 2.0 * gr_get(x, n / 3) / (double)n;
-        printf("a mean over %7lld: relative error %.1e, estimated %.1e\n", (long long)n, fabs(e.numeric - exact) / exact, e.error / exact);
+        printf("a mean over %7lld: relative error %.1e, estimated %.1e\n", (long long)n,
+               fabs(e.numeric - exact) / exact, e.error / exact);
         assert_true(fabs(e.numeric - exact) < 1e-12 * exact);
         gr_tensor_free(x);
     }
@@ -783,8 +840,10 @@ static void without_memory(void **state)
             gr_check_function f = mode == GR_CHECK_F32 ? just_exp : with_broken_cube;
             status = gr_check_gradients(f, NULL, &x, 1, &(gr_check_options){.mode = (gr_check_mode)mode}, &r);
             gr_set_allocator(NULL);
-            if (status && status != GR_ERR_MEMORY) fail_msg("mode %d, allocation %lld: %s", mode, (long long)k, gr_last_error());
-            if (blocks) fail_msg("mode %d, allocation %lld: %lld blocks are left", mode, (long long)k, (long long)blocks);
+            if (status && status != GR_ERR_MEMORY)
+                fail_msg("mode %d, allocation %lld: %s", mode, (long long)k, gr_last_error());
+            if (blocks)
+                fail_msg("mode %d, allocation %lld: %lld blocks are left", mode, (long long)k, (long long)blocks);
             assert_memory_equal(gr_read_f64(x), values, sizeof values);
             failures += status != GR_OK;
         }
@@ -811,8 +870,12 @@ static gr_tensor *factor_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, g, wrong_factor);
 }
 
-static const gr_op factor_copy = {.name = "factor_copy", .formula = "y = x", .n_in = 1, .shape = gr_shape_same,
-                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel}, .vjp = {factor_vjp}};
+static const gr_op factor_copy = {.name = "factor_copy",
+                                  .formula = "y = x",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = add_kernel},
+                                  .vjp = {factor_vjp}};
 FUNCTION(with_factor, gr_mean(t, gr_exp(t, gr_apply(t, &factor_copy, x, 1, NULL)), GR_ALL_AXES, false))
 
 static void hints(void **state)
@@ -822,8 +885,15 @@ static void hints(void **state)
     const struct {
         double factor;
         const char *hint;
-    } cases[] = {{2, "is 2"}, {0.5, "is 1/2"}, {-1, "the sign"}, {7, "is 7, a count"}, {1.0 / 7, "is 1/7, a count"}, {0, "none reached it"},
-                 {1.3, "a constant factor"}, {-2, "wrong sign"}, {(double)NAN, "not finite"}};
+    } cases[] = {{2, "is 2"},
+                 {0.5, "is 1/2"},
+                 {-1, "the sign"},
+                 {7, "is 7, a count"},
+                 {1.0 / 7, "is 1/7, a count"},
+                 {0, "none reached it"},
+                 {1.3, "a constant factor"},
+                 {-2, "wrong sign"},
+                 {(double)NAN, "not finite"}};
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
         wrong_factor = cases[i].factor;
         hint_is(with_factor, x, cases[i].hint);
@@ -868,13 +938,15 @@ static void the_report_adds_up(void **state)
     for (int i = 0; i < r.n_worst; i++) {
         const gr_check_element *e = &r.worst[i];
         int exponent;
-        assert_true(i < 3 ? e->verdict == GR_CHECK_FAIL && e->index >= 27 : e->verdict == GR_CHECK_PASS && e->index < 27);
+        assert_true(i < 3 ? e->verdict == GR_CHECK_FAIL && e->index >= 27
+                          : e->verdict == GR_CHECK_PASS && e->index < 27);
         assert_true(i == 0 || i == 3 || e->relative <= r.worst[i - 1].relative);
         assert_true(close_to(e->numeric, cos(gr_get(x, e->index)), 1e-11));
         assert_true(close_to((e->above - e->below) / (2.0 * e->step), e->numeric, 1e-3));
         assert_true(fabs(e->numeric - cos(gr_get(x, e->index))) <= e->error);
         const double shift = gr_get(x, e->index) + e->step;
-        assert_true(shift - gr_get(x, e->index) == e->step && (frexp(e->step, &exponent) == 0.5 || frexp(e->step, &exponent) == 23.0 / 32.0));
+        assert_true(shift - gr_get(x, e->index) == e->step &&
+                    (frexp(e->step, &exponent) == 0.5 || frexp(e->step, &exponent) == 23.0 / 32.0));
     }
     gr_tensor_free(x);
 }
@@ -905,7 +977,8 @@ static void reports_for_programs(void **state)
     rewind(file);
     json[fread(json, 1, sizeof json - 1, file)] = '\0';
     fclose(file);
-    assert_true(count_of(json, '{') == count_of(json, '}') && count_of(json, '[') == count_of(json, ']') && count_of(json, '"') % 2 == 0);
+    assert_true(count_of(json, '{') == count_of(json, '}') && count_of(json, '[') == count_of(json, ']') &&
+                count_of(json, '"') % 2 == 0);
     assert_int_equal(count_of(json, '{'), 2 + r.n_worst); /* the whole, the counts, each of the worst */
     assert_non_null(strstr(json, "\"failed\": 9"));
     assert_non_null(strstr(json, "\"histogram\": ["));

@@ -1,5 +1,5 @@
-/* test_checkpoint.c: parameters to a file and back, bit for bit; files that do not fit, that are damaged or lie; failing
- * allocations. Nothing may change when loading fails. */
+/* test_checkpoint.c: parameters to a file and back, bit for bit; files that do not fit, that are damaged or lie;
+ * failing allocations. Nothing may change when loading fails. */
 #define _POSIX_C_SOURCE 200809L
 #include "files.h"
 
@@ -31,7 +31,8 @@ static gr_params *make_set(double first)
 
 static gr_tensor *tensor_at(const gr_params *params, int i)
 {
-    return i < gr_params_count(params) ? gr_params_at(params, i) : gr_params_buffer_at(params, i - gr_params_count(params));
+    return i < gr_params_count(params) ? gr_params_at(params, i)
+                                       : gr_params_buffer_at(params, i - gr_params_count(params));
 }
 
 static bool same_values(const gr_params *a, const gr_params *b)
@@ -53,7 +54,8 @@ static void weights_come_back(void **state)
     assert_int_equal(gr_params_save(b, path_of("again.safetensors")), GR_OK); /* over itself, and the same bytes */
     assert_int_equal(gr_params_save(b, path_of("again.safetensors")), GR_OK);
     size_t size, size2;
-    unsigned char *one = get_file(path_of("m.safetensors"), &size), *two = get_file(path_of("again.safetensors"), &size2);
+    unsigned char *one = get_file(path_of("m.safetensors"), &size),
+                  *two = get_file(path_of("again.safetensors"), &size2);
     assert_int_equal(size, size2);
     assert_memory_equal(one, two, size);
     assert_int_equal(files_in(directory, true), 2);
@@ -102,8 +104,10 @@ static const struct {
     {"blanks", "{ " W " ,\n\t" B " }   \r\n", 16, GR_OK, ""},
     {"metadata", "{\"__metadata__\":{\"format\":\"pt\",\"a\\u00e9\\ud83d\\ude00\":\"\"}," W "," B "}", 16, GR_OK, ""},
     {"empty metadata", "{" W ",\"__metadata__\":{ }," B "}", 16, GR_OK, ""},
-    {"members turned", "{\"w\":{\"data_offsets\":[8,16],\"shape\":[2],\"dtype\":\"F32\"},"
-                       "\"\\u0062\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}}", 16, GR_OK, ""},
+    {"members turned",
+     "{\"w\":{\"data_offsets\":[8,16],\"shape\":[2],\"dtype\":\"F32\"},"
+     "\"\\u0062\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}}",
+     16, GR_OK, ""},
     {"nothing", "{}", 0, GR_ERR_INDEX, "w is in the set and not in the file"},
     {"one missing", "{" W "}", 8, GR_ERR_INDEX, "b is in the set and not in the file"},
     {"one too many", "{" W "," B ",\"c\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[16,16]}}", 16, GR_ERR_INDEX,
@@ -113,32 +117,48 @@ static const struct {
      "w is bf16 [2] in the file and f32 [2] here"},
     {"another shape", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[0,8]}," B "}", 16, GR_ERR_SHAPE,
      "w is f32 [2,1] in the file and f32 [2] here"},
-    {"a shape beyond all", "{\"w\":{\"dtype\":\"F32\",\"shape\":[9007199254740992,9007199254740992],\"data_offsets\":[0,8]}," B "}",
-     16, GR_ERR_SHAPE, "w is f32 [9007199254740992,9007199254740992] in the file"},
+    {"a shape beyond all",
+     "{\"w\":{\"dtype\":\"F32\",\"shape\":[9007199254740992,9007199254740992],\"data_offsets\":[0,8]}," B "}", 16,
+     GR_ERR_SHAPE, "w is f32 [9007199254740992,9007199254740992] in the file"},
     {"too few bytes", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,7]}," B "}", 16, GR_ERR_FORMAT,
      "w has the bytes 0 to 7: expected 8"},
-    {"overlap", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}," B "}", 16, GR_ERR_FORMAT, "w and b overlap"},
-    {"a gap", "{" W ",\"b\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[16,24]}}", 24, GR_ERR_FORMAT, "there is a gap"},
-    {"far beyond", "{" W ",\"b\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[9007199254740984,9007199254740992]}}", 16,
+    {"overlap", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}," B "}", 16, GR_ERR_FORMAT,
+     "w and b overlap"},
+    {"a gap", "{" W ",\"b\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[16,24]}}", 24, GR_ERR_FORMAT,
+     "there is a gap"},
+    {"far beyond",
+     "{" W ",\"b\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[9007199254740984,9007199254740992]}}", 16,
      GR_ERR_FORMAT, "b lies beyond the others"},
     {"data cut off", "{" W "," B "}", 15, GR_ERR_FORMAT, "the file ends after 15 bytes of 16"},
     {"data beyond", "{" W "," B "}", 17, GR_ERR_FORMAT, "there are bytes behind the 16"},
-    {"offsets turned", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, GR_ERR_FORMAT, "not a beginning and an end"},
-    {"three offsets", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8, GR_ERR_FORMAT, "too many numbers"},
-    {"one offset", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, GR_ERR_FORMAT, "not a beginning and an end"},
-    {"rank 9", "{\"w\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "too many numbers"},
-    {"a negative size", "{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "a whole number expected"},
-    {"a point", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "] or , expected"},
-    {"an exponent", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2e0],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "] or , expected"},
-    {"a 0 in front", "{\"w\":{\"dtype\":\"F32\",\"shape\":[02],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "a 0 in front"},
-    {"a huge number", "{\"w\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "too large"},
+    {"offsets turned", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, GR_ERR_FORMAT,
+     "not a beginning and an end"},
+    {"three offsets", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8, GR_ERR_FORMAT,
+     "too many numbers"},
+    {"one offset", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, GR_ERR_FORMAT,
+     "not a beginning and an end"},
+    {"rank 9", "{\"w\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "too many numbers"},
+    {"a negative size", "{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "a whole number expected"},
+    {"a point", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "] or , expected"},
+    {"an exponent", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2e0],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "] or , expected"},
+    {"a 0 in front", "{\"w\":{\"dtype\":\"F32\",\"shape\":[02],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "a 0 in front"},
+    {"a huge number", "{\"w\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,8]}}", 8,
+     GR_ERR_FORMAT, "too large"},
     {"no shape", "{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "is missing"},
-    {"dtype twice", "{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "a member is there twice"},
+    {"dtype twice", "{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "a member is there twice"},
     {"another member", "{\"w\":{\"strides\":[1]}}", 8, GR_ERR_FORMAT, "neither dtype, shape nor data_offsets"},
-    {"a dtype in small letters", "{\"w\":{\"dtype\":\"f32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "an unknown dtype"},
+    {"a dtype in small letters", "{\"w\":{\"dtype\":\"f32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "an unknown dtype"},
     {"an empty entry", "{\"w\":{}}", 8, GR_ERR_FORMAT, "a text in quotes expected"},
     {"a comma at the end", "{" W ",}", 8, GR_ERR_FORMAT, "a text in quotes expected"},
-    {"a comma in a list", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2,],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT, "a whole number expected"},
+    {"a comma in a list", "{\"w\":{\"dtype\":\"F32\",\"shape\":[2,],\"data_offsets\":[0,8]}}", 8, GR_ERR_FORMAT,
+     "a whole number expected"},
     {"something behind", "{" W "," B "} x", 16, GR_ERR_FORMAT, "something stands behind it"},
     {"a 0 within", "{" W "," B "}\0", 16, GR_ERR_FORMAT, "something stands behind it"},
     {"blanks in front", " {" W "," B "}", 16, GR_ERR_FORMAT, "at byte 0: { expected"},
@@ -196,7 +216,8 @@ static void headers_are_read_strictly(void **state)
         if (status != headers[i].status) fail_msg("%s: status %d, \"%s\"", headers[i].what, status, gr_last_error());
         if (status) assert_failed_with(headers[i].what, headers[i].status, headers[i].message);
         if (status && !strstr(gr_last_error(), "params_load: ")) fail_msg("%s: %s", headers[i].what, gr_last_error());
-        if (memory.live || is_untouched(params) != (status != GR_OK)) fail_msg("%s: touched, or leaks", headers[i].what);
+        if (memory.live || is_untouched(params) != (status != GR_OK))
+            fail_msg("%s: touched, or leaks", headers[i].what);
         gr_params_free(params);
     }
 }
@@ -207,8 +228,10 @@ static void lengths_are_checked(void **state)
     static const struct {
         uint64_t claimed;
         const char *message;
-    } lengths[] = {{0, "a header's length is missing"},           {1, "a header's length is missing"},
-                   {UINT64_MAX, "a header's length is missing"},  {100000001, "a header's length is missing"},
+    } lengths[] = {{0, "a header's length is missing"},
+                   {1, "a header's length is missing"},
+                   {UINT64_MAX, "a header's length is missing"},
+                   {100000001, "a header's length is missing"},
                    {100000000, "ends in its header, after 18 bytes of 100000000"}};
     gr_params *params = small_set();
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -246,8 +269,9 @@ static void damage_is_harmless(void **state)
         memcpy(bad, bytes, size);
         for (int k = 0; round >= size && k < 2; k++) {
             size_t at = (size_t)gr_rng_below(&rng, (int64_t)(round % 2 ? 500 : size));
-            bad[at] = (unsigned char)(gr_rng_below(&rng, 2) ? (uint64_t)(unsigned char)"{}[]\",:\\0u 9"[gr_rng_below(&rng, 12)]
-                                                            : gr_rng_u64(&rng));
+            bad[at] = (unsigned char)(gr_rng_below(&rng, 2)
+                                          ? (uint64_t)(unsigned char)"{}[]\",:\\0u 9"[gr_rng_below(&rng, 12)]
+                                          : gr_rng_u64(&rng));
         }
         counting memory;
         const char *path = put_file("bad", bad, length);
@@ -383,10 +407,14 @@ static void buffers_belong_to_the_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights_come_back),   cmocka_unit_test(the_format_is_safetensors),
-        cmocka_unit_test(headers_are_read_strictly), cmocka_unit_test(lengths_are_checked),
-        cmocka_unit_test(damage_is_harmless),  cmocka_unit_test(saving_refuses),
-        cmocka_unit_test(a_foreign_temporary_file_stays), cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(weights_come_back),
+        cmocka_unit_test(the_format_is_safetensors),
+        cmocka_unit_test(headers_are_read_strictly),
+        cmocka_unit_test(lengths_are_checked),
+        cmocka_unit_test(damage_is_harmless),
+        cmocka_unit_test(saving_refuses),
+        cmocka_unit_test(a_foreign_temporary_file_stays),
+        cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(buffers_belong_to_the_set),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, make_directory, remove_directory);

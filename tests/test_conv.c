@@ -13,8 +13,14 @@ typedef struct problem {
     gr_conv2d_options options;
 } problem;
 
-static int64_t stride_of(const problem *p, int i) { return p->options.stride[i] ? p->options.stride[i] : 1; }
-static int64_t dilation_of(const problem *p, int i) { return p->options.dilation[i] ? p->options.dilation[i] : 1; }
+static int64_t stride_of(const problem *p, int i)
+{
+    return p->options.stride[i] ? p->options.stride[i] : 1;
+}
+static int64_t dilation_of(const problem *p, int i)
+{
+    return p->options.dilation[i] ? p->options.dilation[i] : 1;
+}
 
 static void measure(problem *p)
 {
@@ -23,9 +29,18 @@ static void measure(problem *p)
 }
 
 typedef void visitor(double *x, double *k, double *y);
-static void to_y(double *x, double *k, double *y) { *y += *x * *k; }
-static void to_x(double *x, double *k, double *y) { *x += *y * *k; }
-static void to_k(double *x, double *k, double *y) { *k += *x * *y; }
+static void to_y(double *x, double *k, double *y)
+{
+    *y += *x * *k;
+}
+static void to_x(double *x, double *k, double *y)
+{
+    *x += *y * *k;
+}
+static void to_k(double *x, double *k, double *y)
+{
+    *k += *x * *y;
+}
 
 /* All triples of an image's, the kernel's and a result's element that meet. */
 static void visit(const problem *p, double *x, double *k, double *y, visitor *v)
@@ -38,7 +53,8 @@ static void visit(const problem *p, double *x, double *k, double *y, visitor *v)
                         for (int64_t a = 0; a < p->k[0]; a++)
                             for (int64_t b = 0; b < p->k[1]; b++) {
                                 const int64_t row = i * stride_of(p, 0) + a * dilation_of(p, 0) - p->options.padding[0];
-                                const int64_t column = j * stride_of(p, 1) + b * dilation_of(p, 1) - p->options.padding[1];
+                                const int64_t column =
+                                    j * stride_of(p, 1) + b * dilation_of(p, 1) - p->options.padding[1];
                                 if (row < 0 || row >= p->h[0] || column < 0 || column >= p->h[1]) continue;
                                 const int64_t channel = o / p->o * p->c + c;
                                 v(&x[((n * p->groups * p->c + channel) * p->h[0] + row) * p->h[1] + column],
@@ -59,16 +75,19 @@ static double *zeros(int64_t n)
     return calloc((size_t)n + 1, sizeof(double));
 }
 
-static void assert_near(const char *what, const problem *p, const gr_tensor *is, const double *expected, double tolerance)
+static void assert_near(const char *what, const problem *p, const gr_tensor *is, const double *expected,
+                        double tolerance)
 {
     double largest = 0;
     for (int64_t i = 0; i < gr_size(is); i++) largest = fmax(largest, fabs(expected[i]));
     for (int64_t i = 0; i < gr_size(is); i++)
         if (!(fabs(gr_get(is, i) - expected[i]) <= tolerance * largest))
-            fail_msg("%s at %lld: %.17g, expected %.17g: n %lld groups %lld c %lld o %lld, %lldx%lld by %lldx%lld, stride %lld %lld, padding %lld %lld, dilation %lld %lld",
-                     what, (long long)i, gr_get(is, i), expected[i], (long long)p->n, (long long)p->groups, (long long)p->c, (long long)p->o,
-                     (long long)p->h[0], (long long)p->h[1], (long long)p->k[0], (long long)p->k[1], (long long)p->options.stride[0],
-                     (long long)p->options.stride[1], (long long)p->options.padding[0], (long long)p->options.padding[1],
+            fail_msg("%s at %lld: %.17g, expected %.17g: n %lld groups %lld c %lld o %lld, %lldx%lld by %lldx%lld, "
+                     "stride %lld %lld, padding %lld %lld, dilation %lld %lld",
+                     what, (long long)i, gr_get(is, i), expected[i], (long long)p->n, (long long)p->groups,
+                     (long long)p->c, (long long)p->o, (long long)p->h[0], (long long)p->h[1], (long long)p->k[0],
+                     (long long)p->k[1], (long long)p->options.stride[0], (long long)p->options.stride[1],
+                     (long long)p->options.padding[0], (long long)p->options.padding[1],
                      (long long)p->options.dilation[0], (long long)p->options.dilation[1]);
 }
 
@@ -78,9 +97,11 @@ static void compare(const problem *p, gr_dtype dtype, gr_rng *rng)
     const double tolerance = dtype == GR_F64 ? 1e-13 : 1e-5;
     gr_tensor *x = gr_normal(dtype, GR_SHAPE(p->n, p->groups * p->c, p->h[0], p->h[1]), 0, 1, rng);
     gr_tensor *k = gr_normal(dtype, GR_SHAPE(p->groups * p->o, p->c, p->k[0], p->k[1]), 0, 1, rng);
-    gr_tensor *b = gr_normal(dtype, GR_SHAPE(p->groups * p->o), 0, 1, rng), *back = gr_normal(dtype, GR_SHAPE(p->groups * p->c), 0, 1, rng);
+    gr_tensor *b = gr_normal(dtype, GR_SHAPE(p->groups * p->o), 0, 1, rng),
+              *back = gr_normal(dtype, GR_SHAPE(p->groups * p->c), 0, 1, rng);
     gr_tensor *g = gr_normal(dtype, GR_SHAPE(p->n, p->groups * p->o, p->r[0], p->r[1]), 0, 1, rng);
-    double *dx = doubles(x), *dk = doubles(k), *dg = doubles(g), *y = zeros(gr_size(g)), *to_image = zeros(gr_size(x)), *to_kernel = zeros(gr_size(k));
+    double *dx = doubles(x), *dk = doubles(k), *dg = doubles(g), *y = zeros(gr_size(g)), *to_image = zeros(gr_size(x)),
+           *to_kernel = zeros(gr_size(k));
     const int64_t plane = p->r[0] * p->r[1], image = p->h[0] * p->h[1];
     for (int64_t i = 0; i < gr_size(g); i++) y[i] = gr_get(b, i / plane % (p->groups * p->o));
     visit(p, dx, dk, y, to_y);
@@ -99,7 +120,8 @@ static void compare(const problem *p, gr_dtype dtype, gr_rng *rng)
 
     gr_conv2d_options o = p->options;
     for (int i = 0; i < 2; i++)
-        o.output_padding[i] = p->h[i] - ((p->r[i] - 1) * stride_of(p, i) - 2 * o.padding[i] + dilation_of(p, i) * (p->k[i] - 1) + 1);
+        o.output_padding[i] =
+            p->h[i] - ((p->r[i] - 1) * stride_of(p, i) - 2 * o.padding[i] + dilation_of(p, i) * (p->k[i] - 1) + 1);
     is = gr_conv_transpose2d(t, g, k, back, &o);
     if (!is) fail_msg("%s", gr_last_error());
     for (int64_t i = 0; i < gr_size(x); i++) to_image[i] += gr_get(back, i / image % (p->groups * p->c));
@@ -153,12 +175,36 @@ static void many_small_problems(void **state)
 /* ---- What small problems do not reach ------------------------------------------------------------------------ */
 
 static const problem large[] = {
-    {.n = 1, .groups = 1, .c = 40, .o = 3, .h = {40, 64}, .k = {3, 3}, .options = {.padding = {1, 1}}}, /* tiles, rows of whole vectors */
-    {.n = 2, .groups = 1, .c = 24, .o = 9, .h = {40, 70}, .k = {3, 3}, .options = {.padding = {1, 1}}}, /* tiles, flat */
-    {.n = 1, .groups = 1, .c = 16, .o = 5, .h = {66, 70}, .k = {3, 2}, .options = {.padding = {1, 0}, .stride = {2, 3}}},
-    {.n = 2, .groups = 1, .c = 5, .o = 3, .h = {64, 96}, .k = {1, 1}},                                 /* in place, tiles */
-    {.n = 1, .groups = 1, .c = 5, .o = 3, .h = {3, 1100}, .k = {1, 1}},                                /* points of an odd plane */
-    {.n = 2, .groups = 1, .c = 66, .o = 43, .h = {5, 4}, .k = {3, 3}, .options = {.padding = {1, 1}}}, /* more sums than fit at once */
+    {.n = 1,
+     .groups = 1,
+     .c = 40,
+     .o = 3,
+     .h = {40, 64},
+     .k = {3, 3},
+     .options = {.padding = {1, 1}}}, /* tiles, rows of whole vectors */
+    {.n = 2,
+     .groups = 1,
+     .c = 24,
+     .o = 9,
+     .h = {40, 70},
+     .k = {3, 3},
+     .options = {.padding = {1, 1}}}, /* tiles, flat */
+    {.n = 1,
+     .groups = 1,
+     .c = 16,
+     .o = 5,
+     .h = {66, 70},
+     .k = {3, 2},
+     .options = {.padding = {1, 0}, .stride = {2, 3}}},
+    {.n = 2, .groups = 1, .c = 5, .o = 3, .h = {64, 96}, .k = {1, 1}},  /* in place, tiles */
+    {.n = 1, .groups = 1, .c = 5, .o = 3, .h = {3, 1100}, .k = {1, 1}}, /* points of an odd plane */
+    {.n = 2,
+     .groups = 1,
+     .c = 66,
+     .o = 43,
+     .h = {5, 4},
+     .k = {3, 3},
+     .options = {.padding = {1, 1}}}, /* more sums than fit at once */
     {.n = 1, .groups = 10, .c = 2, .o = 12, .h = {9, 20}, .k = {3, 3}, .options = {.padding = {1, 1}, .groups = 10}},
     {.n = 1, .groups = 48, .c = 1, .o = 1, .h = {33, 48}, .k = {3, 3}, .options = {.padding = {1, 1}, .groups = 48}},
 };

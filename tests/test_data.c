@@ -157,7 +157,12 @@ static const good_table good_tables[] = {
     {"CRLF", "a,b,c\r\n1,2,yes\r\n3,4,no\r\n", {0}, "a b | 1 2 >1 | 3 4 >0 | no yes", 0},
     {"CRLF, and none at the end", "a,b,c\r\n1,2,yes\r\n3,4,no", {0}, "a b | 1 2 >1 | 3 4 >0 | no yes", 0},
     {"mixed line ends", "a,b\r\n1,x\n2,x\r\n", {0}, "a | 1 >0 | 2 >0 | x", 0},
-    {"byte order mark", "\xEF\xBB\xBF" "a,b\n1,x\n", {.target = "b", .features = "a"}, "a | 1 >0 | x", 0},
+    {"byte order mark",
+     "\xEF\xBB\xBF"
+     "a,b\n1,x\n",
+     {.target = "b", .features = "a"},
+     "a | 1 >0 | x",
+     0},
     {"byte order mark before a quote", "\xEF\xBB\xBF\"a\",b\n1,x\n", {.features = "a"}, "a | 1 >0 | x", 0},
     {"empty lines", "\n\r\na,b\n\n1,x\n\r\n\n2,y\n\n", {0}, "a | 1 >0 | 2 >1 | x y", 0},
     {"quotes", "\"a\",\"b\"\n\"1\",\"x\"\n", {0}, "a | 1 >0 | x", 0},
@@ -167,7 +172,13 @@ static const good_table good_tables[] = {
     {"quoted to the end", "a,b\n1,\"x\"", {0}, "a | 1 >0 | x", 0},
     {"quoted CRLF", "a,b\r\n1,\"x\"\r\n2,\"y\"\r\n", {0}, "a | 1 >0 | 2 >1 | x y", 0},
     {"blanks belong to classes, not to numbers", "a,b\n 1 , x\n\t2\t,x\n", {0}, "a | 1 >0 | 2 >1 |  x x", 0},
-    {"UTF-8", "gr\xC3\xB6\xC3\x9F" "e,b\n1,\xE2\x82\xAC\n", {0}, "gr\xC3\xB6\xC3\x9F" "e | 1 >0 | \xE2\x82\xAC", 0},
+    {"UTF-8",
+     "gr\xC3\xB6\xC3\x9F"
+     "e,b\n1,\xE2\x82\xAC\n",
+     {0},
+     "gr\xC3\xB6\xC3\x9F"
+     "e | 1 >0 | \xE2\x82\xAC",
+     0},
     {"separator ;", "a;b;c\n1;2,5;x\n", {.separator = ';', .features = "a"}, "a | 1 >0 | x", 0},
     {"separator tab", "a\tb\n1\tx\n", {.separator = '\t'}, "a | 1 >0 | x", 0},
     {"separator blank", "a b\n1 x\n", {.separator = ' '}, "a | 1 >0 | x", 0},
@@ -280,7 +291,10 @@ static const bad_table bad_tables[] = {
     {"a negative position", "a,b\n1,x\n", {.target = "-1"}, GR_ERR_OPTION, "no column \"-1\""},
     {"a name without a header", "1,x\n", {.no_header = true, .target = "b"}, GR_ERR_OPTION, "no column \"b\" among"},
     {"an empty item", "a,b\n1,x\n", {.features = "a,"}, GR_ERR_OPTION, "features: no column \"\""},
-    {"a name of two columns", "a,b,a,c\n1,2,3,x\n", {.drop = "a"}, GR_ERR_OPTION,
+    {"a name of two columns",
+     "a,b,a,c\n1,2,3,x\n",
+     {.drop = "a"},
+     GR_ERR_OPTION,
      "two columns are \"a\": write the position, 0 or 2"},
     {"target as feature", "a,b\n1,x\n", {.features = "a,b"}, GR_ERR_OPTION, "position 1 (b) is already the target"},
     {"dropped as feature", "a,b\n1,x\n", {.features = "a", .drop = "a"}, GR_ERR_OPTION, "0 (a) is already dropped"},
@@ -395,10 +409,12 @@ static void numbers_are_strict(void **state)
         if (!gr_parse_number(good[i], &v)) fail_msg("\"%s\" was refused", good[i]);
         if (!same_double(v, expected)) fail_msg("\"%s\" is %.17g", good[i], v);
     }
-    static const char *const bad[] = {
-        "", " ", "+", "-", ".", "e5", "1e", "1e+", "--1", "+-1", "1 2", "1,5", "1.2.3", "0x10", "0x1p3", "inf",
-        "-inf", "infinity", "nan", "NaN", "nan(1)", "1f", "1_000", "1'000", "- 1", "1e 5", "1e5.0", "\n1", "1\n",
-        "\xC2\xA0" /* a no-break space */, "1e5e5", "1d5"};
+    static const char *const bad[] = {"",      " ",    "+",      "-",   ".",     "e5",
+                                      "1e",    "1e+",  "--1",    "+-1", "1 2",   "1,5",
+                                      "1.2.3", "0x10", "0x1p3",  "inf", "-inf",  "infinity",
+                                      "nan",   "NaN",  "nan(1)", "1f",  "1_000", "1'000",
+                                      "- 1",   "1e 5", "1e5.0",  "\n1", "1\n",   "\xC2\xA0" /* a no-break space */,
+                                      "1e5e5", "1d5"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         double v;
         if (gr_parse_number(bad[i], &v)) fail_msg("\"%s\" was taken for %g", bad[i], v);
@@ -492,7 +508,11 @@ static void idx_reads_all_types(void **state)
         {0x0B, {0x7F, 0xFF, 0x80, 0x00}, 4, GR_F32, GR_I32, {32767, -32768}},
         {0x0C, {0x7F, 0xFF, 0xFF, 0xFF, 0x80, 0, 0, 0}, 8, GR_I32, GR_I32, {2147483647.0, -2147483648.0}},
         {0x0D, {0x3F, 0xC0, 0, 0, 0xC0, 0x20, 0, 0}, 8, GR_F32, GR_N_DTYPES, {1.5, -2.5}},
-        {0x0E, {0x3F, 0xF8, 0, 0, 0, 0, 0, 1, 0xC0, 0x04, 0, 0, 0, 0, 0, 0}, 16, GR_F64, GR_N_DTYPES,
+        {0x0E,
+         {0x3F, 0xF8, 0, 0, 0, 0, 0, 1, 0xC0, 0x04, 0, 0, 0, 0, 0, 0},
+         16,
+         GR_F64,
+         GR_N_DTYPES,
          {1.5000000000000002, -2.5}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -652,7 +672,7 @@ static void gzip_is_unpacked(void **state)
 {
     (void)state;
     if (!unpacks()) skip(); /* this build has no zlib */
-    packed.size = 0; /* several members, one of them empty, make one file */
+    packed.size = 0;        /* several members, one of them empty, make one file */
     add_member(&packed, file.at, 5);
     add_member(&packed, file.at, 0);
     add_member(&packed, file.at + 5, file.size - 5);
@@ -965,8 +985,8 @@ static void standardizing_a_view_is_a_change(void **state)
 static void dataset_refuses_to_standardize(void **state)
 {
     (void)state;
-    gr_dataset *set = counted(GR_F32, 3), *integers = gr_dataset_new(gr_zeros(GR_I32, GR_SHAPE(3, 2)),
-                                                                      gr_zeros(GR_F32, GR_SHAPE(3)));
+    gr_dataset *set = counted(GR_F32, 3),
+               *integers = gr_dataset_new(gr_zeros(GR_I32, GR_SHAPE(3, 2)), gr_zeros(GR_F32, GR_SHAPE(3)));
     gr_dataset *wide = gr_dataset_new(gr_zeros(GR_F32, GR_SHAPE(3, 4)), gr_zeros(GR_F32, GR_SHAPE(3)));
     gr_dataset *missing = NULL;
     assert_int_equal(gr_dataset_standardize(NULL, NULL, 0), GR_ERR_NULL);
@@ -1133,8 +1153,7 @@ static void batches_allocate_nothing(void **state)
     gr_batches *batches = gr_batches_new(set, 16, &rng);
     watch_memory(0);
     for (int epoch = 0; epoch < 3; epoch++)
-        while (gr_batches_next(batches)) {
-        }
+        while (gr_batches_next(batches)) {}
     assert_int_equal(the_watch.calls, 0);
     gr_set_allocator(NULL);
     gr_batches_free(batches);
@@ -1389,7 +1408,8 @@ static bool is_sound(gr_dataset *set)
 static void damaged_tables(void **state)
 {
     (void)state;
-    static const char table[] = "\xEF\xBB\xBF" "id,\"si,ze\",\"ki\"\"nd\"\r\n"
+    static const char table[] = "\xEF\xBB\xBF"
+                                "id,\"si,ze\",\"ki\"\"nd\"\r\n"
                                 "1,2.5e1,\"x\r\ny\"\r\n\n2,NA,y\r\n3,-.5,\"y\"\r\n4,6,z";
     static const char favourites[] = "\",\n\r\0;0 9eE.-+\xff";
     gr_rng rng = gr_rng_seed(11);

@@ -76,8 +76,8 @@ static void make_world(world *w)
 
 static void free_world(world *w)
 {
-    gr_tensor *const all[] = {w->m,      w->row,    w->column, w->wide,      w->empty,
-                              w->number, w->single, w->index,  w->bad_index, w->shares, w->images, w->channels};
+    gr_tensor *const all[] = {w->m,      w->row,   w->column,    w->wide,   w->empty,  w->number,
+                              w->single, w->index, w->bad_index, w->shares, w->images, w->channels};
     gr_tape_free(w->t);
     gr_tape_free(w->other);
     for (size_t i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
@@ -479,7 +479,8 @@ static const wrong_call image_calls[] = {
      "upsample2d: [2,3,4,5] to 8 x 4, expected no fewer rows and columns"},
     {"no such way up", upsample_mode, GR_ERR_OPTION, "upsample2d: no such mode: 3"},
     {"upsampling a matrix", upsample_rank, GR_ERR_SHAPE, "upsample2d: expected images [N,C,H,W]: [3,4]"},
-    {"upsampling to 2^60", upsample_huge, GR_ERR_SHAPE, "upsample2d: [2,3,1073741824,1073741824] has too many elements"},
+    {"upsampling to 2^60", upsample_huge, GR_ERR_SHAPE,
+     "upsample2d: [2,3,1073741824,1073741824] has too many elements"},
     {"the channels of a matrix", batch_rank, GR_ERR_SHAPE, "batch_norm2d: expected images [N,C,H,W]: [3,4]"},
     {"gamma of four for three", batch_gamma, GR_ERR_SHAPE, "batch_norm2d: gamma is [4], expected [3]"},
     {"beta of four in use", batch_beta_in_use, GR_ERR_SHAPE, "batch_norm2d: beta is [4], expected [3]"},

@@ -87,7 +87,8 @@ static void partners_must_be_there(void **state)
     if (!start()) skip();
     assert_null(read_set(NULL));
     assert_error("empty", GR_ERR_FORMAT, "image_set_read: no PNG files in");
-    for (int i = 0; i < 5; i++) put_image((char[]){'i', 'm', 'a', 'g', 'e', 's', '/', (char)('a' + i), '.', 'p', 'n', 'g', 0}, 1, 2, 2, 0);
+    for (int i = 0; i < 5; i++)
+        put_image((char[]){'i', 'm', 'a', 'g', 'e', 's', '/', (char)('a' + i), '.', 'p', 'n', 'g', 0}, 1, 2, 2, 0);
     put_image("masks/b.png", 1, 2, 2, 0);
     assert_null(read_set(NULL));
     assert_error("no mask", GR_ERR_FORMAT, "no mask for a, c, d and 1 more: expected a mask of the same name");
@@ -101,8 +102,12 @@ static void partners_must_be_there(void **state)
     assert_error("no folder", GR_ERR_IO, "image_set_read: cannot open the folder");
     assert_null(gr_image_set_read(path_of("images"), NULL, NULL));
     assert_error("NULL", GR_ERR_NULL, "no folder of masks");
-    static const gr_image_set_options bad[] = {{.channels = 2}, {.limit = -1}, {.height = 5}, {.crop_width = 3},
-                                               {.height = -1, .width = -1}, {.height = 40000, .width = 4}};
+    static const gr_image_set_options bad[] = {{.channels = 2},
+                                               {.limit = -1},
+                                               {.height = 5},
+                                               {.crop_width = 3},
+                                               {.height = -1, .width = -1},
+                                               {.height = 40000, .width = 4}};
     for (int i = 0; i < 6; i++) assert_true(!read_set(&bad[i]) && gr_last_status() == GR_ERR_OPTION);
 }
 
@@ -127,7 +132,8 @@ static void shapes_must_agree(void **state)
     set = read_set(&(gr_image_set_options){.height = 2, .width = 3});
     assert_true(set && gr_dim(gr_dataset_x(set), 2) == 2 && gr_dim(gr_dataset_x(set), 3) == 3);
     assert_true(close_to(gr_get(gr_dataset_x(set), 0), (0 + 1 + 6 + 7) / 4.0 / 255.0, 1e-6)); /* area */
-    assert_true(gr_get(gr_dataset_y(set), 0) == 0 && gr_get(gr_dataset_y(set), 1) == 1); /* nearest: 7 and 9, with 120 */
+    assert_true(gr_get(gr_dataset_y(set), 0) == 0 &&
+                gr_get(gr_dataset_y(set), 1) == 1); /* nearest: 7 and 9, with 120 */
     gr_dataset_free(set);
     set = read_set(&(gr_image_set_options){.crop_height = 4, .crop_width = 4, .height = 9, .width = 5});
     assert_true(set && gr_dim(gr_dataset_y(set), 2) == 9 && gr_dim(gr_dataset_y(set), 3) == 5);
@@ -182,12 +188,14 @@ static void resizing(void **state)
         int64_t width;
         bool nearest;
         double values[8];
-    } cases[] = {{2, false, {0.5, 2.5}},  {3, false, {0.25, 1.5, 2.75}}, {1, false, {1.5}},
-                 {8, false, {0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3}}, {2, true, {1, 3}},
-                 {8, true, {0, 0, 1, 1, 2, 2, 3, 3}}, {4, false, {0, 1, 2, 3}}, {3, true, {0, 2, 3}}};
+    } cases[] = {{2, false, {0.5, 2.5}},   {3, false, {0.25, 1.5, 2.75}},
+                 {1, false, {1.5}},        {8, false, {0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3}},
+                 {2, true, {1, 3}},        {8, true, {0, 0, 1, 1, 2, 2, 3, 3}},
+                 {4, false, {0, 1, 2, 3}}, {3, true, {0, 2, 3}}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gr_tensor *wide = gr_resize(row, 1, cases[i].width, cases[i].nearest);
-        gr_tensor *column = gr_view(row, GR_SHAPE(1, 4, 1)), *high = gr_resize(column, cases[i].width, 1, cases[i].nearest);
+        gr_tensor *column = gr_view(row, GR_SHAPE(1, 4, 1)),
+                  *high = gr_resize(column, cases[i].width, 1, cases[i].nearest);
         for (int64_t k = 0; k < cases[i].width; k++)
             if (!close_to(gr_get(wide, k), cases[i].values[k], 1e-6) || gr_get(wide, k) != gr_get(high, k))
                 fail_msg("case %zu, pixel %lld: %g and %g", i, (long long)k, gr_get(wide, k), gr_get(high, k));
@@ -306,10 +314,19 @@ static bool make_some(void)
 static void shapes_refuse(void **state)
 {
     (void)state;
-    static const gr_shapes_options bad[] = {
-        {.count = -1}, {.height = 3}, {.width = 5000}, {.foreground = 1}, {.foreground = -0.1}, {.foreground = 1e-5},
-        {.shapes = -1}, {.contrast = 1.5}, {.contrast = -1}, {.noise = (double)INFINITY}, {.hard = 1.1}, {.hard = -0.1},
-        {.foreground = (double)NAN}};
+    static const gr_shapes_options bad[] = {{.count = -1},
+                                            {.height = 3},
+                                            {.width = 5000},
+                                            {.foreground = 1},
+                                            {.foreground = -0.1},
+                                            {.foreground = 1e-5},
+                                            {.shapes = -1},
+                                            {.contrast = 1.5},
+                                            {.contrast = -1},
+                                            {.noise = (double)INFINITY},
+                                            {.hard = 1.1},
+                                            {.hard = -0.1},
+                                            {.foreground = (double)NAN}};
     gr_rng rng = gr_rng_seed(1);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         gr_clear_error();
@@ -346,11 +363,16 @@ static void user_nuclei(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pairs_are_read),     cmocka_unit_test(partners_must_be_there),
-        cmocka_unit_test(shapes_must_agree),  cmocka_unit_test(memory_may_run_out),
-        cmocka_unit_test(resizing),           cmocka_unit_test(the_share_is_what_was_asked),
-        cmocka_unit_test(brightness_is_what_was_asked), cmocka_unit_test(the_seed_decides),
-        cmocka_unit_test(shapes_refuse),      cmocka_unit_test(user_nuclei),
+        cmocka_unit_test(pairs_are_read),
+        cmocka_unit_test(partners_must_be_there),
+        cmocka_unit_test(shapes_must_agree),
+        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(resizing),
+        cmocka_unit_test(the_share_is_what_was_asked),
+        cmocka_unit_test(brightness_is_what_was_asked),
+        cmocka_unit_test(the_seed_decides),
+        cmocka_unit_test(shapes_refuse),
+        cmocka_unit_test(user_nuclei),
     };
     return cmocka_run_group_tests_name("image_set", tests, make_directory, remove_directory);
 }

@@ -88,11 +88,11 @@ typedef struct call {
     int rank;
     int64_t shape[GR_MAX_RANK]; /* of the prediction */
     const double *p, *y;
-    const int32_t *index;              /* instead of y */
+    const int32_t *index;                /* instead of y */
     const double *weight, *class_weight; /* NULL: none */
-    const double *cotangent;           /* of GR_NONE's result; NULL: ones */
-    gr_loss_options o;                 /* without the weights */
-    bool graph;                        /* by the gradient that can be differentiated again */
+    const double *cotangent;             /* of GR_NONE's result; NULL: ones */
+    gr_loss_options o;                   /* without the weights */
+    bool graph;                          /* by the gradient that can be differentiated again */
     bool without_gradient;
 } call;
 
@@ -122,7 +122,8 @@ static double *numbers_of(const gr_tensor *t)
     const int64_t n = gr_size(t);
     double *x = numbers(n);
     if (gr_dtype_of(t) == GR_F64) memcpy(x, gr_read_f64(t), (size_t)n * sizeof *x);
-    else for (int64_t i = 0; i < n; i++) x[i] = (double)gr_read_f32(t)[i];
+    else
+        for (int64_t i = 0; i < n; i++) x[i] = (double)gr_read_f32(t)[i];
     return x;
 }
 
@@ -428,7 +429,12 @@ static void golden_row_by_row(void **state)
         const golden_row *g = &golden_rows[i];
         const loss *l = loss_of(g->name, g->from_logits);
         if (!l) continue;
-        call c = {.l = l, .dtype = GR_F64, .rank = 2, .shape = {1, g->classes}, .p = g->x, .y = g->y,
+        call c = {.l = l,
+                  .dtype = GR_F64,
+                  .rank = 2,
+                  .shape = {1, g->classes},
+                  .p = g->x,
+                  .y = g->y,
                   .o = {.reduction = GR_SUM}};
         check_golden_row(g, i, &c);
         const int32_t class = class_of(g);
@@ -458,7 +464,12 @@ static void golden_block(const loss *l, int classes, bool apart)
         y[at] = from[i / classes]->y[i % classes];
     }
     assert_true(n > 0);
-    call c = {.l = l, .dtype = GR_F64, .rank = apart ? 3 : 2, .shape = {apart ? 1 : n, classes, n}, .p = p, .y = y,
+    call c = {.l = l,
+              .dtype = GR_F64,
+              .rank = apart ? 3 : 2,
+              .shape = {apart ? 1 : n, classes, n},
+              .p = p,
+              .y = y,
               .o = {.reduction = GR_NONE}};
     outcome r = run(&c);
     assert_int_equal(r.n_values, n);
@@ -547,8 +558,13 @@ static trial new_trial(const loss *l, gr_dtype dtype, const setup *s, int64_t n,
 {
     const int64_t size = n * classes * inner;
     trial t = {.positions = n * inner, .classes = classes, .inner = inner, .p = numbers(size), .y = numbers(size)};
-    t.c = (call){.l = l, .dtype = dtype, .rank = l->classes ? inner > 1 ? 3 : 2 : 1, .shape = {n, classes, inner},
-                 .p = t.p, .y = t.y, .graph = s->graph,
+    t.c = (call){.l = l,
+                 .dtype = dtype,
+                 .rank = l->classes ? inner > 1 ? 3 : 2 : 1,
+                 .shape = {n, classes, inner},
+                 .p = t.p,
+                 .y = t.y,
+                 .graph = s->graph,
                  .o = {.reduction = s->reduction, .label_smoothing = s->smoothing}};
     gr_rng rng = gr_rng_seed((uint64_t)size + 17);
     if (s->weighted) t.c.weight = t.weight = numbers(t.positions);
@@ -895,8 +911,12 @@ static material new_material(void)
 
 static call call_of(const loss *l, const material *m)
 {
-    return (call){.l = l, .dtype = GR_F64, .rank = 2, .shape = {ROWS, CLASSES},
-                  .p = l->logits ? m->logits : m->probabilities, .y = m->shares};
+    return (call){.l = l,
+                  .dtype = GR_F64,
+                  .rank = 2,
+                  .shape = {ROWS, CLASSES},
+                  .p = l->logits ? m->logits : m->probabilities,
+                  .y = m->shares};
 }
 
 static void a_mean_is_a_sum_over_the_count(void **state)
@@ -942,7 +962,13 @@ static void ignored_positions_are_left_out(void **state)
     for (int i = 0; i < COUNT(pointwise); i++) {
         if (pointwise[i].targets == SIGNS) continue;
         for (int graph = 0; graph < 2; graph++) {
-            call all = {.l = &pointwise[i], .dtype = GR_F64, .rank = 1, .shape = {5}, .p = p, .y = y, .graph = graph,
+            call all = {.l = &pointwise[i],
+                        .dtype = GR_F64,
+                        .rank = 1,
+                        .shape = {5},
+                        .p = p,
+                        .y = y,
+                        .graph = graph,
                         .o = {.ignore = true, .ignore_index = -7}};
             call kept = {.l = &pointwise[i], .dtype = GR_F64, .rank = 1, .shape = {3}, .p = kept_p, .y = kept_y};
             outcome a = run(&all), b = run(&kept);
@@ -961,8 +987,8 @@ static void an_ignored_fraction(void **state)
 {
     (void)state;
     const double p[] = {0.5, 0.5, 0.5}, y[] = {0.1, 0.6, 0.1};
-    call c = {.l = find("mse", false), .rank = 1, .shape = {3}, .p = p, .y = y,
-              .o = {.ignore = true, .ignore_index = 0.1}};
+    call c = {
+        .l = find("mse", false), .rank = 1, .shape = {3}, .p = p, .y = y, .o = {.ignore = true, .ignore_index = 0.1}};
     for (int k = 0; k < 4; k++) {
         c.dtype = k % 2 ? GR_F64 : GR_F32;
         c.graph = k / 2;
@@ -983,8 +1009,13 @@ static void all_ignored_is_nothing(void **state)
         for (int k = 0; k < 12; k++) {
             const bool classes = i >= COUNT(pointwise);
             call c = {.l = classes ? &class_losses[i - COUNT(pointwise)] : &pointwise[i],
-                      .dtype = k % 2 ? GR_F64 : GR_F32, .rank = 2, .shape = {2, 3}, .p = p, .y = y,
-                      .index = classes ? index : NULL, .graph = k / 2 % 2,
+                      .dtype = k % 2 ? GR_F64 : GR_F32,
+                      .rank = 2,
+                      .shape = {2, 3},
+                      .p = p,
+                      .y = y,
+                      .index = classes ? index : NULL,
+                      .graph = k / 2 % 2,
                       .o = {.reduction = (gr_reduction)(k / 4), .ignore = true, .ignore_index = -7}};
             outcome r = run(&c);
             for (int64_t m = 0; m < r.n_values; m++) assert_true(r.values[m] == 0);
@@ -1146,12 +1177,16 @@ static void weight_zero_and_ignored_remove_a_term(void **state)
     (void)state;
     static const double weight[] = {1, 0, 0, 2}, y[] = {1, 1, 1, 1};
     static const double numbers_[] = {0.25, QNAN, INF, 0.75}, probabilities[] = {0.25, QNAN, QNAN, 0.75};
-    static const double logit_rows[] = {0.25, 0.5, 1,    QNAN, 0.5,  1, INF, -INF, QNAN, 0.75, 0.5, 1};
+    static const double logit_rows[] = {0.25, 0.5, 1, QNAN, 0.5, 1, INF, -INF, QNAN, 0.75, 0.5, 1};
     static const double rows[] = {0.25, 0.5, 0.25, 0.5, QNAN, 0.25, 0, 1, QNAN, 0.75, 0.5, 0.25};
     static const double no_probabilities[] = {0.25, 0.5, 0.25, 5, QNAN, 0.25, 0, -1, QNAN, 0.75, 0.5, 0.25};
     static const int32_t index[] = {0, 2, 1, 1}, ignoring[] = {0, -7, -7, 1};
     for (int k = 0; k < 12; k++) {
-        call c = {.dtype = k % 2 ? GR_F64 : GR_F32, .rank = 1, .shape = {4, 3}, .y = y, .weight = weight,
+        call c = {.dtype = k % 2 ? GR_F64 : GR_F32,
+                  .rank = 1,
+                  .shape = {4, 3},
+                  .y = y,
+                  .weight = weight,
                   .graph = k / 2 % 2,
                   .o = {.reduction = (gr_reduction)(k / 4)}};
         for (int i = 0; i < COUNT(pointwise); i++) {
@@ -1179,8 +1214,14 @@ static void target_zero_removes_a_term(void **state)
     const double p[] = {0, 1}, y[] = {0, 1}, slope[] = {1, -1}, class_slope[] = {0, -1};
     const double class_weight[] = {1, 0}, both[] = {1, 1}, certain[] = {1, 0}, weighted_slope[] = {-1, 0};
     for (int i = 0; i < 12; i++) {
-        call c = {.l = find("bce", false), .dtype = i % 2 ? GR_F64 : GR_F32, .rank = 1, .shape = {2}, .p = p, .y = y,
-                  .o = {.reduction = GR_SUM}, .graph = i / 2 % 2};
+        call c = {.l = find("bce", false),
+                  .dtype = i % 2 ? GR_F64 : GR_F32,
+                  .rank = 1,
+                  .shape = {2},
+                  .p = p,
+                  .y = y,
+                  .o = {.reduction = GR_SUM},
+                  .graph = i / 2 % 2};
         if (i >= 4) c.l = find(i >= 8 ? "kl" : "cross_entropy", false), c.rank = 2, c.shape[0] = 1, c.shape[1] = 2;
         outcome r = run(&c);
         assert_true(r.values[0] == 0);
@@ -1231,8 +1272,14 @@ static void nan_predictions_propagate(void **state)
             index[k / WIDTH] = k / WIDTH % WIDTH;
         }
         p[AT * width + (classes ? index[AT] : 0)] = QNAN;
-        call c = {.l = l, .dtype = i % 2 ? GR_F64 : GR_F32, .rank = classes ? 2 : 1, .shape = {N, WIDTH}, .p = p,
-                  .y = y, .index = classes && which % 2 ? index : NULL, .graph = i / 2 % 2,
+        call c = {.l = l,
+                  .dtype = i % 2 ? GR_F64 : GR_F32,
+                  .rank = classes ? 2 : 1,
+                  .shape = {N, WIDTH},
+                  .p = p,
+                  .y = y,
+                  .index = classes && which % 2 ? index : NULL,
+                  .graph = i / 2 % 2,
                   .o = {.reduction = i / 4 % 2 ? GR_NONE : GR_MEAN}};
         outcome r = run(&c);
         for (int64_t k = 0; k < r.n_values; k++)
@@ -1306,8 +1353,14 @@ static void check_refusal(const struct refusal *f, int64_t rows, int64_t at)
     char position[64];
     snprintf(position, sizeof position, " at [%lld,%lld]", (long long)(at / WIDTH), (long long)(at % WIDTH));
     for (int k = 0; k < 8; k++) {
-        call c = {.l = l, .dtype = k % 2 ? GR_F64 : GR_F32, .rank = 2, .shape = {rows, WIDTH}, .p = p, .y = y,
-                  .weight = k / 2 % 2 ? weight : NULL, .o = {.reduction = k / 4 % 2 ? GR_NONE : GR_MEAN},
+        call c = {.l = l,
+                  .dtype = k % 2 ? GR_F64 : GR_F32,
+                  .rank = 2,
+                  .shape = {rows, WIDTH},
+                  .p = p,
+                  .y = y,
+                  .weight = k / 2 % 2 ? weight : NULL,
+                  .o = {.reduction = k / 4 % 2 ? GR_NONE : GR_MEAN},
                   .without_gradient = k % 3 == 0};
         expect_refusal(&c, position, f->expected);
     }
@@ -1334,7 +1387,11 @@ static void bad_indices_are_named(void **state)
     for (int i = 0; i < COUNT(class_losses) * 8; i++) {
         const int32_t bad = i % 2 ? 3 : -1;
         const int32_t index[] = {1, bad};
-        call c = {.l = &class_losses[i / 8], .dtype = i / 2 % 2 ? GR_F64 : GR_F32, .rank = 2, .shape = {2, 3}, .p = p,
+        call c = {.l = &class_losses[i / 8],
+                  .dtype = i / 2 % 2 ? GR_F64 : GR_F32,
+                  .rank = 2,
+                  .shape = {2, 3},
+                  .p = p,
                   .index = index,
                   .o = {.label_smoothing = i / 4 % 2 ? 0.1 : 0}};
         expect_refusal(&c, " at [1]", i % 2 ? "class 3" : "class -1");
@@ -1354,8 +1411,13 @@ static void digits_that_others_lose(void **state)
     const int32_t class = 0;
     for (int k = 0; k < 4; k++) {
         call c = {.l = find("bce", true), .dtype = k % 2 ? GR_F64 : GR_F32, .p = &x, .y = &y};
-        if (k / 2) c = (call){.l = find("cross_entropy", true), .dtype = c.dtype, .rank = 2, .shape = {1, 2},
-                              .p = rows, .index = &class};
+        if (k / 2)
+            c = (call){.l = find("cross_entropy", true),
+                       .dtype = c.dtype,
+                       .rank = 2,
+                       .shape = {1, 2},
+                       .p = rows,
+                       .index = &class};
         outcome r = run(&c);
         const double tolerance = k % 2 ? 1e-12 : 1e-6;
         expect(&c, "the value", 0, r.values[0], 4.248354255291588986e-18L, tolerance, 0);
@@ -1367,17 +1429,15 @@ static void digits_that_others_lose(void **state)
 /* Logits of 1000: exact, and finite. */
 static const struct {
     double x, y, value, slope;
-} huge[] = {{1000, 1, 0, 0},  {1000, 0, 1000, 1},         {-1000, 1, 1000, -1},        {-1000, 0, 0, 0},
+} huge[] = {{1000, 1, 0, 0},          {1000, 0, 1000, 1},      {-1000, 1, 1000, -1},          {-1000, 0, 0, 0},
             {0x1p100, 0, 0x1p100, 1}, {1000, 0.25, 750, 0.75}, {-0x1p100, 0.5, 0x1p99, -0.5}, {-0x1p100, 0, 0, 0}};
 
 static const struct {
     double x[3], value, slope[3];
     int32_t class;
 } huge_rows[] = {
-    {{1000, -1000, 0}, 0, {0, 0, 0}, 0},
-    {{1000, -1000, 0}, 2000, {1, -1, 0}, 1},
-    {{1000, -1000, 0}, 1000, {1, 0, -1}, 2},
-    {{0x1p100, -0x1p100, 0}, 0x1p101, {1, -1, 0}, 1},
+    {{1000, -1000, 0}, 0, {0, 0, 0}, 0},     {{1000, -1000, 0}, 2000, {1, -1, 0}, 1},
+    {{1000, -1000, 0}, 1000, {1, 0, -1}, 2}, {{0x1p100, -0x1p100, 0}, 0x1p101, {1, -1, 0}, 1},
     {{-1000, 0, -0x1p100}, 0, {0, 0, 0}, 1},
 };
 
@@ -1423,13 +1483,15 @@ static void gradients_at_kinks(void **state)
         const char *name;
         double p, y, value, slope;
     } rows[] = {
-        {"l1", 0.75, 0.75, 0, 0},  {"l1", 0, -0.0, 0, 0},   {"hinge", 1, 1, 0, 0},     {"hinge", -1, -1, 0, 0},
-        {"hinge", 0.5, 1, 0.5, -1}, {"hinge", -0.5, -1, 0.5, 1}, {"hinge", 1.5, 1, 0, 0}, {"mse", 0.5, 0.5, 0, 0},
-        {"zero_one", 0.5, 0, 0, 0}, {"zero_one", 0.5, 1, 1, 0},  {"zero_one", 0.75, 1, 0, 0},
-        {"zero_one", 0.75, 0, 1, 0},
+        {"l1", 0.75, 0.75, 0, 0},   {"l1", 0, -0.0, 0, 0},       {"hinge", 1, 1, 0, 0},
+        {"hinge", -1, -1, 0, 0},    {"hinge", 0.5, 1, 0.5, -1},  {"hinge", -0.5, -1, 0.5, 1},
+        {"hinge", 1.5, 1, 0, 0},    {"mse", 0.5, 0.5, 0, 0},     {"zero_one", 0.5, 0, 0, 0},
+        {"zero_one", 0.5, 1, 1, 0}, {"zero_one", 0.75, 1, 0, 0}, {"zero_one", 0.75, 0, 1, 0},
     };
     for (int i = 0; i < COUNT(rows) * 4; i++) {
-        call c = {.l = find(rows[i / 4].name, false), .dtype = i % 2 ? GR_F64 : GR_F32, .p = &rows[i / 4].p,
+        call c = {.l = find(rows[i / 4].name, false),
+                  .dtype = i % 2 ? GR_F64 : GR_F32,
+                  .p = &rows[i / 4].p,
                   .y = &rows[i / 4].y,
                   .graph = i / 2 % 2};
         outcome r = run(&c);
@@ -1549,7 +1611,11 @@ static void a_mean_over_nothing_is_an_error(void **state)
     for (int i = 0; i < (COUNT(pointwise) + COUNT(class_losses)) * GR_N_REDUCTIONS; i++) {
         const int which = i / GR_N_REDUCTIONS;
         call c = {.l = which < COUNT(pointwise) ? &pointwise[which] : &class_losses[which - COUNT(pointwise)],
-                  .dtype = GR_F64, .rank = 2, .shape = {0, 3}, .p = none, .y = none,
+                  .dtype = GR_F64,
+                  .rank = 2,
+                  .shape = {0, 3},
+                  .p = none,
+                  .y = none,
                   .o = {.reduction = (gr_reduction)(i % GR_N_REDUCTIONS)}};
         if (c.o.reduction == GR_MEAN) {
             gr_tape *t = gr_tape_new();

@@ -1,6 +1,6 @@
-/* test_matmul.c: matrix products against the sum that defines them, taken in double: every form, sizes around those at which
- * the library goes another way, matrices that end where memory may not be read; an infinity stays one, and what is no number
- * stays in its row; and threads. */
+/* test_matmul.c: matrix products against the sum that defines them, taken in double: every form, sizes around those at
+ * which the library goes another way, matrices that end where memory may not be read; an infinity stays one, and what
+ * is no number stays in its row; and threads. */
 #include "helpers.h"
 
 #include <gradus/random.h>
@@ -12,7 +12,8 @@
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
 
-/* A matrix with a margin of NaN in front of it; behind it, where nothing is, the address sanitizer sees who reads on. */
+/* A matrix with a margin of NaN in front of it; behind it, where nothing is, the address sanitizer sees who reads on.
+ */
 enum { MARGIN = 64, LONGEST = 70 };
 
 static void *matrix(gr_dtype dtype, int64_t n, int64_t behind, gr_rng *rng)
@@ -62,7 +63,8 @@ static void check(gr_dtype dtype, const gr_product *p, const void *before)
             }
             const double found = at(dtype, p->c, i * p->n + j);
             if (isnan(sum) ? !isnan(found) : !(fabs(found - sum) <= (double)(p->k + 2) * epsilon * size))
-                fail_msg("%s: element [%lld,%lld] is %.9g, expected %.9g", describe(dtype, p), (long long)i, (long long)j, found, sum);
+                fail_msg("%s: element [%lld,%lld] is %.9g, expected %.9g", describe(dtype, p), (long long)i,
+                         (long long)j, found, sum);
         }
     for (int64_t i = 1; i <= MARGIN; i++)
         if (!isnan(at(dtype, p->c, -i)) || !isnan(at(dtype, p->c, p->m * p->n + i - 1)))
@@ -78,10 +80,14 @@ typedef struct trial {
 static trial draw(gr_dtype dtype, int form, int64_t m, int64_t n, int64_t k)
 {
     gr_rng rng = gr_rng_seed((uint64_t)(m * 1000003 + n * 1009 + k));
-    trial t = {.dtype = dtype, .a = matrix(dtype, m * k, 0, &rng), .b = matrix(dtype, k * n, 0, &rng),
-               .c = matrix(dtype, m * n, MARGIN, &rng), .before = matrix(dtype, m * n, 0, &rng)};
+    trial t = {.dtype = dtype,
+               .a = matrix(dtype, m * k, 0, &rng),
+               .b = matrix(dtype, k * n, 0, &rng),
+               .c = matrix(dtype, m * n, MARGIN, &rng),
+               .before = matrix(dtype, m * n, 0, &rng)};
     memcpy(t.c, t.before, (size_t)(m * n) * gr_dtype_bytes(dtype));
-    t.p = (gr_product){.ta = form & 1, .tb = form & 2, .adds = form & 4, .m = m, .n = n, .k = k, .a = t.a, .b = t.b, .c = t.c};
+    t.p = (gr_product){
+        .ta = form & 1, .tb = form & 2, .adds = form & 4, .m = m, .n = n, .k = k, .a = t.a, .b = t.b, .c = t.c};
     return t;
 }
 
@@ -105,7 +111,8 @@ static void check_forms(int64_t m, int64_t n, int64_t k)
 static void small(void **state)
 {
     (void)state;
-    static const int64_t ms[] = {0, 1, 2, 5, 16, 31, 70}, ns[] = {0, 1, 2, 10, 16, 17, 70}, ks[] = {0, 1, 3, 8, 15, 16, 17, 40, 130};
+    static const int64_t ms[] = {0, 1, 2, 5, 16, 31, 70}, ns[] = {0, 1, 2, 10, 16, 17, 70},
+                         ks[] = {0, 1, 3, 8, 15, 16, 17, 40, 130};
     for (int i = 0; i < COUNT(ms); i++)
         for (int j = 0; j < COUNT(ns); j++)
             for (int l = 0; l < COUNT(ks); l++) check_forms(ms[i], ns[j], ks[l]);
@@ -113,8 +120,9 @@ static void small(void **state)
 
 /* A layer of ten classes, forward and backward; one more row or column than tiles hold; long rows and columns. */
 static const int64_t large_sizes[][3] = {
-    {64, 10, 784}, {784, 10, 64}, {900, 9, 70}, {257, 16, 512}, {257, 16, 513}, {300, 3, 1025}, {64, 200, 300},
-    {129, 129, 127}, {40, 65, 784}, {33, 140, 128}, {700, 1, 513}, {1, 700, 513}, {5000, 1, 130}, {1, 5000, 130}, {9000, 2, 3},
+    {64, 10, 784},  {784, 10, 64},  {900, 9, 70},    {257, 16, 512}, {257, 16, 513},
+    {300, 3, 1025}, {64, 200, 300}, {129, 129, 127}, {40, 65, 784},  {33, 140, 128},
+    {700, 1, 513},  {1, 700, 513},  {5000, 1, 130},  {1, 5000, 130}, {9000, 2, 3},
 };
 
 static void large(void **state)
@@ -153,8 +161,8 @@ static void infinities_stay(void **state)
             for (int p = 0; p < 3; p++)
                 for (int i = 0; i < ROWS; i++)
                     if (gr_get(products[p], i) != (double)INFINITY)
-                        fail_msg("%s, product %d of %d terms, of which the infinity is number %d: %g", gr_dtype_name(dtype), p,
-                                 (int)k, (int)at / 2, gr_get(products[p], i));
+                        fail_msg("%s, product %d of %d terms, of which the infinity is number %d: %g",
+                                 gr_dtype_name(dtype), p, (int)k, (int)at / 2, gr_get(products[p], i));
             gr_tape_reset(t);
             gr_tensor_free(a);
             gr_tensor_free(x);
@@ -163,9 +171,10 @@ static void infinities_stay(void **state)
 }
 
 #if defined _OPENMP
-static const int64_t shared_sizes[][3] = {{64, 10, 784}, {900, 9, 200}, {257, 16, 512}, {64, 200, 300}, {129, 129, 128},
-                                          {700, 1, 513}, {1, 700, 513}, {5000, 1, 130}, {1, 5000, 130}, {20000, 1, 3},
-                                          {257, 16, 513}, {2, 3, 200000}, {700, 600, 130}, {64, 2000, 1100}, {1500, 64, 700}, {33, 33, 2000}};
+static const int64_t shared_sizes[][3] = {{64, 10, 784},   {900, 9, 200},    {257, 16, 512},  {64, 200, 300},
+                                          {129, 129, 128}, {700, 1, 513},    {1, 700, 513},   {5000, 1, 130},
+                                          {1, 5000, 130},  {20000, 1, 3},    {257, 16, 513},  {2, 3, 200000},
+                                          {700, 600, 130}, {64, 2000, 1100}, {1500, 64, 700}, {33, 33, 2000}};
 
 static void check_threads(int form, const int64_t size[3])
 {
@@ -197,11 +206,8 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small),
-        cmocka_unit_test(large),
-        cmocka_unit_test(neighbours),
-        cmocka_unit_test(infinities_stay),
-        cmocka_unit_test(threads),
+        cmocka_unit_test(small),           cmocka_unit_test(large),   cmocka_unit_test(neighbours),
+        cmocka_unit_test(infinities_stay), cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests_name("matmul", tests, NULL, NULL);
 }

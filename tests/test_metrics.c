@@ -58,7 +58,8 @@ static void logits(void **state)
 static void an_ignored_fraction(void **state)
 {
     (void)state;
-    gr_tensor *p = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.9f, 0.9f}), *y = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.3f, 1});
+    gr_tensor *p = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.9f, 0.9f}),
+              *y = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.3f, 1});
     gr_confusion c = {0};
     assert_int_equal(gr_confuse(p, y, &(gr_confuse_options){.ignore = true, .ignore_index = 0.3}, &c, 1), GR_OK);
     assert_counts(&c, 1, 0, 0, 0);
@@ -101,7 +102,8 @@ static void many_classes(void **state)
         tp += c[k].tp;
     }
     assert_true(close_to(macro.dice, mean, 1e-12));
-    assert_true(close_to(micro.dice, (double)tp / (POSITIONS - 7), 1e-12)); /* of one class each: the share that is right */
+    assert_true(
+        close_to(micro.dice, (double)tp / (POSITIONS - 7), 1e-12)); /* of one class each: the share that is right */
     assert_true(micro.precision == micro.sensitivity);
     gr_tensor_free(p);
     gr_tensor_free(said);
@@ -117,9 +119,9 @@ static void ratios(void **state)
     static const struct {
         gr_confusion c;
         gr_metrics m;
-    } edges[] = {{{0, 0, 0, 0}, {1, 1, 1, 1, 1, 1}},   {{0, 0, 0, 5}, {1, 1, 1, 1, 1, 1}},
-                 {{5, 0, 0, 0}, {1, 1, 1, 1, 1, 1}},   {{0, 3, 0, 0}, {0, 0, 1, 0, 0, 0}},
-                 {{0, 0, 3, 0}, {0, 0, 0, 1, 1, 0}},   {{0, 1, 0, 3}, {0, 0, 1, 0.75, 0, 0.75}}};
+    } edges[] = {{{0, 0, 0, 0}, {1, 1, 1, 1, 1, 1}}, {{0, 0, 0, 5}, {1, 1, 1, 1, 1, 1}},
+                 {{5, 0, 0, 0}, {1, 1, 1, 1, 1, 1}}, {{0, 3, 0, 0}, {0, 0, 1, 0, 0, 0}},
+                 {{0, 0, 3, 0}, {0, 0, 0, 1, 1, 0}}, {{0, 1, 0, 3}, {0, 0, 1, 0.75, 0, 0.75}}};
     for (int i = 0; i < 6; i++) {
         gr_metrics got = gr_metrics_of(&edges[i].c);
         assert_memory_equal(&got, &edges[i].m, sizeof got);
@@ -141,12 +143,12 @@ static void refusals(void **state)
     gr_tensor *p = gr_full(GR_F32, GR_SHAPE(2, 3), 0.5), *y = gr_zeros(GR_F32, GR_SHAPE(2, 3));
     gr_tensor *k = gr_zeros(GR_I32, GR_SHAPE(2, 3)), *row = gr_zeros(GR_I32, GR_SHAPE(2)), *none = NULL;
     gr_confusion c[3] = {{1, 2, 3, 4}, {0}, {0}}, before = c[0];
-#define REFUSES(p, y, options, n, status, part) \
-    do { \
-        gr_clear_error(); \
+#define REFUSES(p, y, options, n, status, part)                    \
+    do {                                                           \
+        gr_clear_error();                                          \
         assert_int_equal(gr_confuse(p, y, options, c, n), status); \
-        assert_failed_with(#p ", " #y, status, part); \
-        assert_memory_equal(&c[0], &before, sizeof before); \
+        assert_failed_with(#p ", " #y, status, part);              \
+        assert_memory_equal(&c[0], &before, sizeof before);        \
     } while (0)
     REFUSES(none, y, NULL, 1, GR_ERR_NULL, "p is NULL");
     REFUSES(p, none, NULL, 1, GR_ERR_NULL, "y is NULL");
@@ -205,11 +207,16 @@ static void otsu(void **state)
     for (int round = 0; round < 20; round++) {
         gr_tensor *v = gr_zeros(round % 2 ? GR_F32 : GR_F64, GR_SHAPE(40, 10));
         for (int64_t i = 0; i < 400; i++) /* whole numbers 0 .. 255: each has its bin */
-            assert_int_equal(gr_set(v, i, i == 0 ? 0.0 : i == 1 ? 255.0 : floor(fmin(fmax((i % 3 ? 90 : 90 + 8 * round) +
-                                                                            20 * gr_rng_normal(&rng), 0), 255))), GR_OK);
+            assert_int_equal(
+                gr_set(v, i,
+                       i == 0   ? 0.0
+                       : i == 1 ? 255.0
+                                : floor(fmin(fmax((i % 3 ? 90 : 90 + 8 * round) + 20 * gr_rng_normal(&rng), 0), 255))),
+                GR_OK);
         double t = gr_otsu(v), best = (double)INFINITY;
         for (int k = 0; k < 255; k++) best = fmin(best, within(v, k));
-        if (!close_to(within(v, t), best, 1e-9)) fail_msg("round %d: %g leaves %g, best %g", round, t, within(v, t), best);
+        if (!close_to(within(v, t), best, 1e-9))
+            fail_msg("round %d: %g leaves %g, best %g", round, t, within(v, t), best);
         gr_tensor_free(v);
     }
     gr_tensor *v = gr_from(GR_F32, GR_SHAPE(4), (float[]){0.1f, 0.1f, 0.9f, 0.9f});
@@ -232,8 +239,9 @@ static void otsu(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_classes), cmocka_unit_test(logits), cmocka_unit_test(an_ignored_fraction),   cmocka_unit_test(many_classes),
-        cmocka_unit_test(ratios),      cmocka_unit_test(refusals), cmocka_unit_test(otsu),
+        cmocka_unit_test(two_classes),  cmocka_unit_test(logits), cmocka_unit_test(an_ignored_fraction),
+        cmocka_unit_test(many_classes), cmocka_unit_test(ratios), cmocka_unit_test(refusals),
+        cmocka_unit_test(otsu),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

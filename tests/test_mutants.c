@@ -1,6 +1,6 @@
-/* test_mutants.c: a checker must be shown to fail. Every derivative of the table is made wrong in every way that fits it,
- * by a copy of the op's record with one VJP altered; the gradient checker must catch each of them, and its per-node mode
- * must name the op that is wrong inside a network. The library is never altered. */
+/* test_mutants.c: a checker must be shown to fail. Every derivative of the table is made wrong in every way that fits
+ * it, by a copy of the op's record with one VJP altered; the gradient checker must catch each of them, and its per-node
+ * mode must name the op that is wrong inside a network. The library is never altered. */
 #include "op_samples.h"
 
 #include "autograd/internal.h"
@@ -31,26 +31,75 @@ static gr_tensor *times(gr_tape *t, gr_tensor *d, choice chosen, double special)
     return found ? gr_mul(t, d, mask) : NULL;
 }
 
-static bool middle(const gr_tensor *x, int64_t k) { return k == x->size / 2; }
-static bool every_thousandth(const gr_tensor *x, int64_t k) { return k % 1000 == (x->size - 1) % 1000 / 2; }
-static bool border(const gr_tensor *x, int64_t k) { return x->rank > 1 && k % x->shape[x->rank - 1] == x->shape[x->rank - 1] - 1; }
-static bool behind_the_first(const gr_tensor *x, int64_t k) { return x->rank > 1 && k >= x->size / x->shape[0]; }
+static bool middle(const gr_tensor *x, int64_t k)
+{
+    return k == x->size / 2;
+}
+static bool every_thousandth(const gr_tensor *x, int64_t k)
+{
+    return k % 1000 == (x->size - 1) % 1000 / 2;
+}
+static bool border(const gr_tensor *x, int64_t k)
+{
+    return x->rank > 1 && k % x->shape[x->rank - 1] == x->shape[x->rank - 1] - 1;
+}
+static bool behind_the_first(const gr_tensor *x, int64_t k)
+{
+    return x->rank > 1 && k >= x->size / x->shape[0];
+}
 
-#define ALTERATION(name) static gr_tensor *name(gr_tape *t, const gr_node *n, int i, gr_tensor *g, gr_tensor *raw, gr_tensor *d)
+#define ALTERATION(name) \
+    static gr_tensor *name(gr_tape *t, const gr_node *n, int i, gr_tensor *g, gr_tensor *raw, gr_tensor *d)
 #define UNUSED (void)t, (void)n, (void)i, (void)g, (void)raw, (void)d
 
-ALTERATION(other_sign) { return UNUSED, gr_neg(t, d); }
-ALTERATION(twice) { return UNUSED, gr_scale(t, d, 2.0); }
-ALTERATION(half) { return UNUSED, gr_scale(t, d, 0.5); }
-ALTERATION(times_count) { return UNUSED, gr_scale(t, d, (double)n->in[0]->size); }
-ALTERATION(over_count) { return UNUSED, gr_scale(t, d, 1.0 / (double)n->in[0]->size); }
-ALTERATION(zero) { return UNUSED, gr_scale(t, d, 0.0); }
-ALTERATION(missing_one_in_1000) { return UNUSED, times(t, d, every_thousandth, 0.0); }
-ALTERATION(one_off_by_1e_4) { return UNUSED, times(t, d, middle, 1.0 + 1e-4); }
-ALTERATION(one_nan) { return UNUSED, times(t, d, middle, (double)NAN); }
-ALTERATION(one_infinite) { return UNUSED, times(t, d, middle, (double)INFINITY); }
-ALTERATION(wrong_at_the_border) { return UNUSED, times(t, d, border, 0.0); }
-ALTERATION(wrong_behind_the_first_of_a_batch) { return UNUSED, times(t, d, behind_the_first, 0.5); }
+ALTERATION(other_sign)
+{
+    return UNUSED, gr_neg(t, d);
+}
+ALTERATION(twice)
+{
+    return UNUSED, gr_scale(t, d, 2.0);
+}
+ALTERATION(half)
+{
+    return UNUSED, gr_scale(t, d, 0.5);
+}
+ALTERATION(times_count)
+{
+    return UNUSED, gr_scale(t, d, (double)n->in[0]->size);
+}
+ALTERATION(over_count)
+{
+    return UNUSED, gr_scale(t, d, 1.0 / (double)n->in[0]->size);
+}
+ALTERATION(zero)
+{
+    return UNUSED, gr_scale(t, d, 0.0);
+}
+ALTERATION(missing_one_in_1000)
+{
+    return UNUSED, times(t, d, every_thousandth, 0.0);
+}
+ALTERATION(one_off_by_1e_4)
+{
+    return UNUSED, times(t, d, middle, 1.0 + 1e-4);
+}
+ALTERATION(one_nan)
+{
+    return UNUSED, times(t, d, middle, (double)NAN);
+}
+ALTERATION(one_infinite)
+{
+    return UNUSED, times(t, d, middle, (double)INFINITY);
+}
+ALTERATION(wrong_at_the_border)
+{
+    return UNUSED, times(t, d, border, 0.0);
+}
+ALTERATION(wrong_behind_the_first_of_a_batch)
+{
+    return UNUSED, times(t, d, behind_the_first, 0.5);
+}
 
 /* The output's gradient as it came. */
 ALTERATION(no_chain_factor)
@@ -99,7 +148,8 @@ ALTERATION(index_off_by_one)
     UNUSED;
     if (d->size < 2) return NULL;
     gr_tensor *flat = gr_reshape(t, d, 1, &d->size);
-    gr_tensor *turned = gr_concat(t, (gr_tensor *[]){gr_slice(t, flat, 0, 1, d->size), gr_slice(t, flat, 0, 0, 1)}, 2, 0);
+    gr_tensor *turned =
+        gr_concat(t, (gr_tensor *[]){gr_slice(t, flat, 0, 1, d->size), gr_slice(t, flat, 0, 0, 1)}, 2, 0);
     return gr_reshape(t, turned, d->rank, d->shape);
 }
 
@@ -110,7 +160,9 @@ ALTERATION(inputs_swapped)
 {
     UNUSED;
     const int other = 1 - i;
-    if (original->n_in == GR_VARIADIC || i > 1 || other >= n->n_in || !original->vjp[other] || original->vjp[other] == gr_vjp_zero) return NULL;
+    if (original->n_in == GR_VARIADIC || i > 1 || other >= n->n_in || !original->vjp[other] ||
+        original->vjp[other] == gr_vjp_zero)
+        return NULL;
     gr_tensor *wrong = original->vjp[other](t, n, g);
     return wrong && gr_sums_to(wrong, n->in[i]) ? gr_sum_to(t, wrong, n->in[i]) : NULL;
 }
@@ -175,10 +227,22 @@ static gr_tensor *maybe_wrong(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
     return wrong ? wrong : d;
 }
 
-static gr_tensor *vjp_0(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 0, g); }
-static gr_tensor *vjp_1(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 1, g); }
-static gr_tensor *vjp_2(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 2, g); }
-static gr_tensor *vjp_3(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 3, g); }
+static gr_tensor *vjp_0(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return maybe_wrong(t, n, 0, g);
+}
+static gr_tensor *vjp_1(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return maybe_wrong(t, n, 1, g);
+}
+static gr_tensor *vjp_2(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return maybe_wrong(t, n, 2, g);
+}
+static gr_tensor *vjp_3(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return maybe_wrong(t, n, 3, g);
+}
 
 static void make_mutant(const gr_op *op, int input, const mutation *m)
 {
@@ -209,7 +273,8 @@ static double *gradient_of(const call *c, gr_tensor *const x[], int n, int order
     assert_int_equal(gr_vjp(t, y, pattern(t, y, 0.7), wanted, m, d, order == 2 ? GR_CREATE_GRAPH : 0), GR_OK);
     if (order == 2) {
         gr_tensor *sum = gr_constant(t, GR_F64, 0.0);
-        for (int i = 0; i < m; i++) sum = gr_add(t, sum, gr_sum(t, gr_mul(t, d[i], pattern(t, d[i], 1.3 + i)), GR_ALL_AXES, false));
+        for (int i = 0; i < m; i++)
+            sum = gr_add(t, sum, gr_sum(t, gr_mul(t, d[i], pattern(t, d[i], 1.3 + i)), GR_ALL_AXES, false));
         for (int i = 0; i < m; i++) second[i] = NULL;
         if (gr_requires_grad(sum)) assert_int_equal(gr_grad(t, sum, wanted, m, second, 0), GR_OK);
         memcpy(d, second, sizeof d);
@@ -223,7 +288,8 @@ static double *gradient_of(const call *c, gr_tensor *const x[], int n, int order
 static bool is_different(const call *right, const call *wrong, gr_tensor *const x[], int n)
 {
     int64_t size;
-    double largest = 0.0, *a = gradient_of(right, x, n, mistake->order, &size), *b = gradient_of(wrong, x, n, mistake->order, &size);
+    double largest = 0.0, *a = gradient_of(right, x, n, mistake->order, &size),
+           *b = gradient_of(wrong, x, n, mistake->order, &size);
     bool different = false;
     for (int64_t i = 0; i < size; i++) largest = fmax(largest, fabs(a[i]));
     for (int64_t i = 0; i < size; i++) different |= !(fabs(a[i] - b[i]) <= 1e-6 * fabs(a[i]) + 1e-9 * largest);
@@ -313,13 +379,16 @@ static void every_mutant_is_caught(void **state)
                 by_mutation[m].total += s.total;
                 by_mutation[m].caught += s.caught;
                 of_op.total += s.total;
-                all = (score){all.total + s.total, all.caught + s.caught, all.networks + s.networks, all.named + s.named};
+                all =
+                    (score){all.total + s.total, all.caught + s.caught, all.networks + s.networks, all.named + s.named};
             }
         bool steps = true;
         for (int input = 0; input < GR_MAX_VJPS; input++) steps &= !op->vjp[input] || op->vjp[input] == gr_vjp_zero;
-        if (!of_op.total && (!steps || op->vjp_nth) && strcmp(op->name, "detach")) fail_msg("%s: no mutant was made of it", op->name);
+        if (!of_op.total && (!steps || op->vjp_nth) && strcmp(op->name, "detach"))
+            fail_msg("%s: no mutant was made of it", op->name);
     }
-    for (int m = 0; m < N_MUTATIONS; m++) printf("%-40s %4d of %4d\n", mutations[m].name, by_mutation[m].caught, by_mutation[m].total);
+    for (int m = 0; m < N_MUTATIONS; m++)
+        printf("%-40s %4d of %4d\n", mutations[m].name, by_mutation[m].caught, by_mutation[m].total);
     printf("mutants caught: %d of %d; named in a network: %d of %d\n", all.caught, all.total, all.named, all.networks);
     for (int m = 0; m < N_MUTATIONS; m++)
         if (!by_mutation[m].total) fail_msg("%s: no mutant was made", mutations[m].name);
@@ -338,7 +407,8 @@ static const gr_op *op_named(const char *name)
 
 /* ---- Mistakes that people make ------------------------------------------------------------------------------- */
 
-/* A Tversky loss as one op, 1 - TP / (TP + a FP + b FN), whose gradient has the weights of FP and FN the wrong way round. */
+/* A Tversky loss as one op, 1 - TP / (TP + a FP + b FN), whose gradient has the weights of FP and FN the wrong way
+ * round. */
 typedef struct sides {
     double fp, fn;
     bool swapped;
@@ -382,8 +452,13 @@ static gr_tensor *tversky_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, d);
 }
 
-static const gr_op op_tversky = {.name = "my_tversky", .formula = "l = 1 - TP / (TP + a FP + b FN)", .n_in = 2, .attr_size = sizeof(sides),
-                                 .shape = tversky_shape, .forward[GR_ANY_CPU] = {[GR_F64] = tversky_kernel}, .vjp = {tversky_vjp}};
+static const gr_op op_tversky = {.name = "my_tversky",
+                                 .formula = "l = 1 - TP / (TP + a FP + b FN)",
+                                 .n_in = 2,
+                                 .attr_size = sizeof(sides),
+                                 .shape = tversky_shape,
+                                 .forward[GR_ANY_CPU] = {[GR_F64] = tversky_kernel},
+                                 .vjp = {tversky_vjp}};
 
 static gr_tensor *run_tversky(gr_tape *t, gr_tensor *const x[], int n, void *context)
 {
@@ -394,13 +469,15 @@ static void swapped_tversky_weights(void **state)
 {
     (void)state;
     gr_rng rng = gr_rng_seed(3);
-    gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(4, 5), 0.1, 0.9, &rng), gr_uniform(GR_F64, GR_SHAPE(4, 5), 0, 1, &rng)};
+    gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(4, 5), 0.1, 0.9, &rng),
+                       gr_uniform(GR_F64, GR_SHAPE(4, 5), 0, 1, &rng)};
     assert_int_equal(gr_require_grad(x[0]), GR_OK);
     for (int swapped = 0; swapped < 2; swapped++) {
         sides s = {0.3, 0.7, swapped};
         for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
             gr_check_report r;
-            assert_int_equal(gr_check_gradients(run_tversky, &s, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r), GR_OK);
+            assert_int_equal(
+                gr_check_gradients(run_tversky, &s, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r), GR_OK);
             assert_int_equal(r.verdict, swapped ? GR_CHECK_FAIL : GR_CHECK_PASS);
             if (swapped) assert_string_equal(r.culprit_op, "my_tversky");
         }
@@ -446,8 +523,14 @@ static gr_tensor *of_one_image(gr_tape *t, const gr_node *n, int i, gr_tensor *g
     return original->vjp[i](t, n, gr_mul(t, g, mask));
 }
 
-ALTERATION(of_the_first_image) { return UNUSED, of_one_image(t, n, i, g, 0); }
-ALTERATION(of_the_last_image) { return UNUSED, of_one_image(t, n, i, g, -1); }
+ALTERATION(of_the_first_image)
+{
+    return UNUSED, of_one_image(t, n, i, g, 0);
+}
+ALTERATION(of_the_last_image)
+{
+    return UNUSED, of_one_image(t, n, i, g, -1);
+}
 
 /* The kernel turned by half a circle: a correlation taken for a convolution. */
 ALTERATION(kernel_turned)
@@ -455,12 +538,16 @@ ALTERATION(kernel_turned)
     UNUSED;
     gr_tensor *source = gr_result(t, GR_I32, 1, &d->size);
     const int64_t taps = d->shape[2] * d->shape[3];
-    for (int64_t k = 0; source && k < d->size; k++) ((int32_t *)source->data)[k] = (int32_t)(k / taps * taps + (taps - 1 - k % taps));
+    for (int64_t k = 0; source && k < d->size; k++)
+        ((int32_t *)source->data)[k] = (int32_t)(k / taps * taps + (taps - 1 - k % taps));
     return gr_reshape(t, gr_gather_rows(t, gr_reshape(t, d, 1, &d->size), source), d->rank, d->shape);
 }
 
 /* Channels in and out the wrong way round, in the memory of the right way. */
-ALTERATION(channels_swapped) { return UNUSED, gr_reshape(t, gr_permute(t, d, GR_AXES(1, 0, 2, 3)), d->rank, d->shape); }
+ALTERATION(channels_swapped)
+{
+    return UNUSED, gr_reshape(t, gr_permute(t, d, GR_AXES(1, 0, 2, 3)), d->rank, d->shape);
+}
 
 /* Where the window or the kernel reaches into the padding: on the rim of the image. */
 static bool rim(const gr_tensor *x, int64_t k)
@@ -469,10 +556,19 @@ static bool rim(const gr_tensor *x, int64_t k)
     return i == 0 || j == 0 || i == rows - 1 || j == columns - 1;
 }
 
-static bool last_row(const gr_tensor *x, int64_t k) { return k / x->shape[3] % x->shape[2] == x->shape[2] - 1; }
+static bool last_row(const gr_tensor *x, int64_t k)
+{
+    return k / x->shape[3] % x->shape[2] == x->shape[2] - 1;
+}
 
-ALTERATION(wrong_on_the_rim) { return UNUSED, times(t, d, rim, 1.01); }
-ALTERATION(last_row_missing) { return UNUSED, times(t, d, last_row, 0.0); }
+ALTERATION(wrong_on_the_rim)
+{
+    return UNUSED, times(t, d, rim, 1.01);
+}
+ALTERATION(last_row_missing)
+{
+    return UNUSED, times(t, d, last_row, 0.0);
+}
 
 static const struct {
     const char *op;
@@ -508,7 +604,8 @@ static void mutants_of_images(void **state)
     for (int i = 0; i < OF_IMAGES; i++) {
         const score before = s;
         try_mutant(op_named(of_images[i].op), of_images[i].input, &of_images[i].m, &s);
-        printf("%-17s %-34s %s\n", of_images[i].op, of_images[i].m.name, s.caught > before.caught && s.named > before.named ? "caught, named" : "MISSED");
+        printf("%-17s %-34s %s\n", of_images[i].op, of_images[i].m.name,
+               s.caught > before.caught && s.named > before.named ? "caught, named" : "MISSED");
     }
     printf("mutants of images caught: %d of %d\n", s.caught, OF_IMAGES);
     assert_int_equal(s.total, OF_IMAGES);
@@ -516,12 +613,13 @@ static void mutants_of_images(void **state)
     assert_int_equal(s.named, OF_IMAGES);
 }
 
-/* Ties in a max-pool: every pixel of a tie gets all of g. By itself each is a slope of one of its sides, so it is a KINK; but
- * two that rise together raise the maximum by one of them, and a direction in which they do sees it. */
+/* Ties in a max-pool: every pixel of a tie gets all of g. By itself each is a slope of one of its sides, so it is a
+ * KINK; but two that rise together raise the maximum by one of them, and a direction in which they do sees it. */
 static gr_tensor *all_of_a_tie(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const gr_pool2d_options two = {.kernel = {2, 2}};
-    gr_tensor *x = n->in[0], *winner = gr_upsample2d(t, gr_max_pool2d(t, x, &two), x->shape[2], x->shape[3], GR_NEAREST);
+    gr_tensor *x = n->in[0],
+              *winner = gr_upsample2d(t, gr_max_pool2d(t, x, &two), x->shape[2], x->shape[3], GR_NEAREST);
     return gr_mul(t, gr_upsample2d(t, g, x->shape[2], x->shape[3], GR_NEAREST), gr_equal(t, x, winner));
 }
 
@@ -550,7 +648,9 @@ static void ties_of_a_max_pool(void **state)
     assert_int_equal(gr_check_gradients(pool_of, NULL, &x, 1, &directions, &r), GR_OK);
     assert_true(r.verdict == GR_CHECK_KINK || r.verdict == GR_CHECK_PASS);
 
-    for (int i = 1; i < 4; i++) assert_int_equal(gr_set(x, i < 2 ? 1 : 6 + i - 2, i < 2 ? 0.0 : -1.0), GR_OK); /* one window: two that tie, side by side */
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(gr_set(x, i < 2 ? 1 : 6 + i - 2, i < 2 ? 0.0 : -1.0),
+                         GR_OK); /* one window: two that tie, side by side */
     gr_op wrong = *op_named("max_pool2d");
     wrong.vjp[0] = minus_at_a_tie;
     assert_int_equal(gr_check_gradients(pool_of, &wrong, &x, 1, NULL, &r), GR_OK);
@@ -561,7 +661,8 @@ static void ties_of_a_max_pool(void **state)
     assert_int_equal(gr_check_gradients(pool_of, &wrong, &pair, 1, NULL, &r), GR_OK);
     assert_int_equal(r.verdict, GR_CHECK_PASS); /* two at kinks, two that never win */
     assert_int_equal(gr_check_gradients(pool_of, &wrong, &pair, 1, &directions, &r), GR_OK);
-    printf("a tie that pays twice: %lld of %lld directions FAIL\n", (long long)r.count[GR_CHECK_FAIL], (long long)(r.count[GR_CHECK_FAIL] + r.count[GR_CHECK_KINK] + r.count[GR_CHECK_PASS]));
+    printf("a tie that pays twice: %lld of %lld directions FAIL\n", (long long)r.count[GR_CHECK_FAIL],
+           (long long)(r.count[GR_CHECK_FAIL] + r.count[GR_CHECK_KINK] + r.count[GR_CHECK_PASS]));
     assert_int_equal(r.verdict, GR_CHECK_FAIL);
     assert_int_equal(gr_check_gradients(pool_of, NULL, &pair, 1, &directions, &r), GR_OK);
     assert_int_equal(r.count[GR_CHECK_FAIL], 0);
@@ -591,7 +692,8 @@ static void named_in_a_deep_network(void **state)
         make_mutant(op_named("tanh"), 0, &mutations[m]);
         for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_PER_NODE; mode++) {
             gr_check_report r;
-            assert_int_equal(gr_check_gradients(deep, NULL, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r), GR_OK);
+            assert_int_equal(gr_check_gradients(deep, NULL, x, 2, &(gr_check_options){.mode = (gr_check_mode)mode}, &r),
+                             GR_OK);
             assert_int_equal(r.verdict, GR_CHECK_FAIL);
             assert_int_equal(r.culprit, 27);
             assert_string_equal(r.culprit_op, "tanh");
@@ -603,12 +705,9 @@ static void named_in_a_deep_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_mutant_is_caught),
-        cmocka_unit_test(swapped_tversky_weights),
-        cmocka_unit_test(rows_assigned_not_added),
-        cmocka_unit_test(mutants_of_images),
-        cmocka_unit_test(ties_of_a_max_pool),
-        cmocka_unit_test(named_in_a_deep_network),
+        cmocka_unit_test(every_mutant_is_caught),  cmocka_unit_test(swapped_tversky_weights),
+        cmocka_unit_test(rows_assigned_not_added), cmocka_unit_test(mutants_of_images),
+        cmocka_unit_test(ties_of_a_max_pool),      cmocka_unit_test(named_in_a_deep_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

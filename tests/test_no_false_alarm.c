@@ -1,6 +1,7 @@
-/* test_no_false_alarm.c: the gradient checker cries wolf nowhere. Every op and loss of the table, all of them right, at a
- * thousand random points each, at points placed exactly on their kinks, and at logits of +-40, must not come to a single
- * FAIL; and the points at which the checker cannot tell are counted. The number of points is in GRADUS_POINTS. */
+/* test_no_false_alarm.c: the gradient checker cries wolf nowhere. Every op and loss of the table, all of them right, at
+ * a thousand random points each, at points placed exactly on their kinks, and at logits of +-40, must not come to a
+ * single FAIL; and the points at which the checker cannot tell are counted. The number of points is in GRADUS_POINTS.
+ */
 #include "op_samples.h"
 
 static int points_each = 1000;
@@ -37,7 +38,8 @@ static void no_alarm(const call *c, gr_tensor *x[], int samples, uint64_t seed, 
     int n = inputs_of(c->op, c->s);
     if (!require_gradients(c->op, x, n)) return;
     gr_check_options o = {.mode = GR_CHECK_SAMPLED, .samples = samples, .seed = seed};
-    if (gr_check_gradients(run_op, (void *)(uintptr_t)c, x, n, &o, &r)) fail_msg("%s, %s: %s", c->op->name, c->s->what, gr_last_error());
+    if (gr_check_gradients(run_op, (void *)(uintptr_t)c, x, n, &o, &r))
+        fail_msg("%s, %s: %s", c->op->name, c->s->what, gr_last_error());
     add_report(t, &r);
     if (getenv("GRADUS_VERBOSE") && r.count[GR_CHECK_UNRESOLVED]) {
         gr_check_format(text, sizeof text, &r);
@@ -51,7 +53,8 @@ static void no_alarm(const call *c, gr_tensor *x[], int samples, uint64_t seed, 
 static int usable_samples(const gr_op *op, bool fixed, const gr_sample *usable[], int room)
 {
     int n = 0;
-    if (!strcmp(op->name, "detach")) return 0; /* the one op that is not to be believed: a wrong derivative is its purpose */
+    if (!strcmp(op->name, "detach"))
+        return 0; /* the one op that is not to be believed: a wrong derivative is its purpose */
     for (int k = 0; k < op->n_samples && n < room; k++) {
         const gr_sample *s = &op->samples[k];
         if (fixed ? s->refused == NULL : is_drawn(op, s)) usable[n++] = s;
@@ -149,11 +152,11 @@ static void expect_kink(const char *name, gr_check_function f, const double *at,
     free_inputs(x, n);
 }
 
-#define FUNCTION(name, ...)                                                                                            \
-    static gr_tensor *name(gr_tape *t, gr_tensor *const x[], int n, void *context)                                     \
-    {                                                                                                                  \
-        (void)n, (void)context;                                                                                        \
-        return __VA_ARGS__;                                                                                            \
+#define FUNCTION(name, ...)                                                        \
+    static gr_tensor *name(gr_tape *t, gr_tensor *const x[], int n, void *context) \
+    {                                                                              \
+        (void)n, (void)context;                                                    \
+        return __VA_ARGS__;                                                        \
     }
 
 FUNCTION(f_relu, gr_relu(t, x[0]))
@@ -225,12 +228,18 @@ static const struct {
     region_loss run;
     bool logits_only, softmax;
 } region_losses[] = {
-    {"sensitivity_specificity", gr_sensitivity_specificity, false, false}, {"dice", gr_dice, false, false},
-    {"tversky", gr_tversky, false, false}, {"focal_tversky", gr_focal_tversky, false, false},
-    {"jaccard", gr_jaccard, false, false}, {"generalised_dice", gr_generalised_dice, false, false},
-    {"log_cosh_dice", gr_log_cosh_dice, false, false}, {"dice_bce", gr_dice_bce, false, false},
-    {"dice_ce", gr_dice_ce, false, true}, {"dice_focal", gr_dice_focal, false, false},
-    {"lovasz_hinge", gr_lovasz_hinge, true, false}, {"lovasz_softmax", gr_lovasz_softmax, false, true},
+    {"sensitivity_specificity", gr_sensitivity_specificity, false, false},
+    {"dice", gr_dice, false, false},
+    {"tversky", gr_tversky, false, false},
+    {"focal_tversky", gr_focal_tversky, false, false},
+    {"jaccard", gr_jaccard, false, false},
+    {"generalised_dice", gr_generalised_dice, false, false},
+    {"log_cosh_dice", gr_log_cosh_dice, false, false},
+    {"dice_bce", gr_dice_bce, false, false},
+    {"dice_ce", gr_dice_ce, false, true},
+    {"dice_focal", gr_dice_focal, false, false},
+    {"lovasz_hinge", gr_lovasz_hinge, true, false},
+    {"lovasz_softmax", gr_lovasz_softmax, false, true},
 };
 enum { N_REGION_LOSSES = (int)(sizeof region_losses / sizeof *region_losses) };
 
@@ -251,7 +260,8 @@ static void check_region(const region_call *c, gr_tensor *const x[], int order, 
     char text[8192];
     gr_check_report r;
     const gr_check_options o = {.mode = GR_CHECK_SAMPLED, .samples = 6, .order = order};
-    if (gr_check_gradients(run_region, (void *)(uintptr_t)c, x, 2, &o, &r)) fail_msg("%s: %s", region_losses[c->which].name, gr_last_error());
+    if (gr_check_gradients(run_region, (void *)(uintptr_t)c, x, 2, &o, &r))
+        fail_msg("%s: %s", region_losses[c->which].name, gr_last_error());
     add_report(t, &r);
     gr_check_format(text, sizeof text, &r);
     if (r.count[GR_CHECK_FAIL]) fail_msg("%s, order %d: %s", region_losses[c->which].name, order, text);
@@ -269,10 +279,12 @@ static void losses_of_regions(void **state)
         c.o.base.from_logits = logits && !region_losses[which].logits_only && !c.o.softmax;
         if (region_losses[which].softmax) c.o.base.from_logits = logits, c.o.softmax = logits;
         gr_rng rng = gr_rng_seed((uint64_t)p);
-        gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(2, 2, 3, 2), logits ? -4 : 0.05, logits ? 4 : 0.45, &rng), gr_zeros(GR_F64, GR_SHAPE(2, 2, 3, 2))};
+        gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(2, 2, 3, 2), logits ? -4 : 0.05, logits ? 4 : 0.45, &rng),
+                           gr_zeros(GR_F64, GR_SHAPE(2, 2, 3, 2))};
         for (int64_t i = 0; i < gr_size(x[1]); i++) {
             const int64_t other = i % 12 < 6 ? i + 6 : i - 6;
-            assert_int_equal(gr_set(x[1], i, other < i ? 1.0 - gr_get(x[1], other) : (double)gr_rng_below(&rng, 2)), GR_OK);
+            assert_int_equal(gr_set(x[1], i, other < i ? 1.0 - gr_get(x[1], other) : (double)gr_rng_below(&rng, 2)),
+                             GR_OK);
             if (kind == 2) assert_int_equal(gr_set(x[0], i, gr_rng_below(&rng, 2) ? 40 : -40), GR_OK);
         }
         assert_int_equal(gr_require_grad(x[0]), GR_OK);
@@ -297,7 +309,8 @@ static void none_is_left_out(void **state)
         for (int k = 0; k < n_usable; k++) {
             gr_tensor *x[MAX_INPUTS];
             make_inputs(op, usable[k], GR_F64, x, 1);
-            for (int j = 0; j < inputs_of(op, usable[k]); j++) compared[j] |= differentiable(op, j, x[j]) && gr_size(x[j]) > 0;
+            for (int j = 0; j < inputs_of(op, usable[k]); j++)
+                compared[j] |= differentiable(op, j, x[j]) && gr_size(x[j]) > 0;
             free_inputs(x, inputs_of(op, usable[k]));
         }
         for (int j = 0; j < op->n_in && j < GR_MAX_VJPS; j++)
@@ -320,10 +333,9 @@ int main(void)
     const char *points = getenv("GRADUS_POINTS");
     if (points && atoi(points) > 0) points_each = atoi(points);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(none_is_left_out), cmocka_unit_test(samples_as_they_are), cmocka_unit_test(exactly_on_a_kink),
-        cmocka_unit_test(on_kinks),         cmocka_unit_test(logits_of_40),        cmocka_unit_test(random_points),
-        cmocka_unit_test(losses_of_regions),
-        cmocka_unit_test(few_are_unresolved),
+        cmocka_unit_test(none_is_left_out),  cmocka_unit_test(samples_as_they_are), cmocka_unit_test(exactly_on_a_kink),
+        cmocka_unit_test(on_kinks),          cmocka_unit_test(logits_of_40),        cmocka_unit_test(random_points),
+        cmocka_unit_test(losses_of_regions), cmocka_unit_test(few_are_unresolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,8 @@ static void refused(void **state)
             gr_clear_error();
             gr_tensor *y = gr_apply(t, op, x, inputs_of(op, s), s->attr);
             if (y || !strstr(gr_last_error(), s->refused) || !strstr(gr_last_error(), op->name))
-                fail_msg("%s, %s: expected a refusal with \"%s\", got \"%s\"", op->name, s->what, s->refused, gr_last_error());
+                fail_msg("%s, %s: expected a refusal with \"%s\", got \"%s\"", op->name, s->what, s->refused,
+                         gr_last_error());
             free_inputs(x, inputs_of(op, s));
             count++;
         }
@@ -58,7 +59,8 @@ static void first_derivatives(void **state)
             free_inputs(x, n);
         }
         for (int j = 0; j < op->n_in && j < GR_MAX_VJPS; j++)
-            if (op->vjp[j] && op->vjp[j] != gr_vjp_zero && !compared[j]) fail_msg("%s: no sample differentiates input %d", op->name, j);
+            if (op->vjp[j] && op->vjp[j] != gr_vjp_zero && !compared[j])
+                fail_msg("%s: no sample differentiates input %d", op->name, j);
         if (op->n_in == GR_VARIADIC && !compared[0]) fail_msg("%s: no sample differentiates it", op->name);
     }
 }
@@ -156,7 +158,8 @@ static void dtypes_agree(void **state)
             int n = inputs_of(op, s), m = 0;
             gr_tensor *x[2][MAX_INPUTS], *y[2], *d[2][MAX_INPUTS], *wanted[MAX_INPUTS];
             make_inputs(op, s, GR_F32, x[0], 5);
-            for (int j = 0; j < n; j++) x[1][j] = gr_dtype_of(x[0][j]) == GR_I32 ? gr_copy(x[0][j]) : gr_copy_as(GR_F64, x[0][j]);
+            for (int j = 0; j < n; j++)
+                x[1][j] = gr_dtype_of(x[0][j]) == GR_I32 ? gr_copy(x[0][j]) : gr_copy_as(GR_F64, x[0][j]);
             for (int p = 0; p < 2; p++) {
                 m = 0;
                 for (int j = 0; j < n; j++)

@@ -371,8 +371,8 @@ static void test_large_equals_small(void **state)
                 char name[32];
                 snprintf(name, sizeof name, "w%lld", (long long)at);
                 int64_t n = LARGE - at < SMALL ? LARGE - at : SMALL;
-                assert_non_null(gr_params_add(small, name, gr_from(dtype, GR_SHAPE(n), (char *)w->data +
-                                                                   (size_t)at * gr_dtype_bytes(dtype))));
+                assert_non_null(gr_params_add(
+                    small, name, gr_from(dtype, GR_SHAPE(n), (char *)w->data + (size_t)at * gr_dtype_bytes(dtype))));
             }
             gr_optimizer *of_large = rules[i].make(large), *of_small = rules[i].make(small);
             for (int step = 0; step < 3; step++) {
@@ -999,7 +999,8 @@ static void test_params_refuse(void **state)
 
     t = gr_tape_new();
     assert_int_equal(gr_backward(t, gr_sum(t, gr_square(t, w), GR_ALL_AXES, false), 0), GR_OK);
-    assert_refused(gr_params_add(params, "v", gr_gradient(w)), GR_ERR_STATE, "the gradient of another tensor, not yours");
+    assert_refused(gr_params_add(params, "v", gr_gradient(w)), GR_ERR_STATE,
+                   "the gradient of another tensor, not yours");
     gr_tape_free(t);
 
     assert_int_equal(gr_params_count(params), 1);

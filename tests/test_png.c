@@ -1,5 +1,5 @@
-/* test_png.c: pictures in and out. The files that are read are made here, byte by byte, so that libpng is not compared with
- * itself; damaged ones must be refused with a reason, without a leak and without a word on stderr. */
+/* test_png.c: pictures in and out. The files that are read are made here, byte by byte, so that libpng is not compared
+ * with itself; damaged ones must be refused with a reason, without a leak and without a word on stderr. */
 #define _POSIX_C_SOURCE 200809L
 #include "files.h"
 
@@ -16,8 +16,8 @@ static bool has_png(void)
     return status != GR_ERR_UNSUPPORTED;
 }
 
-#define NEEDS_PNG() \
-    do { \
+#define NEEDS_PNG()             \
+    do {                        \
         if (!has_png()) skip(); \
     } while (0)
 
@@ -37,7 +37,10 @@ static void add(bytes *b, const void *from, size_t size)
 
 static void add_u32(bytes *b, uint32_t v)
 {
-    add(b, (unsigned char[]){(unsigned char)(v >> 24), (unsigned char)(v >> 16), (unsigned char)(v >> 8), (unsigned char)v}, 4);
+    add(b,
+        (unsigned char[]){(unsigned char)(v >> 24), (unsigned char)(v >> 16), (unsigned char)(v >> 8),
+                          (unsigned char)v},
+        4);
 }
 
 static uint32_t crc(const unsigned char *p, size_t size)
@@ -65,7 +68,10 @@ static void add_stored(bytes *b, const unsigned char *data, size_t size)
     uint32_t s1 = 1, s2 = 0;
     assert_true(size < 65536);
     add(b, "\x78\x01\x01", 3);
-    add(b, (unsigned char[]){(unsigned char)size, (unsigned char)(size >> 8), (unsigned char)~size, (unsigned char)(~size >> 8)}, 4);
+    add(b,
+        (unsigned char[]){(unsigned char)size, (unsigned char)(size >> 8), (unsigned char)~size,
+                          (unsigned char)(~size >> 8)},
+        4);
     add(b, data, size);
     for (size_t i = 0; i < size; i++) {
         s1 = (s1 + data[i]) % 65521;
@@ -143,8 +149,8 @@ static bytes file;
 static const struct {
     const char *what;
     picture p;
-    int channels;     /* asked for */
-    int n;            /* values expected */
+    int channels;      /* asked for */
+    int n;             /* values expected */
     double values[12]; /* times 255 */
 } kinds[] = {
     {"grey, 1 bit", {3, 1, 1, 0, .rows = "\xa0"}, 0, 3, {255, 0, 255}},
@@ -152,24 +158,39 @@ static const struct {
     {"grey, 4 bits", {2, 2, 4, 0, .rows = "\x01\xef"}, 0, 4, {0, 17, 238, 255}},
     {"grey, 8 bits", {2, 2, 8, 0, .rows = "\x00\x01\xfe\xff"}, 0, 4, {0, 1, 254, 255}},
     {"grey, 16 bits", {2, 1, 16, 0, .rows = "\x01\x01\x80\x00"}, 0, 2, {1, 255.0 * 32768 / 65535}},
-    {"grey with a transparent one", {2, 1, 8, 0, .transparent = "\0\x64", .transparent_size = 2, .rows = "\x64\x65"}, 0, 2,
+    {"grey with a transparent one",
+     {2, 1, 8, 0, .transparent = "\0\x64", .transparent_size = 2, .rows = "\x64\x65"},
+     0,
+     2,
      {0, 101}},
     {"grey made RGB", {2, 1, 8, 0, .rows = "\x05\x06"}, 3, 6, {5, 6, 5, 6, 5, 6}},
     {"RGB", {2, 1, 8, 2, .rows = "\x01\x02\x03\x04\x05\x06"}, 0, 6, {1, 4, 2, 5, 3, 6}},
     {"RGB made grey", {2, 1, 8, 2, .rows = "\x0a\x14\x1e\x07\x07\x07"}, 1, 2, {2.99 + 11.74 + 3.42, 7}},
-    {"RGB, 16 bits", {1, 1, 16, 2, .rows = "\xff\xff\x00\x01\x7f\xff"}, 0, 3,
+    {"RGB, 16 bits",
+     {1, 1, 16, 2, .rows = "\xff\xff\x00\x01\x7f\xff"},
+     0,
+     3,
      {255, 255.0 / 65535, 255.0 * 32767 / 65535}},
     {"grey and alpha", {3, 1, 8, 4, .rows = "\x64\xff\x64\x80\x64\x00"}, 0, 3, {100, 100 * 128 / 255.0, 0}},
-    {"grey and alpha, 16 bits", {1, 1, 16, 4, .rows = "\x80\x00\x40\x00"}, 1, 1,
+    {"grey and alpha, 16 bits",
+     {1, 1, 16, 4, .rows = "\x80\x00\x40\x00"},
+     1,
+     1,
      {255.0 * 32768 / 65535 * 16384 / 65535}},
     {"RGBA", {1, 2, 8, 6, .rows = "\x0a\x14\x1e\xff\x0a\x14\x1e\x33"}, 0, 6, {10, 2, 20, 4, 30, 6}},
     {"RGBA made grey", {1, 1, 8, 6, .rows = "\x0a\x14\x1e\x33"}, 1, 1, {18.15 / 5}},
     {"a palette of 1 bit", {2, 1, 1, 3, PALETTE, .rows = "\x40"}, 0, 6, {0, 255, 0, 0, 0, 0}},
     {"a palette of 2 bits", {4, 1, 2, 3, PALETTE, .rows = "\x1b"}, 0, 12, {0, 255, 0, 10, 0, 0, 128, 20, 0, 0, 0, 30}},
     {"a palette made grey", {1, 1, 8, 3, PALETTE, .rows = "\x03"}, 1, 1, {18.15}},
-    {"a palette with alpha", {2, 1, 8, 3, PALETTE, .transparent = "\xff\x00", .transparent_size = 2, .rows = "\x01\x03"}, 0, 6,
+    {"a palette with alpha",
+     {2, 1, 8, 3, PALETTE, .transparent = "\xff\x00", .transparent_size = 2, .rows = "\x01\x03"},
+     0,
+     6,
      {0, 10, 0, 20, 0, 30}},
-    {"interlaced", {3, 4, 8, 0, .interlaced = true, .rows = "\1\2\3\4\5\6\7\10\11\12\13\14"}, 0, 12,
+    {"interlaced",
+     {3, 4, 8, 0, .interlaced = true, .rows = "\1\2\3\4\5\6\7\10\11\12\13\14"},
+     0,
+     12,
      {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
     {"with chunks to step over", {1, 1, 8, 0, .extras = true, .rows = "\x80"}, 0, 1, {128}},
 };
@@ -412,10 +433,10 @@ static void without_libpng_it_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_kinds_are_read),     cmocka_unit_test(pictures_come_back),
-        cmocka_unit_test(writing_refuses),        cmocka_unit_test(every_damage_is_seen),
-        cmocka_unit_test(claims_are_checked),     cmocka_unit_test(what_is_no_picture),
-        cmocka_unit_test(memory_may_run_out),     cmocka_unit_test(without_libpng_it_says_so),
+        cmocka_unit_test(all_kinds_are_read), cmocka_unit_test(pictures_come_back),
+        cmocka_unit_test(writing_refuses),    cmocka_unit_test(every_damage_is_seen),
+        cmocka_unit_test(claims_are_checked), cmocka_unit_test(what_is_no_picture),
+        cmocka_unit_test(memory_may_run_out), cmocka_unit_test(without_libpng_it_says_so),
     };
     return cmocka_run_group_tests_name("png", tests, make_directory, remove_directory);
 }

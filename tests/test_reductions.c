@@ -28,8 +28,8 @@ static double log_sum(const gr_tensor *x, const planes *p, int64_t o, int64_t i,
 static void expect(const planes *p, double level, const char *what, double got, double expected)
 {
     if (!close_to(got, expected, p->dtype == GR_F32 ? 4e-7 : 1e-15))
-        fail_msg("%s of [%d,%d,%d] around %g in %s is %.9g, expected %.9g", what, (int)p->outer, (int)p->c, (int)p->inner,
-                 level, gr_dtype_name(p->dtype), got, expected);
+        fail_msg("%s of [%d,%d,%d] around %g in %s is %.9g, expected %.9g", what, (int)p->outer, (int)p->c,
+                 (int)p->inner, level, gr_dtype_name(p->dtype), got, expected);
 }
 
 /* Logits of any level: what counts is how far they are from one another. */
@@ -37,7 +37,8 @@ static void check_softmax(gr_tape *t, const planes *p, double level)
 {
     gr_tensor *x = gr_zeros(p->dtype, GR_SHAPE(p->outer, p->c, p->inner));
     for (int64_t k = 0; k < gr_size(x); k++) assert_int_equal(gr_set(x, k, level + 2 * sin(1.7 * (double)k)), GR_OK);
-    const gr_tensor *log_p = gr_log_softmax(t, x, 1), *q = gr_softmax(t, x, 1), *lse = gr_logsumexp(t, x, GR_AXES(1), false);
+    const gr_tensor *log_p = gr_log_softmax(t, x, 1), *q = gr_softmax(t, x, 1),
+                    *lse = gr_logsumexp(t, x, GR_AXES(1), false);
     assert_non_null(log_p);
     assert_non_null(q);
     assert_non_null(lse);
@@ -75,13 +76,20 @@ static void long_sums_keep_their_digits(void **state)
         const char *what;
         int64_t shape[3];
         int axis;
-    } cases[] = {{"rows", {1, 2, n}, 2}, {"columns", {1, n, 2}, 1}, {"the first of three", {n, 1, 2}, 0},
-                 {"the middle of three", {2, n / 2, 2}, 1}, {"all but the middle", {n / 2, 2, 2}, -1}, {"everything", {2, n, 1}, -2}};
+    } cases[] = {{"rows", {1, 2, n}, 2},
+                 {"columns", {1, n, 2}, 1},
+                 {"the first of three", {n, 1, 2}, 0},
+                 {"the middle of three", {2, n / 2, 2}, 1},
+                 {"all but the middle", {n / 2, 2, 2}, -1},
+                 {"everything", {2, n, 1}, -2}};
     gr_tape *t = gr_tape_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gr_tensor *x = gr_full(GR_F32, 3, cases[i].shape, 0.1);
-        gr_f32(x)[0] = gr_f32(x)[gr_size(x) - 1] = 1.0f; /* so that the exponentials of logsumexp are no whole numbers */
-        const int axes[] = {cases[i].axis == -1 ? 0 : cases[i].axis, 2}, n_axes = cases[i].axis == -2 ? 0 : cases[i].axis == -1 ? 2 : 1;
+        gr_f32(x)[0] = gr_f32(x)[gr_size(x) - 1] =
+            1.0f; /* so that the exponentials of logsumexp are no whole numbers */
+        const int axes[] = {cases[i].axis == -1 ? 0 : cases[i].axis, 2}, n_axes = cases[i].axis == -2   ? 0
+                                                                                  : cases[i].axis == -1 ? 2
+                                                                                                        : 1;
         const gr_tensor *sum = gr_sum(t, x, n_axes, axes, false), *mean = gr_mean(t, x, n_axes, axes, false),
                         *lse = gr_logsumexp(t, x, n_axes, axes, false);
         assert_non_null(lse);
@@ -89,7 +97,8 @@ static void long_sums_keep_their_digits(void **state)
         for (int64_t k = 0; k < gr_size(sum); k++)
             if (fabs(gr_get(sum, k) / (count * value) - 1) > 1e-5 || fabs(gr_get(mean, k) / value - 1) > 1e-5 ||
                 fabs(gr_get(lse, k) / (value + log(count)) - 1) > 1e-6)
-                fail_msg("%s: the sum of %g is %.9g, the mean %.9g, logsumexp %.9g", cases[i].what, count, gr_get(sum, k), gr_get(mean, k), gr_get(lse, k));
+                fail_msg("%s: the sum of %g is %.9g, the mean %.9g, logsumexp %.9g", cases[i].what, count,
+                         gr_get(sum, k), gr_get(mean, k), gr_get(lse, k));
         gr_tape_reset(t);
         gr_tensor_free(x);
     }
@@ -105,10 +114,14 @@ static void special_values(void **state)
     const struct {
         double x[3], sum, largest, smallest, log_sum_exp;
     } rows[] = {
-        {{1, inf, 2}, inf, inf, 1, inf},          {{1, -inf, 2}, -inf, 2, -inf, 2.3132616875182228},
-        {{-inf, -inf, -inf}, -inf, -inf, -inf, -inf}, {{inf, -inf, 0}, none, inf, -inf, inf},
-        {{none, 1, 2}, none, none, none, none},   {{1, 2, none}, none, none, none, none},
-        {{1, none, inf}, none, none, none, none}, {{-1e300, 1e300, 0}, 0, 1e300, -1e300, 1e300},
+        {{1, inf, 2}, inf, inf, 1, inf},
+        {{1, -inf, 2}, -inf, 2, -inf, 2.3132616875182228},
+        {{-inf, -inf, -inf}, -inf, -inf, -inf, -inf},
+        {{inf, -inf, 0}, none, inf, -inf, inf},
+        {{none, 1, 2}, none, none, none, none},
+        {{1, 2, none}, none, none, none, none},
+        {{1, none, inf}, none, none, none, none},
+        {{-1e300, 1e300, 0}, 0, 1e300, -1e300, 1e300},
         {{800, 0, 800}, 1600, 800, 0, 800.6931471805599453},
     };
     gr_tape *t = gr_tape_new();
@@ -117,10 +130,12 @@ static void special_values(void **state)
             gr_tensor *x = gr_from(GR_F64, GR_SHAPE(1, 3), rows[i].x), *seen = column ? gr_transpose(t, x) : x;
             const int axis = column ? 0 : 1;
             const double got[] = {gr_item(gr_sum(t, seen, 1, &axis, false)), gr_item(gr_max(t, seen, 1, &axis, false)),
-                                  gr_item(gr_min(t, seen, 1, &axis, false)), gr_item(gr_logsumexp(t, seen, 1, &axis, false))};
+                                  gr_item(gr_min(t, seen, 1, &axis, false)),
+                                  gr_item(gr_logsumexp(t, seen, 1, &axis, false))};
             const double expected[] = {rows[i].sum, rows[i].largest, rows[i].smallest, rows[i].log_sum_exp};
             for (int k = 0; k < 4; k++)
-                if (!close_to(got[k], expected[k], 1e-15)) fail_msg("row %d, function %d: %g, expected %g", (int)i, k, got[k], expected[k]);
+                if (!close_to(got[k], expected[k], 1e-15))
+                    fail_msg("row %d, function %d: %g, expected %g", (int)i, k, got[k], expected[k]);
             gr_tape_reset(t);
             gr_tensor_free(x);
         }

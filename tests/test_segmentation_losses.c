@@ -1,5 +1,5 @@
-/* test_segmentation_losses.c: the losses of segmentation.h against 25 digits computed elsewhere, against plain loops and
- * an enumeration of all orders, and against each other where two of them are the same thing. Each in both ways to a
+/* test_segmentation_losses.c: the losses of segmentation.h against 25 digits computed elsewhere, against plain loops
+ * and an enumeration of all orders, and against each other where two of them are the same thing. Each in both ways to a
  * gradient: the fused one, and the one that can be differentiated again. */
 #include <float.h>
 
@@ -31,12 +31,14 @@ static gr_tensor *balanced_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_
 
 static gr_tensor *fixed_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
 {
-    return gr_balanced_bce(t, x, y, &(gr_balanced_bce_options){.base = o->base, .region = o->region, .fixed = true, .beta = o->w});
+    return gr_balanced_bce(
+        t, x, y, &(gr_balanced_bce_options){.base = o->base, .region = o->region, .fixed = true, .beta = o->w});
 }
 
 static gr_tensor *focal(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
 {
-    return gr_focal(t, x, y, &(gr_focal_options){.base = o->base, .alpha = o->alpha, .gamma = o->gamma, .as_given = o->as_given});
+    return gr_focal(
+        t, x, y, &(gr_focal_options){.base = o->base, .alpha = o->alpha, .gamma = o->gamma, .as_given = o->as_given});
 }
 
 static gr_tensor *huber(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
@@ -53,15 +55,24 @@ static const struct named {
     const char *name;
     loss_function *run;
 } losses[] = {
-    {"wbce", weighted_bce},          {"bbce", fixed_bce},
-    {"focal", focal},                {"huber", huber},
-    {"smooth_l1", smooth_l1},        {"dice", gr_dice},
-    {"dice_classes", gr_dice},       {"tversky", gr_tversky},
-    {"focal_tversky", gr_focal_tversky}, {"jaccard", gr_jaccard},
-    {"sensitivity_specificity", gr_sensitivity_specificity}, {"log_cosh_dice", gr_log_cosh_dice},
-    {"generalised_dice", gr_generalised_dice}, {"dice_bce", gr_dice_bce},
-    {"dice_ce", gr_dice_ce},         {"dice_focal", gr_dice_focal},
-    {"lovasz_hinge", gr_lovasz_hinge}, {"lovasz_softmax", gr_lovasz_softmax},
+    {"wbce", weighted_bce},
+    {"bbce", fixed_bce},
+    {"focal", focal},
+    {"huber", huber},
+    {"smooth_l1", smooth_l1},
+    {"dice", gr_dice},
+    {"dice_classes", gr_dice},
+    {"tversky", gr_tversky},
+    {"focal_tversky", gr_focal_tversky},
+    {"jaccard", gr_jaccard},
+    {"sensitivity_specificity", gr_sensitivity_specificity},
+    {"log_cosh_dice", gr_log_cosh_dice},
+    {"generalised_dice", gr_generalised_dice},
+    {"dice_bce", gr_dice_bce},
+    {"dice_ce", gr_dice_ce},
+    {"dice_focal", gr_dice_focal},
+    {"lovasz_hinge", gr_lovasz_hinge},
+    {"lovasz_softmax", gr_lovasz_softmax},
     {"balanced_bce", balanced_bce},
 };
 
@@ -128,7 +139,8 @@ static const outcome *run(const problem *p, outcome *r)
     gr_tensor *l = find(p->name)(t, x, y, &o), *d = NULL;
     if (!l) fail_msg("%s: %s", p->name, gr_last_error());
     gr_tensor *g = o.base.reduction == GR_NONE ? pattern(t, l, 0.3) : NULL;
-    if (gr_vjp(t, l, g, &x, 1, &d, p->graph ? GR_CREATE_GRAPH : GR_RETAIN)) fail_msg("%s: %s", p->name, gr_last_error());
+    if (gr_vjp(t, l, g, &x, 1, &d, p->graph ? GR_CREATE_GRAPH : GR_RETAIN))
+        fail_msg("%s: %s", p->name, gr_last_error());
     assert_true(gr_size(l) <= 64 && gr_size(x) <= MOST);
     r->n_values = gr_size(l);
     r->n_slopes = gr_size(x);
@@ -152,7 +164,8 @@ static void expect(const problem *p, const char *what, int64_t at, double got, d
     const double tiny = p->dtype == GR_F32 ? (double)FLT_MIN : DBL_MIN;
     if (!isfinite(got)) fail_msg("%s%s: %s %lld is %g", p->name, p->graph ? ", graph" : "", what, (long long)at, got);
     if (isnan(expected) || fabs(got - expected) <= rtol * fabs(expected) + (fabs(expected) < tiny ? tiny : 0)) return;
-    fail_msg("%s%s: %s %lld is %.17g, expected %.17g", p->name, p->graph ? ", graph" : "", what, (long long)at, got, expected);
+    fail_msg("%s%s: %s %lld is %.17g, expected %.17g", p->name, p->graph ? ", graph" : "", what, (long long)at, got,
+             expected);
 }
 
 /* Two calls with the same losses and gradients. */
@@ -164,9 +177,13 @@ static void expect_same(const problem *a, const problem *b, double tolerance)
     assert_int_equal(ra.n_values, rb.n_values);
     assert_int_equal(ra.n_slopes, rb.n_slopes);
     for (int64_t i = 0; i < ra.n_values; i++)
-        if (!close_to(ra.values[i], rb.values[i], tolerance)) fail_msg("%s, %s: value %lld is %.17g and %.17g", a->name, b->name, (long long)i, ra.values[i], rb.values[i]);
+        if (!close_to(ra.values[i], rb.values[i], tolerance))
+            fail_msg("%s, %s: value %lld is %.17g and %.17g", a->name, b->name, (long long)i, ra.values[i],
+                     rb.values[i]);
     for (int64_t i = 0; i < ra.n_slopes; i++)
-        if (!close_to(ra.slopes[i], rb.slopes[i], tolerance)) fail_msg("%s, %s: slope %lld is %.17g and %.17g", a->name, b->name, (long long)i, ra.slopes[i], rb.slopes[i]);
+        if (!close_to(ra.slopes[i], rb.slopes[i], tolerance))
+            fail_msg("%s, %s: slope %lld is %.17g and %.17g", a->name, b->name, (long long)i, ra.slopes[i],
+                     rb.slopes[i]);
 }
 
 /* ---- 25 digits ------------------------------------------------------------------------------------------------- */
@@ -206,7 +223,8 @@ static const double RTOL = 1e-12;
 static void expect_golden(problem *p, double value, const double slope[])
 {
     static outcome r;
-    const int ways = strcmp(p->name, "dice_ce") ? 2 : 1; /* the graph of cross entropy's gradient is p - y, which cancels */
+    const int ways =
+        strcmp(p->name, "dice_ce") ? 2 : 1; /* the graph of cross entropy's gradient is p - y, which cancels */
     for (int graph = 0; graph < ways; graph++) {
         p->graph = graph;
         run(p, &r);
@@ -226,8 +244,14 @@ static void golden_losses_of_pixels(void **state)
         if (!find(g->name)) continue;
         double x[MANY], y[MANY], slope[MANY];
         for (int k = 0; k < MANY; k++) x[k] = g->x, y[k] = g->y, slope[k] = g->slope;
-        problem p = {.name = g->name, .dtype = GR_F64, .x = x, .y = y,
-                     .o = {.base = {.from_logits = g->from_logits, .reduction = GR_SUM}, .region = GR_WHOLE, .as_given = true, .w = g->a}};
+        problem p = {.name = g->name,
+                     .dtype = GR_F64,
+                     .x = x,
+                     .y = y,
+                     .o = {.base = {.from_logits = g->from_logits, .reduction = GR_SUM},
+                           .region = GR_WHOLE,
+                           .as_given = true,
+                           .w = g->a}};
         if (!strcmp(g->name, "focal")) p.o.w = 0, p.o.alpha = g->a, p.o.gamma = g->b;
         expect_golden(&p, g->value, slope);
         p.rank = 1;
@@ -244,7 +268,12 @@ static void golden_losses_of_regions(void **state)
     for (int i = 0; i < COUNT(golden_regions); i++) {
         const struct golden_region *g = &golden_regions[i];
         assert_non_null(find(g->name));
-        problem p = {.name = g->name, .dtype = GR_F64, .rank = 3, .shape = {1, 1, g->n}, .x = g->x, .y = g->y,
+        problem p = {.name = g->name,
+                     .dtype = GR_F64,
+                     .rank = 3,
+                     .shape = {1, 1, g->n},
+                     .x = g->x,
+                     .y = g->y,
                      .o = {.base.from_logits = g->from_logits, .as_given = true, .epsilon = g->epsilon}};
         if (strstr(g->name, "tversky")) p.o.fp_weight = g->a, p.o.fn_weight = g->b, p.o.gamma = g->c;
         if (strstr(g->name, "sensitivity")) p.o.w = g->a;
@@ -261,8 +290,16 @@ static void golden_losses_of_images(void **state)
     for (int i = 0; i < COUNT(golden_images); i++) {
         const struct golden_image *g = &golden_images[i];
         assert_non_null(find(g->name));
-        problem p = {.name = g->name, .dtype = GR_F64, .rank = 3, .shape = {1, g->classes, g->pixels}, .x = g->x, .y = g->y,
-                     .o = {.base.from_logits = g->from_logits > 0, .softmax = g->from_logits == 2, .as_given = true, .epsilon = g->epsilon}};
+        problem p = {.name = g->name,
+                     .dtype = GR_F64,
+                     .rank = 3,
+                     .shape = {1, g->classes, g->pixels},
+                     .x = g->x,
+                     .y = g->y,
+                     .o = {.base.from_logits = g->from_logits > 0,
+                           .softmax = g->from_logits == 2,
+                           .as_given = true,
+                           .epsilon = g->epsilon}};
         if (strstr(g->name, "dice_")) p.o.mix = g->a, p.o.alpha = g->b, p.o.gamma = g->c;
         if (strstr(g->name, "classes")) p.o.mix = 0;
         expect_golden(&p, g->value, g->slope);
@@ -290,7 +327,8 @@ static void expect_narrow(problem *p, int64_t n)
         const bool soft = y[i] != 0 && y[i] != 1; /* then two terms may cancel */
         const double most = soft ? 1e-6 : 1e-5 * fabs(wide.slopes[i]) + 1e-30;
         if (!isfinite(narrow.slopes[i]) || fabs(narrow.slopes[i] - wide.slopes[i]) > most)
-            fail_msg("%s in F32: slope %lld is %.9g, expected %.9g", p->name, (long long)i, narrow.slopes[i], wide.slopes[i]);
+            fail_msg("%s in F32: slope %lld is %.9g, expected %.9g", p->name, (long long)i, narrow.slopes[i],
+                     wide.slopes[i]);
     }
 }
 
@@ -299,16 +337,32 @@ static void golden_rows_in_f32(void **state)
     (void)state;
     for (int i = 0; i < COUNT(golden_regions); i++) {
         const struct golden_region *g = &golden_regions[i];
-        problem p = {.name = g->name, .dtype = GR_F64, .rank = 1, .shape = {g->n}, .x = g->x, .y = g->y,
-                     .o = {.base.from_logits = g->from_logits, .region = GR_WHOLE, .as_given = true, .epsilon = (double)(float)g->epsilon}};
+        problem p = {.name = g->name,
+                     .dtype = GR_F64,
+                     .rank = 1,
+                     .shape = {g->n},
+                     .x = g->x,
+                     .y = g->y,
+                     .o = {.base.from_logits = g->from_logits,
+                           .region = GR_WHOLE,
+                           .as_given = true,
+                           .epsilon = (double)(float)g->epsilon}};
         if (strstr(g->name, "tversky")) p.o.fp_weight = g->a, p.o.fn_weight = g->b, p.o.gamma = g->c;
         if (strstr(g->name, "sensitivity")) p.o.w = g->a;
         expect_narrow(&p, g->n);
     }
     for (int i = 0; i < COUNT(golden_images); i++) {
         const struct golden_image *g = &golden_images[i];
-        problem p = {.name = g->name, .dtype = GR_F64, .rank = 3, .shape = {1, g->classes, g->pixels}, .x = g->x, .y = g->y,
-                     .o = {.base.from_logits = g->from_logits > 0, .softmax = g->from_logits == 2, .as_given = true, .epsilon = (double)(float)g->epsilon}};
+        problem p = {.name = g->name,
+                     .dtype = GR_F64,
+                     .rank = 3,
+                     .shape = {1, g->classes, g->pixels},
+                     .x = g->x,
+                     .y = g->y,
+                     .o = {.base.from_logits = g->from_logits > 0,
+                           .softmax = g->from_logits == 2,
+                           .as_given = true,
+                           .epsilon = (double)(float)g->epsilon}};
         if (strstr(g->name, "dice_")) p.o.mix = g->a, p.o.alpha = g->b, p.o.gamma = g->c;
         if (strstr(g->name, "classes")) p.o.mix = 0;
         expect_narrow(&p, g->classes * g->pixels);
@@ -357,7 +411,8 @@ static void identities(void **state)
     const images *m = random_images();
     for (int logits = 0; logits < 2; logits++)
         for (int region = 0; region < GR_N_REGIONS; region++) {
-            const gr_region_options o = {.base.from_logits = logits, .region = (gr_region)region, .as_given = true, .epsilon = 0.75};
+            const gr_region_options o = {
+                .base.from_logits = logits, .region = (gr_region)region, .as_given = true, .epsilon = 0.75};
             problem a = problem_of("tversky", m, logits ? m->x : m->p, m->soft), b = a;
             a.o = b.o = o; /* Tversky(1/2, 1/2, e) = Dice(2e) */
             b.name = "dice";
@@ -388,7 +443,8 @@ static void weighted_bce_is_bce(void **state)
     const images *m = random_images();
     gr_tape *t = gr_tape_new();
     for (int logits = 0; logits < 2; logits++) {
-        gr_tensor *x = tensor_of(GR_F64, 1, (int64_t[]){SIZE}, logits ? m->x : m->p), *y = tensor_of(GR_F64, 1, (int64_t[]){SIZE}, m->soft);
+        gr_tensor *x = tensor_of(GR_F64, 1, (int64_t[]){SIZE}, logits ? m->x : m->p),
+                  *y = tensor_of(GR_F64, 1, (int64_t[]){SIZE}, m->soft);
         assert_int_equal(gr_require_grad(x), GR_OK);
         const gr_loss_options base = {.from_logits = logits};
         gr_tensor *l[4] = {gr_bce(t, x, y, &base), gr_weighted_bce(t, x, y, &(gr_weighted_bce_options){.base = base}),
@@ -412,7 +468,13 @@ static void weights_of_two_sides(void **state)
 {
     (void)state;
     const double p[4] = {1, 0.75, 0.5, 0}, y[4] = {1, 0, 1, 0}; /* TP 1.5, FP 0.75, FN 0.5, TN 1.25 */
-    problem a = {.name = "tversky", .dtype = GR_F64, .rank = 1, .shape = {4}, .x = p, .y = y, .o = {.region = GR_WHOLE, .as_given = true}};
+    problem a = {.name = "tversky",
+                 .dtype = GR_F64,
+                 .rank = 1,
+                 .shape = {4},
+                 .x = p,
+                 .y = y,
+                 .o = {.region = GR_WHOLE, .as_given = true}};
     a.o.fp_weight = 0.2, a.o.fn_weight = 0.8;
     expect(&a, "the value", 0, value_of(&a), (0.15 + 0.4) / (1.5 + 0.15 + 0.4), 1e-15);
     a.o.fp_weight = 0.8, a.o.fn_weight = 0.2;
@@ -423,7 +485,13 @@ static void weights_of_two_sides(void **state)
     a.o = (gr_region_options){.region = GR_WHOLE, .as_given = true};
     expect(&a, "the value", 0, value_of(&a), 0.75 / 2, 1e-15); /* w = 0: specificity alone */
     const double x[2] = {2, -2}, t[2] = {1, 1};
-    a = (problem){.name = "focal", .dtype = GR_F64, .rank = 1, .shape = {2}, .x = x, .y = t, .o = {.base = {.from_logits = true, .reduction = GR_NONE}, .alpha = 0.9, .gamma = 1}};
+    a = (problem){.name = "focal",
+                  .dtype = GR_F64,
+                  .rank = 1,
+                  .shape = {2},
+                  .x = x,
+                  .y = t,
+                  .o = {.base = {.from_logits = true, .reduction = GR_NONE}, .alpha = 0.9, .gamma = 1}};
     static outcome r;
     run(&a, &r);
     const double s = 1 / (1 + exp(-2.0)), q = 1 - s;
@@ -459,9 +527,11 @@ static void defaults(void **state)
         expect_same(&a, &b, 0);
     }
     gr_tape *t = gr_tape_new();
-    gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p), *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->hard);
+    gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p),
+              *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->hard);
     assert_true(gr_item(gr_dice(t, p, y, NULL)) == gr_item(gr_dice(t, p, y, &(gr_region_options){.epsilon = 1})));
-    assert_true(gr_item(gr_focal(t, p, y, NULL)) == gr_item(gr_focal(t, p, y, &(gr_focal_options){.alpha = 0.25, .gamma = 2})));
+    assert_true(gr_item(gr_focal(t, p, y, NULL)) ==
+                gr_item(gr_focal(t, p, y, &(gr_focal_options){.alpha = 0.25, .gamma = 2})));
     gr_tape_free(t);
     gr_tensor_free(p);
     gr_tensor_free(y);
@@ -472,10 +542,12 @@ static void the_score_is_the_complement(void **state)
     (void)state;
     const images *m = random_images();
     gr_tape *t = gr_tape_new();
-    gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p), *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->hard);
+    gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p),
+              *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->hard);
     for (int region = 0; region < GR_N_REGIONS; region++) {
         const gr_region_options o = {.base.reduction = GR_NONE, .region = (gr_region)region, .w = 0.3};
-        gr_tensor *loss = gr_sensitivity_specificity(t, p, y, &o), *score = gr_sensitivity_specificity_score(t, p, y, &o);
+        gr_tensor *loss = gr_sensitivity_specificity(t, p, y, &o),
+                  *score = gr_sensitivity_specificity_score(t, p, y, &o);
         gr_tensor *complement = gr_shift(t, gr_neg(t, loss), 1);
         assert_close_tensors("the score", "1 - loss", score, complement, 1e-15);
     }
@@ -509,20 +581,24 @@ static void regions_are_counted(void **state)
     static const int how_many[] = {N * C, C, N, 1};
     const images *m = random_images();
     gr_tape *t = gr_tape_new();
-    gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p), *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->soft);
+    gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p),
+              *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->soft);
     gr_tensor *w = tensor_of(GR_F64, 3, (int64_t[]){N, H, W}, m->pixel_weight);
     for (int region = 0; region < GR_N_REGIONS; region++) {
-        gr_tensor *counts = gr_soft_counts(t, p, y, &(gr_region_options){.base.weight = w, .region = (gr_region)region});
+        gr_tensor *counts =
+            gr_soft_counts(t, p, y, &(gr_region_options){.base.weight = w, .region = (gr_region)region});
         assert_int_equal(gr_size(counts), 4 * how_many[region]);
         for (int r = 0; r < how_many[region]; r++) {
             double sum[4] = {0};
             for (int i = 0; i < SIZE; i++) {
                 if (!in_region((gr_region)region, r, i)) continue;
                 const double a = m->p[i], b = m->soft[i], v = m->pixel_weight[i / (C * PLANE) * PLANE + i % PLANE];
-                sum[0] += v * a * b, sum[1] += v * a * (1 - b), sum[2] += v * (1 - a) * b, sum[3] += v * (1 - a) * (1 - b);
+                sum[0] += v * a * b, sum[1] += v * a * (1 - b), sum[2] += v * (1 - a) * b,
+                    sum[3] += v * (1 - a) * (1 - b);
             }
             for (int k = 0; k < 4; k++)
-                if (!close_to(gr_get(counts, k * how_many[region] + r), sum[k], 1e-13)) fail_msg("region %d: count %d of %d", region, k, r);
+                if (!close_to(gr_get(counts, k * how_many[region] + r), sum[k], 1e-13))
+                    fail_msg("region %d: count %d of %d", region, k, r);
         }
     }
     gr_tape_free(t);
@@ -535,7 +611,9 @@ static void regions_are_counted(void **state)
 static void planes_are_averaged(void **state)
 {
     (void)state;
-    static const char *const names[] = {"dice", "tversky", "focal_tversky", "jaccard", "sensitivity_specificity", "log_cosh_dice", "lovasz_hinge", "balanced_bce"};
+    static const char *const names[] = {
+        "dice",          "tversky",      "focal_tversky", "jaccard", "sensitivity_specificity",
+        "log_cosh_dice", "lovasz_hinge", "balanced_bce"};
     const double class_weight[C] = {0.5, 2, 0.25};
     const images *m = random_images();
     for (int i = 0; i < COUNT(names); i++)
@@ -582,15 +660,19 @@ static void background_is_left_out(void **state)
             for (int k = 0; k < SIZE; k++) {
                 const int n = k / (C * PLANE), c = k / PLANE % C;
                 const double expected = c ? rest.slopes[(n * 2 + c - 1) * PLANE + k % PLANE] : 0;
-                if (!close_to(all.slopes[k], expected, 1e-14)) fail_msg("%s: slope %d is %g, expected %g", names[i], k, all.slopes[k], expected);
+                if (!close_to(all.slopes[k], expected, 1e-14))
+                    fail_msg("%s: slope %d is %g, expected %g", names[i], k, all.slopes[k], expected);
             }
         }
 }
 
-/* ---- Masks -------------------------------------------------------------------------------------------------------- */
+/* ---- Masks --------------------------------------------------------------------------------------------------------
+ */
 
-static const char *const region_names[] = {"dice", "tversky", "focal_tversky", "jaccard", "sensitivity_specificity", "log_cosh_dice",
-                                           "generalised_dice", "lovasz_hinge", "lovasz_softmax", "dice_bce", "dice_focal", "balanced_bce"};
+static const char *const region_names[] = {
+    "dice",          "tversky",          "focal_tversky", "jaccard",        "sensitivity_specificity",
+    "log_cosh_dice", "generalised_dice", "lovasz_hinge",  "lovasz_softmax", "dice_bce",
+    "dice_focal",    "balanced_bce"};
 
 /* Pixels that are ignored may as well not be there, whatever the prediction is there. A weight of 0 does the same. */
 static void ignored_pixels_are_not_there(void **state)
@@ -605,7 +687,10 @@ static void ignored_pixels_are_not_there(void **state)
         x[i] = gone ? QNAN : 1 / (1 + exp(-m->x[i]));
         y[i] = gone ? 255 : m->hard[i];
         weight[i] = gone ? 0 : 1;
-        if (!gone) fewer_x[i / PLANE * (PLANE - GONE) + i % PLANE - GONE] = x[i], fewer_y[i / PLANE * (PLANE - GONE) + i % PLANE - GONE] = y[i];
+        if (!gone)
+            fewer_x[i / PLANE * (PLANE - GONE) + i % PLANE - GONE] = x[i],
+                                                             fewer_y[i / PLANE * (PLANE - GONE) + i % PLANE - GONE] =
+                                                                 y[i];
     }
     for (int i = 0; i < COUNT(region_names); i++)
         for (int masked = 0; masked < 2; masked++) {
@@ -613,14 +698,17 @@ static void ignored_pixels_are_not_there(void **state)
             b.rank = 3, b.shape[2] = PLANE - GONE, b.x = fewer_x, b.y = fewer_y;
             if (masked) a.weight = weight, a.y = m->hard;
             else a.o.base.ignore = true, a.o.base.ignore_index = 255;
-            const bool counts_all = !strcmp(a.name, "balanced_bce") || strstr(a.name, "dice_bce") || strstr(a.name, "dice_focal");
+            const bool counts_all =
+                !strcmp(a.name, "balanced_bce") || strstr(a.name, "dice_bce") || strstr(a.name, "dice_focal");
             if (masked && counts_all) continue; /* a weight of 0 stays in the count of a mean over pixels */
             run(&a, &all);
             run(&b, &fewer);
             expect(&a, "the value", 0, all.values[0], fewer.values[0], 1e-13);
             for (int k = 0; k < SIZE; k++) {
-                const double expected = k % PLANE < GONE ? 0 : fewer.slopes[k / PLANE * (PLANE - GONE) + k % PLANE - GONE];
-                if (!close_to(all.slopes[k], expected, 1e-13)) fail_msg("%s: slope %d is %g, expected %g", a.name, k, all.slopes[k], expected);
+                const double expected =
+                    k % PLANE < GONE ? 0 : fewer.slopes[k / PLANE * (PLANE - GONE) + k % PLANE - GONE];
+                if (!close_to(all.slopes[k], expected, 1e-13))
+                    fail_msg("%s: slope %d is %g, expected %g", a.name, k, all.slopes[k], expected);
             }
         }
 }
@@ -636,8 +724,21 @@ static void weights_are_repetitions(void **state)
         int n = 0;
         for (int k = 0; k < PLANE; k++)
             for (int again = 0; again < (int)m->weight[k]; again++) x[n] = m->x[k], y[n++] = m->hard[k];
-        problem a = {.name = names[i], .dtype = GR_F64, .rank = 3, .shape = {1, 1, PLANE}, .x = m->x, .y = m->hard, .weight = m->weight, .o.base.from_logits = true};
-        problem b = {.name = names[i], .dtype = GR_F64, .rank = 3, .shape = {1, 1, n}, .x = x, .y = y, .o.base.from_logits = true};
+        problem a = {.name = names[i],
+                     .dtype = GR_F64,
+                     .rank = 3,
+                     .shape = {1, 1, PLANE},
+                     .x = m->x,
+                     .y = m->hard,
+                     .weight = m->weight,
+                     .o.base.from_logits = true};
+        problem b = {.name = names[i],
+                     .dtype = GR_F64,
+                     .rank = 3,
+                     .shape = {1, 1, n},
+                     .x = x,
+                     .y = y,
+                     .o.base.from_logits = true};
         expect(&a, "weighted, the value", 0, value_of(&a), value_of(&b), 1e-13);
         a.weight = NULL, a.pixel_weight = m->weight;
         expect(&a, "weighted by pixel, the value", 0, value_of(&a), value_of(&b), 1e-13);
@@ -648,8 +749,10 @@ static void weights_are_repetitions(void **state)
 static void ignored_regions_do_not_count(void **state)
 {
     (void)state;
-    static const char *const names[] = {"dice", "tversky", "focal_tversky", "jaccard", "sensitivity_specificity", "log_cosh_dice",
-                                        "generalised_dice", "lovasz_hinge", "dice_bce", "focal", "balanced_bce"};
+    static const char *const names[] = {
+        "dice",          "tversky",          "focal_tversky", "jaccard",  "sensitivity_specificity",
+        "log_cosh_dice", "generalised_dice", "lovasz_hinge",  "dice_bce", "focal",
+        "balanced_bce"};
     const images *m = random_images();
     static double y[SIZE], none[SIZE];
     static outcome r;
@@ -673,8 +776,9 @@ static void ignored_regions_do_not_count(void **state)
 static void class_indices_are_shares(void **state)
 {
     (void)state;
-    static const char *const names[] = {"dice", "tversky", "focal_tversky", "jaccard", "sensitivity_specificity", "log_cosh_dice",
-                                        "generalised_dice", "dice_ce", "lovasz_softmax", "lovasz_hinge"};
+    static const char *const names[] = {
+        "dice",          "tversky",          "focal_tversky", "jaccard",        "sensitivity_specificity",
+        "log_cosh_dice", "generalised_dice", "dice_ce",       "lovasz_softmax", "lovasz_hinge"};
     const images *m = random_images();
     for (int i = 0; i < COUNT(names); i++)
         for (int graph = 0; graph < 2; graph++) {
@@ -700,15 +804,19 @@ static void logits_are_probabilities(void **state)
     (void)state;
     const images *m = random_images();
     gr_tape *t = gr_tape_new();
-    gr_tensor *x = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->x), *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->one_hot);
+    gr_tensor *x = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->x),
+              *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->one_hot);
     assert_int_equal(gr_require_grad(x), GR_OK);
     for (int i = 0; i < COUNT(region_names); i++)
         for (int softmax = 0; softmax < 2; softmax++) {
             loss_function *loss = find(region_names[i]);
-            if (!strcmp(region_names[i], "lovasz_hinge") || (softmax && (strstr(region_names[i], "dice_") || strstr(region_names[i], "bce"))) ||
-                (!softmax && !strcmp(region_names[i], "lovasz_softmax"))) continue;
+            if (!strcmp(region_names[i], "lovasz_hinge") ||
+                (softmax && (strstr(region_names[i], "dice_") || strstr(region_names[i], "bce"))) ||
+                (!softmax && !strcmp(region_names[i], "lovasz_softmax")))
+                continue;
             gr_tensor *a = loss(t, x, y, &(gr_region_options){.base.from_logits = true, .softmax = softmax}), *da, *db;
-            gr_tensor *b = loss(t, softmax ? gr_softmax(t, x, 1) : gr_sigmoid(t, x), y, &(gr_region_options){.base.from_logits = false});
+            gr_tensor *b = loss(t, softmax ? gr_softmax(t, x, 1) : gr_sigmoid(t, x), y,
+                                &(gr_region_options){.base.from_logits = false});
             assert_close_tensors(region_names[i], "the value", a, b, 1e-14);
             assert_int_equal(gr_grad(t, a, &x, 1, &da, GR_RETAIN), GR_OK);
             assert_int_equal(gr_grad(t, b, &x, 1, &db, GR_RETAIN), GR_OK);
@@ -719,14 +827,21 @@ static void logits_are_probabilities(void **state)
     gr_tensor_free(y);
 }
 
-/* ---- B-BCE --------------------------------------------------------------------------------------------------------- */
+/* ---- B-BCE ---------------------------------------------------------------------------------------------------------
+ */
 
 static void balance(void **state)
 {
     (void)state;
     const double x[8] = {0.5, -1, 2, -3, 1, 1, -1, -1}, y[8] = {1, 0, 0, 0, 0, 0, 0, 0};
     static outcome r;
-    problem p = {.name = "balanced_bce", .dtype = GR_F64, .rank = 3, .shape = {1, 2, 4}, .x = x, .y = y, .o = {.base = {.from_logits = true, .reduction = GR_NONE}}};
+    problem p = {.name = "balanced_bce",
+                 .dtype = GR_F64,
+                 .rank = 3,
+                 .shape = {1, 2, 4},
+                 .x = x,
+                 .y = y,
+                 .o = {.base = {.from_logits = true, .reduction = GR_NONE}}};
     run(&p, &r); /* beta is 3/4 in the first plane, 1 in the second, which is empty */
     expect(&p, "the value", 0, r.values[0], 0.75 * log1p(exp(-0.5)), 1e-14);
     for (int i = 1; i < 4; i++) expect(&p, "the value", i, r.values[i], 0.25 * log1p(exp(x[i])), 1e-14);
@@ -748,7 +863,8 @@ static void balance(void **state)
     gr_tensor_free(b);
 }
 
-/* ---- Lovasz ---------------------------------------------------------------------------------------------------------- */
+/* ---- Lovasz
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* The Jaccard loss of the mask y but for the elements in `wrong`, a set of bits. */
 static double jaccard_of(int n, const double y[], unsigned wrong)
@@ -769,7 +885,8 @@ static double largest_of_all_orders(int n, const double e[], const double y[], u
     for (int i = 0; i < n; i++) {
         if (done >> i & 1) continue;
         const unsigned next = done | 1u << i;
-        best = fmax(best, e[i] * (jaccard_of(n, y, next) - jaccard_of(n, y, done)) + largest_of_all_orders(n, e, y, next));
+        best =
+            fmax(best, e[i] * (jaccard_of(n, y, next) - jaccard_of(n, y, done)) + largest_of_all_orders(n, e, y, next));
     }
     return best;
 }
@@ -786,11 +903,19 @@ static void lovasz_by_enumeration(void **state)
             x[i] = again % 3 ? 2 * gr_rng_normal(&rng) : (double)gr_rng_below(&rng, 3) - 1; /* with ties */
             e[i] = fmax(0, 1 - x[i] * (2 * y[i] - 1));
         }
-        problem p = {.name = "lovasz_hinge", .dtype = GR_F64, .rank = 1, .shape = {n}, .x = x, .y = y, .o.region = GR_WHOLE};
+        problem p = {
+            .name = "lovasz_hinge", .dtype = GR_F64, .rank = 1, .shape = {n}, .x = x, .y = y, .o.region = GR_WHOLE};
         const double expected = largest_of_all_orders(n, e, y, 0);
-        if (!close_to(value_of(&p), expected, 1e-13)) fail_msg("lovasz_hinge of %d: %.17g, expected %.17g", n, value_of(&p), expected);
+        if (!close_to(value_of(&p), expected, 1e-13))
+            fail_msg("lovasz_hinge of %d: %.17g, expected %.17g", n, value_of(&p), expected);
         for (int i = 0; i < n; i++) x[i] = 1 / (1 + exp(-x[i])), e[i] = fabs(y[i] - x[i]);
-        p = (problem){.name = "lovasz_softmax", .dtype = GR_F64, .rank = 3, .shape = {1, 1, n}, .x = x, .y = y, .o.absent_classes = true};
+        p = (problem){.name = "lovasz_softmax",
+                      .dtype = GR_F64,
+                      .rank = 3,
+                      .shape = {1, 1, n},
+                      .x = x,
+                      .y = y,
+                      .o.absent_classes = true};
         if (!close_to(value_of(&p), largest_of_all_orders(n, e, y, 0), 1e-13)) fail_msg("lovasz_softmax of %d", n);
     }
 }
@@ -832,11 +957,18 @@ static void lovasz_of_many(void **state)
             loss += (long double)e[i] * grows;
             slope[i] = e[i] > 0 ? (double)(-grows * (2 * (long double)y[i] - 1)) : 0;
         }
-        problem p = {.name = "lovasz_hinge", .dtype = d ? GR_F32 : GR_F64, .rank = 1, .shape = {MOST}, .x = x, .y = y, .o.region = GR_WHOLE};
+        problem p = {.name = "lovasz_hinge",
+                     .dtype = d ? GR_F32 : GR_F64,
+                     .rank = 1,
+                     .shape = {MOST},
+                     .x = x,
+                     .y = y,
+                     .o.region = GR_WHOLE};
         run(&p, &r);
         expect(&p, "the value", 0, r.values[0], (double)loss, d ? 1e-6 : 1e-13);
         for (int i = 0; i < MOST; i++)
-            if (fabs(r.slopes[i] - slope[i]) > (d ? 1e-7 : 1e-13) * fabs(slope[i]) + 1e-18) fail_msg("lovasz_hinge: slope %d is %g, expected %g", i, r.slopes[i], slope[i]);
+            if (fabs(r.slopes[i] - slope[i]) > (d ? 1e-7 : 1e-13) * fabs(slope[i]) + 1e-18)
+                fail_msg("lovasz_hinge: slope %d is %g, expected %g", i, r.slopes[i], slope[i]);
     }
 }
 
@@ -860,16 +992,24 @@ static void lovasz_counts_the_classes_there(void **state)
     assert_true(r.values[2] > 0); /* the largest probability of the absent class */
 }
 
-/* ---- Generalised Dice ------------------------------------------------------------------------------------------------ */
+/* ---- Generalised Dice
+ * ------------------------------------------------------------------------------------------------ */
 
 static void generalised_dice_weighs_by_size(void **state)
 {
     (void)state;
     const double p[8] = {0.9, 0.8, 0.6, 0.7, 0.1, 0.2, 0.4, 0.3}, y[8] = {1, 1, 1, 0, 0, 0, 0, 1}; /* sizes 3 and 1 */
-    problem a = {.name = "generalised_dice", .dtype = GR_F64, .rank = 3, .shape = {1, 2, 4}, .x = p, .y = y, .o = {.as_given = true}};
+    problem a = {.name = "generalised_dice",
+                 .dtype = GR_F64,
+                 .rank = 3,
+                 .shape = {1, 2, 4},
+                 .x = p,
+                 .y = y,
+                 .o = {.as_given = true}};
     const double wrong[2] = {0.1 + 0.2 + 0.4 + 0.7, 0.1 + 0.2 + 0.4 + 0.7}, right[2] = {2 * 2.3, 2 * 0.3};
     const double v[2] = {1.0 / 9, 1};
-    expect(&a, "the value", 0, value_of(&a), (v[0] * wrong[0] + v[1] * wrong[1]) / (v[0] * (wrong[0] + right[0]) + v[1] * (wrong[1] + right[1])), 1e-14);
+    expect(&a, "the value", 0, value_of(&a),
+           (v[0] * wrong[0] + v[1] * wrong[1]) / (v[0] * (wrong[0] + right[0]) + v[1] * (wrong[1] + right[1])), 1e-14);
     const double class_weight[2] = {9, 0}; /* the first class alone: plain Dice */
     a.class_weight = class_weight;
     expect(&a, "the value", 0, value_of(&a), wrong[0] / (wrong[0] + right[0]), 1e-14);
@@ -880,29 +1020,39 @@ static void generalised_dice_weighs_by_size(void **state)
     expect(&a, "of nothing, the value", 0, value_of(&a), 4.0 / 6, 1e-14);
 }
 
-/* ---- At the edges ------------------------------------------------------------------------------------------------------ */
+/* ---- At the edges
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Every loss and every gradient is finite, in both dtypes, by both ways, whatever finite logit or probability comes. */
 static void everything_is_finite(void **state)
 {
     (void)state;
-    static const double logits[] = {0, 1e-300, -40, 40, -100, 100, -1000, 1000, 1e6, -1e6}, probabilities[] = {0, 1, 1e-300, 0.5, 1, 0, 1e-30, 1, 0, 0.25};
+    static const double logits[] = {0, 1e-300, -40, 40, -100, 100, -1000, 1000, 1e6, -1e6},
+                        probabilities[] = {0, 1, 1e-300, 0.5, 1, 0, 1e-30, 1, 0, 0.25};
     static const double gammas[] = {0, 0.5, 1, 2, 5}, epsilons[] = {0, 1e-6, 1};
     enum { HERE = COUNT(logits) };
     static outcome r;
-    double mask[4][HERE] = {{0}, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {1, 0, 0, 1, 0, 1, 0, 1, 1, 0}, {0, 1, 1, 0, 1, 0, 1, 0, 0, 1}};
+    double mask[4][HERE] = {
+        {0}, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {1, 0, 0, 1, 0, 1, 0, 1, 1, 0}, {0, 1, 1, 0, 1, 0, 1, 0, 0, 1}};
     for (int i = 0; i < COUNT(losses) * 4 * 2 * 2 * 2; i++)
         for (int k = 0; k < 15; k++) {
             const bool single = i % 2, graph = i / 2 % 2, of_logits = i / 4 % 2;
             const char *name = losses[i / 32].name;
-            problem p = {.name = name, .dtype = single ? GR_F32 : GR_F64, .rank = 3, .shape = {1, 1, HERE}, .graph = graph,
-                         .x = of_logits ? logits : probabilities, .y = mask[i / 8 % 4]};
-            const bool regional = strstr(name, "dice") || strstr(name, "tversky") || strstr(name, "jaccard") || strstr(name, "sens");
+            problem p = {.name = name,
+                         .dtype = single ? GR_F32 : GR_F64,
+                         .rank = 3,
+                         .shape = {1, 1, HERE},
+                         .graph = graph,
+                         .x = of_logits ? logits : probabilities,
+                         .y = mask[i / 8 % 4]};
+            const bool regional =
+                strstr(name, "dice") || strstr(name, "tversky") || strstr(name, "jaccard") || strstr(name, "sens");
             p.o.base.from_logits = of_logits;
             p.o.as_given = true;
             if (regional) p.o.epsilon = epsilons[k / 5];
             if (strstr(name, "tversky")) p.o.fp_weight = 0.3, p.o.fn_weight = 0.7;
-            if (!strcmp(name, "focal") || !strcmp(name, "focal_tversky") || !strcmp(name, "dice_focal")) p.o.gamma = gammas[k % 5];
+            if (!strcmp(name, "focal") || !strcmp(name, "focal_tversky") || !strcmp(name, "dice_focal"))
+                p.o.gamma = gammas[k % 5];
             if (!strcmp(name, "focal") || !strcmp(name, "dice_focal")) p.o.alpha = 0.25;
             if (!strcmp(name, "wbce")) p.o.w = gammas[k % 5];
             if (!strcmp(name, "huber") || !strcmp(name, "smooth_l1")) p.o.w = 1, p.o.base.from_logits = false;
@@ -911,7 +1061,8 @@ static void everything_is_finite(void **state)
             run(&p, &r);
             if (!isfinite(r.values[0])) fail_msg("%s, case %d, %d: the loss is %g", name, i, k, r.values[0]);
             for (int64_t j = 0; j < r.n_slopes; j++)
-                if (!isfinite(r.slopes[j])) fail_msg("%s, case %d, %d: slope %lld is %g", name, i, k, (long long)j, r.slopes[j]);
+                if (!isfinite(r.slopes[j]))
+                    fail_msg("%s, case %d, %d: slope %lld is %g", name, i, k, (long long)j, r.slopes[j]);
         }
 }
 
@@ -942,7 +1093,8 @@ static void nan_propagates(void **state)
         }
 }
 
-/* ---- Derivatives ------------------------------------------------------------------------------------------------------- */
+/* ---- Derivatives
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct checked {
     loss_function *run;
@@ -993,7 +1145,11 @@ static void derivatives(void **state)
             checked c = {find(cases[i].name), cases[i].o, y};
             assert_int_equal(gr_require_grad(x), GR_OK);
             if (cases[i].soft) assert_int_equal(gr_require_grad(y), GR_OK);
-            const gr_check_options options = {.order = order, .mode = order == 2 ? GR_CHECK_SAMPLED : GR_CHECK_FULL, .samples = 4, .rtol = 1e-6, .step = 1.0 / 128};
+            const gr_check_options options = {.order = order,
+                                              .mode = order == 2 ? GR_CHECK_SAMPLED : GR_CHECK_FULL,
+                                              .samples = 4,
+                                              .rtol = 1e-6,
+                                              .step = 1.0 / 128};
             gr_check_report report;
             if (gr_check_gradients(checked_loss, &c, (gr_tensor *[]){x, y}, cases[i].soft ? 2 : 1, &options, &report))
                 fail_msg("%s: %s", cases[i].name, gr_last_error());
@@ -1006,19 +1162,25 @@ static void derivatives(void **state)
         }
 }
 
-/* ---- Refusals ---------------------------------------------------------------------------------------------------------- */
+/* ---- Refusals
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void refusals(void **state)
 {
     (void)state;
     const double p[8] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8};
-    double y[8] = {0, 1, 0, 1, 0, 1, QNAN, 0}, wrong[8] = {0, 1, 0, 1, 0, 1, -1, 0}, good[8] = {0, 1, 0, 1, 0, 1, 0, 0}, soft[8] = {0, 1, 0.5, 1, 0, 1, 0, 0};
+    double y[8] = {0, 1, 0, 1, 0, 1, QNAN, 0}, wrong[8] = {0, 1, 0, 1, 0, 1, -1, 0}, good[8] = {0, 1, 0, 1, 0, 1, 0, 0},
+           soft[8] = {0, 1, 0.5, 1, 0, 1, 0, 0};
     const double outside[8] = {0.1, 0.2, 0.3, 3.25, 0.5, 0.6, 0.7, 0.8};
     static const int64_t shape[] = {1, 2, 4}, flat[] = {8}, matrix[] = {2, 4};
-    gr_tensor *x = tensor_of(GR_F64, 3, shape, p), *far_off = tensor_of(GR_F64, 3, shape, outside), *vector = tensor_of(GR_F64, 1, flat, p), *square = tensor_of(GR_F64, 2, matrix, p);
-    gr_tensor *none = tensor_of(GR_F64, 3, shape, y), *negative = tensor_of(GR_F64, 3, shape, wrong), *mask = tensor_of(GR_F64, 3, shape, good);
-    gr_tensor *half = tensor_of(GR_F64, 3, shape, soft), *single = tensor_of(GR_F32, 3, shape, good), *three = tensor_of(GR_F64, 1, (int64_t[]){3}, p);
-    gr_tensor *classes = gr_from(GR_I32, 2, (int64_t[]){1, 4}, (int32_t[]){0, 1, 2, 0}), *nothing = gr_zeros(GR_F64, GR_SHAPE(0, 2, 4));
+    gr_tensor *x = tensor_of(GR_F64, 3, shape, p), *far_off = tensor_of(GR_F64, 3, shape, outside),
+              *vector = tensor_of(GR_F64, 1, flat, p), *square = tensor_of(GR_F64, 2, matrix, p);
+    gr_tensor *none = tensor_of(GR_F64, 3, shape, y), *negative = tensor_of(GR_F64, 3, shape, wrong),
+              *mask = tensor_of(GR_F64, 3, shape, good);
+    gr_tensor *half = tensor_of(GR_F64, 3, shape, soft), *single = tensor_of(GR_F32, 3, shape, good),
+              *three = tensor_of(GR_F64, 1, (int64_t[]){3}, p);
+    gr_tensor *classes = gr_from(GR_I32, 2, (int64_t[]){1, 4}, (int32_t[]){0, 1, 2, 0}),
+              *nothing = gr_zeros(GR_F64, GR_SHAPE(0, 2, 4));
     gr_tape *t = gr_tape_new();
 #define WITH(...) (&(gr_region_options){__VA_ARGS__})
     const struct {
@@ -1035,16 +1197,21 @@ static void refusals(void **state)
         {weighted_bce, x, negative, WITH(.as_given = false), GR_ERR_VALUE, "weighted_bce: target -1 at [0,1,2]"},
         {balanced_bce, x, none, WITH(.as_given = false), GR_ERR_VALUE, "balanced_bce: target nan at [0,1,2]"},
         {huber, x, none, WITH(.as_given = false), GR_ERR_VALUE, "huber: target nan at [0,1,2]"},
-        {gr_jaccard, far_off, mask, NULL, GR_ERR_VALUE, "jaccard: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
-        {gr_lovasz_softmax, far_off, mask, NULL, GR_ERR_VALUE, "lovasz_softmax: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
+        {gr_jaccard, far_off, mask, NULL, GR_ERR_VALUE,
+         "jaccard: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
+        {gr_lovasz_softmax, far_off, mask, NULL, GR_ERR_VALUE,
+         "lovasz_softmax: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
         {gr_lovasz_hinge, x, half, NULL, GR_ERR_VALUE, "lovasz_hinge: target 0.5 at [0,0,2], expected 0 or 1"},
         {gr_lovasz_softmax, x, none, NULL, GR_ERR_VALUE, "lovasz_softmax: target nan at [0,1,2], expected 0 or 1"},
         {gr_dice, x, classes, NULL, GR_ERR_VALUE, "dice: class 2 at [0,2] is outside the 2 classes"},
-        {gr_lovasz_softmax, x, classes, NULL, GR_ERR_VALUE, "lovasz_softmax: class 2 at [0,2] is outside the 2 classes"},
+        {gr_lovasz_softmax, x, classes, NULL, GR_ERR_VALUE,
+         "lovasz_softmax: class 2 at [0,2] is outside the 2 classes"},
         {gr_dice, x, vector, NULL, GR_ERR_SHAPE, "dice: the prediction is [1,2,4], the target [8]"},
         {gr_dice, x, single, NULL, GR_ERR_DTYPE, "dice: the prediction is f64, the target f32"},
-        {gr_dice, square, square, NULL, GR_ERR_SHAPE, "dice: the prediction is [2,4] and has no planes, expected [N,C,...]; GR_WHOLE makes it one region"},
-        {balanced_bce, vector, vector, WITH(.as_given = false), GR_ERR_SHAPE, "balanced_bce: the prediction is [8] and has no planes"},
+        {gr_dice, square, square, NULL, GR_ERR_SHAPE,
+         "dice: the prediction is [2,4] and has no planes, expected [N,C,...]; GR_WHOLE makes it one region"},
+        {balanced_bce, vector, vector, WITH(.as_given = false), GR_ERR_SHAPE,
+         "balanced_bce: the prediction is [8] and has no planes"},
         {gr_dice, x, mask, WITH(.region = (gr_region)7), GR_ERR_OPTION, "dice: no such region: 7"},
         {gr_dice, x, mask, WITH(.softmax = true), GR_ERR_OPTION, "softmax goes with from_logits"},
         {gr_dice, x, mask, WITH(.gamma = 2), GR_ERR_OPTION, "dice: has no gamma"},
@@ -1054,13 +1221,19 @@ static void refusals(void **state)
         {gr_dice, x, mask, WITH(.base.reduction = (gr_reduction)9), GR_ERR_OPTION, "dice: no such reduction: 9"},
         {gr_tversky, x, mask, WITH(.fp_weight = QNAN), GR_ERR_OPTION, "tversky: fp_weight nan"},
         {gr_sensitivity_specificity, x, mask, WITH(.w = 1.5), GR_ERR_OPTION, "w 1.5 is outside [0,1]"},
-        {gr_dice_bce, x, mask, WITH(.base.reduction = GR_NONE), GR_ERR_OPTION, "dice_bce: a loss of regions and one of pixels have no sum"},
+        {gr_dice_bce, x, mask, WITH(.base.reduction = GR_NONE), GR_ERR_OPTION,
+         "dice_bce: a loss of regions and one of pixels have no sum"},
         {gr_generalised_dice, x, mask, WITH(.region = GR_WHOLE), GR_ERR_OPTION, "generalised_dice: combines classes"},
-        {gr_dice, x, mask, WITH(.base.class_weight = three), GR_ERR_SHAPE, "dice: the class_weight is [3], expected [2]"},
-        {gr_dice, x, mask, WITH(.base.class_weight = three, .region = GR_WHOLE), GR_ERR_OPTION, "dice: a class_weight is for regions of one class"},
-        {gr_dice, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE, "dice: the weight is -1 at [0,1,2], expected 0 or more"},
-        {gr_lovasz_hinge, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE, "lovasz_hinge: the weight is -1 at [0,1,2], expected 0 or more"},
-        {gr_dice, x, mask, WITH(.base.weight = vector), GR_ERR_SHAPE, "dice: the weight is [8], the prediction [1,2,4]"},
+        {gr_dice, x, mask, WITH(.base.class_weight = three), GR_ERR_SHAPE,
+         "dice: the class_weight is [3], expected [2]"},
+        {gr_dice, x, mask, WITH(.base.class_weight = three, .region = GR_WHOLE), GR_ERR_OPTION,
+         "dice: a class_weight is for regions of one class"},
+        {gr_dice, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE,
+         "dice: the weight is -1 at [0,1,2], expected 0 or more"},
+        {gr_lovasz_hinge, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE,
+         "lovasz_hinge: the weight is -1 at [0,1,2], expected 0 or more"},
+        {gr_dice, x, mask, WITH(.base.weight = vector), GR_ERR_SHAPE,
+         "dice: the weight is [8], the prediction [1,2,4]"},
         {gr_dice, nothing, nothing, NULL, GR_ERR_SHAPE, "dice: a mean over nothing: [0,2,4]"},
         {gr_lovasz_hinge, x, mask, WITH(.softmax = true), GR_ERR_OPTION, "lovasz_hinge: has no softmax"},
         {gr_soft_counts, x, mask, WITH(.base.reduction = GR_SUM), GR_ERR_OPTION, "soft_counts: has no reduction"},
@@ -1087,10 +1260,13 @@ static void refusals(void **state)
 static void complaints_are_about_what_counts(void **state)
 {
     (void)state;
-    const double p[4] = {5, 0.5, 0.5, 7}, y[4] = {9, 1, 1, 1}, bits[4] = {0, 1, 1, 1}, weight[4] = {0, 1, 1, 1}, negative[4] = {-1, 1, 1, -2};
+    const double p[4] = {5, 0.5, 0.5, 7}, y[4] = {9, 1, 1, 1}, bits[4] = {0, 1, 1, 1}, weight[4] = {0, 1, 1, 1},
+                 negative[4] = {-1, 1, 1, -2};
     static const int64_t shape[] = {1, 2, 2};
-    gr_tensor *x = tensor_of(GR_F64, 3, shape, p), *ignored = tensor_of(GR_F64, 3, shape, y), *mask = tensor_of(GR_F64, 3, shape, bits);
-    gr_tensor *w = tensor_of(GR_F64, 3, shape, weight), *pixels = tensor_of(GR_F64, 2, (int64_t[]){1, 2}, weight), *bad = tensor_of(GR_F64, 3, shape, negative);
+    gr_tensor *x = tensor_of(GR_F64, 3, shape, p), *ignored = tensor_of(GR_F64, 3, shape, y),
+              *mask = tensor_of(GR_F64, 3, shape, bits);
+    gr_tensor *w = tensor_of(GR_F64, 3, shape, weight), *pixels = tensor_of(GR_F64, 2, (int64_t[]){1, 2}, weight),
+              *bad = tensor_of(GR_F64, 3, shape, negative);
     gr_tensor *logits = gr_zeros(GR_F64, 3, shape), *classes = gr_from(GR_I32, GR_SHAPE(1, 2), (int32_t[]){7, 1});
     gr_tape *t = gr_tape_new();
     const struct {
@@ -1103,8 +1279,14 @@ static void complaints_are_about_what_counts(void **state)
         {x, mask, {.base.weight = pixels}, "prediction 7 at [0,1,1]"},
         {x, ignored, {.without_background = true}, "prediction 7 at [0,1,1]"},
         {x, classes, {.base = {.ignore = true, .ignore_index = 7}}, "prediction 7 at [0,1,1]"},
-        {logits, mask, {.base = {.weight = bad, .from_logits = true}, .without_background = true}, "the weight is -2 at [0,1,1]"},
-        {logits, ignored, {.base = {.weight = bad, .from_logits = true, .ignore = true, .ignore_index = 9}}, "the weight is -2 at [0,1,1]"},
+        {logits,
+         mask,
+         {.base = {.weight = bad, .from_logits = true}, .without_background = true},
+         "the weight is -2 at [0,1,1]"},
+        {logits,
+         ignored,
+         {.base = {.weight = bad, .from_logits = true, .ignore = true, .ignore_index = 9}},
+         "the weight is -2 at [0,1,1]"},
     };
     for (int i = 0; i < COUNT(calls); i++) {
         gr_clear_error();
@@ -1116,7 +1298,8 @@ static void complaints_are_about_what_counts(void **state)
     for (int i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
 }
 
-/* ---- Threads, memory ------------------------------------------------------------------------------------------------- */
+/* ---- Threads, memory
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Several blocks to a plane, several planes to a region, an odd size. */
 enum { LARGE = 3 * 2 * 40007 };
@@ -1125,19 +1308,25 @@ static void same_bits_whatever_the_threads(void **state)
 {
     (void)state;
 #ifdef _OPENMP
-    static const char *const names[] = {"dice", "generalised_dice", "focal", "wbce", "balanced_bce", "lovasz_hinge", "lovasz_softmax", "huber"};
+    static const char *const names[] = {"dice",         "generalised_dice", "focal",          "wbce",
+                                        "balanced_bce", "lovasz_hinge",     "lovasz_softmax", "huber"};
     gr_rng rng = gr_rng_seed(3);
     const int before = omp_get_max_threads();
     for (int i = 0; i < COUNT(names) * 4; i++) {
-        const gr_region region = i % 4 > 1 && !strcmp(names[i / 4], "generalised_dice") ? GR_PER_CLASS : (gr_region)(i % 4);
-        gr_tensor *x = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), -4, 4, &rng), *y = gr_zeros(GR_F32, GR_SHAPE(3, 2, 40007)), *l[2], *d[2];
+        const gr_region region =
+            i % 4 > 1 && !strcmp(names[i / 4], "generalised_dice") ? GR_PER_CLASS : (gr_region)(i % 4);
+        gr_tensor *x = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), -4, 4, &rng),
+                  *y = gr_zeros(GR_F32, GR_SHAPE(3, 2, 40007)), *l[2], *d[2];
         for (int64_t k = 0; k < LARGE; k++) gr_f32(y)[k] = (float)gr_rng_below(&rng, 2);
         assert_int_equal(gr_require_grad(x), GR_OK);
         gr_tape *t = gr_tape_new();
         const bool softmax = strstr(names[i / 4], "generalised") || strstr(names[i / 4], "softmax");
         for (int k = 0; k < 2; k++) {
             omp_set_num_threads(k + 1);
-            l[k] = find(names[i / 4])(t, x, y, &(gr_region_options){.base.from_logits = strcmp(names[i / 4], "huber") != 0, .softmax = softmax, .region = region});
+            l[k] = find(names[i / 4])(t, x, y,
+                                      &(gr_region_options){.base.from_logits = strcmp(names[i / 4], "huber") != 0,
+                                                           .softmax = softmax,
+                                                           .region = region});
             if (!l[k] || gr_grad(t, l[k], &x, 1, &d[k], GR_RETAIN)) fail_msg("%s: %s", names[i / 4], gr_last_error());
         }
         omp_set_num_threads(before);
@@ -1157,19 +1346,26 @@ static void large_planes(void **state)
 {
     (void)state;
     gr_rng rng = gr_rng_seed(6);
-    gr_tensor *p = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), 0, 1, &rng), *y = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), 0, 1, &rng);
+    gr_tensor *p = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), 0, 1, &rng),
+              *y = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), 0, 1, &rng);
     gr_tape *t = gr_tape_new();
     for (int region = 0; region < GR_N_REGIONS; region++) {
         gr_tensor *counts = gr_soft_counts(t, p, y, &(gr_region_options){.region = (gr_region)region});
         const int64_t n = gr_size(counts) / 4;
         long double sum[4][6] = {{0}};
         for (int64_t i = 0; i < LARGE; i++) {
-            const int64_t image = i / 80014, class = i / 40007 % 2, r = region == GR_PER_PLANE ? image * 2 + class : region == GR_PER_CLASS ? class : region == GR_PER_SAMPLE ? image : 0;
+            const int64_t image = i / 80014, class = i / 40007 % 2,
+                          r = region == GR_PER_PLANE    ? image * 2 + class
+                              : region == GR_PER_CLASS  ? class
+                              : region == GR_PER_SAMPLE ? image
+                                                        : 0;
             const long double a = (long double)gr_read_f32(p)[i], b = (long double)gr_read_f32(y)[i];
             sum[0][r] += a * b, sum[1][r] += a * (1 - b), sum[2][r] += (1 - a) * b, sum[3][r] += (1 - a) * (1 - b);
         }
         for (int64_t i = 0; i < 4 * n; i++)
-            if (fabs(gr_get(counts, i) - (double)sum[i / n][i % n]) > 5e-7 * (double)sum[i / n][i % n]) fail_msg("region %d: count %lld is %.9g, expected %.9Lg", region, (long long)i, gr_get(counts, i), sum[i / n][i % n]);
+            if (fabs(gr_get(counts, i) - (double)sum[i / n][i % n]) > 5e-7 * (double)sum[i / n][i % n])
+                fail_msg("region %d: count %lld is %.9g, expected %.9Lg", region, (long long)i, gr_get(counts, i),
+                         sum[i / n][i % n]);
     }
     gr_tape_free(t);
     gr_tensor_free(p);
@@ -1188,7 +1384,8 @@ static void memory_is_recycled(void **state)
         gr_tape *t = gr_tape_new();
         int64_t bytes = 0;
         for (int step = 0; step < 3; step++) {
-            gr_tensor *l = losses[i].run(t, x, y, &(gr_region_options){.base.from_logits = !strstr("huber smooth_l1", losses[i].name)});
+            gr_tensor *l = losses[i].run(
+                t, x, y, &(gr_region_options){.base.from_logits = !strstr("huber smooth_l1", losses[i].name)});
             assert_int_equal(gr_backward(t, l, 0), GR_OK);
             if (step) assert_int_equal(gr_tape_statistics(t).pool_bytes, bytes);
             bytes = gr_tape_statistics(t).pool_bytes;
@@ -1205,21 +1402,37 @@ static void memory_is_recycled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_losses_of_pixels),       cmocka_unit_test(golden_losses_of_regions),
-        cmocka_unit_test(golden_losses_of_images),       cmocka_unit_test(golden_rows_in_f32),
-        cmocka_unit_test(identities),                    cmocka_unit_test(weighted_bce_is_bce),
-        cmocka_unit_test(weights_of_two_sides),          cmocka_unit_test(defaults),
-        cmocka_unit_test(the_score_is_the_complement),   cmocka_unit_test(regions_are_counted),
-        cmocka_unit_test(planes_are_averaged),           cmocka_unit_test(background_is_left_out),
-        cmocka_unit_test(ignored_pixels_are_not_there),  cmocka_unit_test(weights_are_repetitions),
-        cmocka_unit_test(ignored_regions_do_not_count),  cmocka_unit_test(class_indices_are_shares),
-        cmocka_unit_test(logits_are_probabilities),      cmocka_unit_test(balance),
-        cmocka_unit_test(lovasz_by_enumeration),         cmocka_unit_test(lovasz_of_many),
-        cmocka_unit_test(lovasz_counts_the_classes_there), cmocka_unit_test(generalised_dice_weighs_by_size),
-        cmocka_unit_test(everything_is_finite),          cmocka_unit_test(perfect_is_zero),
-        cmocka_unit_test(nan_propagates),                cmocka_unit_test(derivatives),
-        cmocka_unit_test(refusals), cmocka_unit_test(complaints_are_about_what_counts),                      cmocka_unit_test(same_bits_whatever_the_threads),
-        cmocka_unit_test(large_planes),                  cmocka_unit_test(memory_is_recycled),
+        cmocka_unit_test(golden_losses_of_pixels),
+        cmocka_unit_test(golden_losses_of_regions),
+        cmocka_unit_test(golden_losses_of_images),
+        cmocka_unit_test(golden_rows_in_f32),
+        cmocka_unit_test(identities),
+        cmocka_unit_test(weighted_bce_is_bce),
+        cmocka_unit_test(weights_of_two_sides),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(the_score_is_the_complement),
+        cmocka_unit_test(regions_are_counted),
+        cmocka_unit_test(planes_are_averaged),
+        cmocka_unit_test(background_is_left_out),
+        cmocka_unit_test(ignored_pixels_are_not_there),
+        cmocka_unit_test(weights_are_repetitions),
+        cmocka_unit_test(ignored_regions_do_not_count),
+        cmocka_unit_test(class_indices_are_shares),
+        cmocka_unit_test(logits_are_probabilities),
+        cmocka_unit_test(balance),
+        cmocka_unit_test(lovasz_by_enumeration),
+        cmocka_unit_test(lovasz_of_many),
+        cmocka_unit_test(lovasz_counts_the_classes_there),
+        cmocka_unit_test(generalised_dice_weighs_by_size),
+        cmocka_unit_test(everything_is_finite),
+        cmocka_unit_test(perfect_is_zero),
+        cmocka_unit_test(nan_propagates),
+        cmocka_unit_test(derivatives),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(complaints_are_about_what_counts),
+        cmocka_unit_test(same_bits_whatever_the_threads),
+        cmocka_unit_test(large_planes),
+        cmocka_unit_test(memory_is_recycled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

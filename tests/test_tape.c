@@ -585,8 +585,9 @@ static void what_is_given_is_reused(void **state)
 static void what_is_given_in_vain(void **state)
 {
     fixture *f = *state;
-    gr_tensor *x = counted(f, -3.0, GR_SHAPE(6, 5)), *kept = gr_keep(gr_scale(f->t, x, 2.0)), *seen = gr_scale(f->t, x, 2.0),
-              *squared = gr_scale(f->t, x, 2.0), *view = gr_reshape(f->t, seen, GR_SHAPE(30));
+    gr_tensor *x = counted(f, -3.0, GR_SHAPE(6, 5)), *kept = gr_keep(gr_scale(f->t, x, 2.0)),
+              *seen = gr_scale(f->t, x, 2.0), *squared = gr_scale(f->t, x, 2.0),
+              *view = gr_reshape(f->t, seen, GR_SHAPE(30));
     gr_tensor *const given[] = {x, kept, seen, squared};
     for (int i = 0; i < 3; i++) assert_non_null(gr_relu(f->t, gr_give(given[i])));
     assert_non_null(gr_square(f->t, gr_give(squared)));
@@ -598,7 +599,8 @@ static void what_is_given_in_vain(void **state)
 static void what_is_given_and_needed(void **state)
 {
     fixture *f = *state;
-    gr_tensor *x = counted(f, 1.0, GR_SHAPE(6, 5)), *e = gr_exp(f->t, gr_scale(f->t, x, 0.1)), *other = gr_square(f->t, e);
+    gr_tensor *x = counted(f, 1.0, GR_SHAPE(6, 5)), *e = gr_exp(f->t, gr_scale(f->t, x, 0.1)),
+              *other = gr_square(f->t, e);
     gr_tensor *y = gr_add(f->t, total(f->t, other), total(f->t, gr_relu(f->t, gr_give(e))));
     assert_int_equal(gr_backward(f->t, y, 0), GR_ERR_STATE);
     assert_non_null(strstr(gr_last_error(), "was given up with gr_give()"));
@@ -825,9 +827,11 @@ static void gradients_are_not_yours(void **state)
     gr_tensor *g = gr_gradient(w);
     ok(gr_set_name(g, "slope")); /* goes with it, too */
     gr_tensor_free(g);
-    assert_failed_with("free", GR_ERR_STATE, "gr_tensor_free: this [30] is the gradient of another tensor, which frees it");
+    assert_failed_with("free", GR_ERR_STATE,
+                       "gr_tensor_free: this [30] is the gradient of another tensor, which frees it");
     assert_int_equal(gr_require_grad(g), GR_ERR_STATE);
-    assert_failed_with("require_grad", GR_ERR_STATE, "require_grad: this [30] is the gradient of another tensor, not a leaf");
+    assert_failed_with("require_grad", GR_ERR_STATE,
+                       "require_grad: this [30] is the gradient of another tensor, not a leaf");
     assert_true(gr_get(gr_gradient(w), 29) == 60.0);
 }
 

@@ -471,7 +471,8 @@ static void a_result_is_its_tapes(void **state)
     assert_int_equal(gr_set_name(y, "y"), GR_OK);
     gr_clear_error();
     gr_tensor_free(y);
-    assert_failed_with("gr_tensor_free", GR_ERR_STATE, "gr_tensor_free: this [30] is a result of a tape, which frees it");
+    assert_failed_with("gr_tensor_free", GR_ERR_STATE,
+                       "gr_tensor_free: this [30] is a result of a tape, which frees it");
     assert_true(gr_get(y, 29) == 9.0);
     assert_null(gr_view(y, GR_SHAPE(30)));
     assert_failed_with("view", GR_ERR_STATE, "gr_reshape()");

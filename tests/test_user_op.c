@@ -579,10 +579,20 @@ static gr_tensor *same_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return g;
 }
 
-static const gr_op plus_one_op = {.name = "plus_one", .formula = "y = a + 1", .n_in = 1, .shape = gr_shape_same, .in_place = true,
-                                  .forward[GR_ANY_CPU] = {[GR_F64] = plus_one}, .vjp = {same_vjp}};
-static const gr_op wide_op = {.name = "wide", .formula = "y = a + 1 + 0 b", .n_in = 2, .shape = gr_shape_broadcast, .in_place = true,
-                              .forward[GR_ANY_CPU] = {[GR_F64] = plus_one}, .vjp = {same_vjp, gr_vjp_zero}};
+static const gr_op plus_one_op = {.name = "plus_one",
+                                  .formula = "y = a + 1",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .in_place = true,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = plus_one},
+                                  .vjp = {same_vjp}};
+static const gr_op wide_op = {.name = "wide",
+                              .formula = "y = a + 1 + 0 b",
+                              .n_in = 2,
+                              .shape = gr_shape_broadcast,
+                              .in_place = true,
+                              .forward[GR_ANY_CPU] = {[GR_F64] = plus_one},
+                              .vjp = {same_vjp, gr_vjp_zero}};
 
 /* An op of one's own may work in place; where the result is larger than what was given it does not. */
 static void an_op_that_works_in_place(void **state)

@@ -1,8 +1,8 @@
-/* watch.c: every network that a lesson differentiates goes through the gradient checker. A lesson is compiled once more, with
- * its calls of gr_backward() and its kin renamed to the ones here. They look at what the tape has recorded: as long as no
- * network of its kind has passed, it is played again as a function of its leaves, in F64, and checked in every way; then the
- * lesson goes on. An op whose name begins with "broken_" must fail, and be named. The program fails when a network does, or
- * when one has never passed. */
+/* watch.c: every network that a lesson differentiates goes through the gradient checker. A lesson is compiled once
+ * more, with its calls of gr_backward() and its kin renamed to the ones here. They look at what the tape has recorded:
+ * as long as no network of its kind has passed, it is played again as a function of its leaves, in F64, and checked in
+ * every way; then the lesson goes on. An op whose name begins with "broken_" must fail, and be named. The program fails
+ * when a network does, or when one has never passed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,8 @@
 gr_status watched_backward(gr_tape *t, gr_tensor *y, int flags);
 gr_status watched_backward_from(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, int flags);
 gr_status watched_grad(gr_tape *t, gr_tensor *y, gr_tensor *const x[], int n, gr_tensor *out[], int flags);
-gr_status watched_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[], int flags);
+gr_status watched_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[],
+                      int flags);
 
 /* ---- What has been seen ------------------------------------------------------------------------------------- */
 
@@ -47,10 +48,11 @@ static void tell(void)
 {
     int passed = 0;
     for (int i = 0; i < n_kinds; i++) passed += kinds[i].passed;
-    printf("networks: %d, of them passed: %d, in %d checks of %lld derivatives by %lld evaluations\n", n_kinds, passed, n_checks,
-           n_compared, n_evaluations);
+    printf("networks: %d, of them passed: %d, in %d checks of %lld derivatives by %lld evaluations\n", n_kinds, passed,
+           n_checks, n_compared, n_evaluations);
     for (int i = 0; i < n_kinds; i++)
-        if (!kinds[i].passed && !kinds[i].flat) stop("a network that never passed, whose last look was", kinds[i].ops, &kinds[i].last);
+        if (!kinds[i].passed && !kinds[i].flat)
+            stop("a network that never passed, whose last look was", kinds[i].ops, &kinds[i].last);
 }
 
 /* ---- A network as a function of its leaves ------------------------------------------------------------------ */
@@ -62,7 +64,7 @@ typedef struct network {
     gr_tensor **made; /* what it became when it was played again */
     gr_tensor *leaf[GR_CHECK_MAX_INPUTS], *x[GR_CHECK_MAX_INPUTS]; /* as they were recorded, and copies in F64 */
     int n;
-    double work;      /* elements of all results */
+    double work; /* elements of all results */
     bool broken, step;
     char ops[LINE];
 } network;
@@ -88,7 +90,8 @@ static gr_tensor *replay(gr_tape *t, gr_tensor *const x[], int n, void *context)
     for (const gr_record *r = first_of(w); r; r = r == w->last ? NULL : r->next) {
         if (!w->needed[r->id]) continue;
         gr_tensor *in[GR_CHECK_MAX_INPUTS];
-        for (int i = 0; i < r->n.n_in; i++) in[i] = r->n.in[i]->node ? w->made[r->n.in[i]->node->id] : x[leaf_of(w, r->n.in[i])];
+        for (int i = 0; i < r->n.n_in; i++)
+            in[i] = r->n.in[i]->node ? w->made[r->n.in[i]->node->id] : x[leaf_of(w, r->n.in[i])];
         w->made[r->id] = gr_apply(t, r->n.op, in, r->n.n_in, r->n.attr);
     }
     return w->made[w->last->id];
@@ -97,7 +100,8 @@ static gr_tensor *replay(gr_tape *t, gr_tensor *const x[], int n, void *context)
 static void add_leaf(network *w, gr_tensor *x)
 {
     if (leaf_of(w, x) < w->n) return;
-    if (w->n == GR_CHECK_MAX_INPUTS || !x->data || x->released) stop("a network that cannot be played again", w->ops, NULL);
+    if (w->n == GR_CHECK_MAX_INPUTS || !x->data || x->released)
+        stop("a network that cannot be played again", w->ops, NULL);
     w->leaf[w->n] = x;
     w->x[w->n] = x->dtype == GR_I32 ? gr_copy(x) : gr_copy_as(GR_F64, x);
     if (!w->x[w->n]) stop("out of memory", w->ops, NULL);
@@ -114,7 +118,8 @@ static uint64_t describe(network *w)
         if (!w->needed[r->id]) continue;
         gr_fold_branch(&signature, (int64_t)(uintptr_t)r->n.op);
         for (int i = 0; i < r->n.out->rank; i++) gr_fold_branch(&signature, r->n.out->shape[i]);
-        for (int i = 0; i < r->n.n_in; i++) gr_fold_branch(&signature, r->n.in[i]->node ? r->id - r->n.in[i]->node->id : -1);
+        for (int i = 0; i < r->n.n_in; i++)
+            gr_fold_branch(&signature, r->n.in[i]->node ? r->id - r->n.in[i]->node->id : -1);
         const size_t length = strlen(w->ops);
         snprintf(w->ops + length, sizeof w->ops - length, "%s%s", length ? " " : "", r->n.op->name);
         w->broken |= strncmp(r->n.op->name, "broken_", 7) == 0;
@@ -165,7 +170,8 @@ static gr_check_verdict check_with(network *w, gr_check_options o, gr_check_mode
     n_checks++;
     n_compared += r.compared;
     n_evaluations += r.evaluations;
-    if (r.verdict == GR_CHECK_FAIL || r.verdict == GR_CHECK_NONDETERMINISTIC) stop("a network whose gradient is wrong", w->ops, &r);
+    if (r.verdict == GR_CHECK_FAIL || r.verdict == GR_CHECK_NONDETERMINISTIC)
+        stop("a network whose gradient is wrong", w->ops, &r);
     return r.verdict;
 }
 
@@ -174,15 +180,17 @@ static bool is_pass(gr_check_verdict v)
     return v == GR_CHECK_PASS || v == GR_CHECK_KINK;
 }
 
-/* Every way that there is; of large networks samples. Whether the first derivative passed: each op, and all together. (In a deep
- * network kinks lie close, steps are short, and of a thousand single derivatives the smallest may be UNRESOLVED.) */
+/* Every way that there is; of large networks samples. Whether the first derivative passed: each op, and all together.
+ * (In a deep network kinks lie close, steps are short, and of a thousand single derivatives the smallest may be
+ * UNRESOLVED.) */
 static bool check_all(network *w)
 {
     int64_t elements = 0;
     for (int i = 0; i < w->n; i++) elements += w->x[i]->requires_grad ? w->x[i]->size : 0;
     const bool small = (double)elements * w->work < 1e5;
     const gr_check_mode mode = small ? GR_CHECK_FULL : GR_CHECK_SAMPLED;
-    const gr_check_options o = {.samples = small ? 16 : 2, .directions = small ? 3 : 1,
+    const gr_check_options o = {.samples = small ? 16 : 2,
+                                .directions = small ? 3 : 1,
                                 .estimate = small ? GR_CHECK_RIDDERS : GR_CHECK_FIVE_POINT};
     const gr_check_verdict first = check_with(w, o, mode, 1);
     const gr_check_verdict along = check_with(w, o, GR_CHECK_DIRECTIONAL, 1);
@@ -190,15 +198,19 @@ static bool check_all(network *w)
     check_with(w, o, GR_CHECK_ACCUMULATION, 1);
     check_with(w, o, GR_CHECK_F32, 1);
     check_with(w, o, small ? GR_CHECK_FULL : GR_CHECK_DIRECTIONAL, 2);
-    if (getenv("GRADUS_VERBOSE")) printf("%s: %s, along a direction %s, per node %s: %s\n", small ? "in full" : "sampled", gr_check_verdict_name(first), gr_check_verdict_name(along), gr_check_verdict_name(nodes), w->ops);
+    if (getenv("GRADUS_VERBOSE"))
+        printf("%s: %s, along a direction %s, per node %s: %s\n", small ? "in full" : "sampled",
+               gr_check_verdict_name(first), gr_check_verdict_name(along), gr_check_verdict_name(nodes), w->ops);
     return is_pass(nodes) && (is_pass(first) || is_pass(along));
 }
 
 static void check_broken(network *w)
 {
     gr_check_report r;
-    if (gr_check_gradients(replay, w, w->x, w->n, &(gr_check_options){.mode = GR_CHECK_SAMPLED}, &r)) stop("cannot be checked", w->ops, NULL);
-    if (r.verdict != GR_CHECK_FAIL || !r.culprit_op || strncmp(r.culprit_op, "broken_", 7) != 0) stop("a broken op was not caught", w->ops, &r);
+    if (gr_check_gradients(replay, w, w->x, w->n, &(gr_check_options){.mode = GR_CHECK_SAMPLED}, &r))
+        stop("cannot be checked", w->ops, NULL);
+    if (r.verdict != GR_CHECK_FAIL || !r.culprit_op || strncmp(r.culprit_op, "broken_", 7) != 0)
+        stop("a broken op was not caught", w->ops, &r);
 }
 
 static kind *kind_of(uint64_t signature, const network *w)
@@ -249,7 +261,8 @@ gr_status watched_grad(gr_tape *t, gr_tensor *y, gr_tensor *const x[], int n, gr
     return gr_grad(t, y, x, n, out, flags);
 }
 
-gr_status watched_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[], int flags)
+gr_status watched_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[],
+                      int flags)
 {
     look(y);
     return gr_vjp(t, y, cotangent, x, n, out, flags);

@@ -13,12 +13,11 @@
  * require a gradient is compared with (f(x+h) - f(x-h)) / 2h, extrapolated to h = 0 with an estimate of its error
  * (Ridders, 1982). What may come out, of an element and of the whole:
  *
- *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, the error being small beside it
- *     FAIL              it is not so. A NaN or an infinity is one too
- *     KINK              no derivative exists here (relu at 0), and the analytic value lies between the slopes on both sides
- *     UNRESOLVED        the differences are too uncertain to tell: that is no pass
- *     VACUOUS           nothing was compared, or everything is 0 on both sides: that is no pass either
- *     NONDETERMINISTIC  two runs differ in a bit: dropout, an uninitialised variable, a state
+ *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, the error being small beside
+ * it FAIL              it is not so. A NaN or an infinity is one too KINK              no derivative exists here (relu
+ * at 0), and the analytic value lies between the slopes on both sides UNRESOLVED        the differences are too
+ * uncertain to tell: that is no pass VACUOUS           nothing was compared, or everything is 0 on both sides: that is
+ * no pass either NONDETERMINISTIC  two runs differ in a bit: dropout, an uninitialised variable, a state
  *
  * The whole is a PASS when no element is anything but PASS or KINK; see gr_check_verdict for the rest. After a FAIL the
  * report names the place: the worst elements, and the first op of the tape whose own derivative is wrong.
@@ -119,11 +118,11 @@ typedef enum gr_check_estimate {
 struct gr_check_options {
     gr_check_mode mode;
     gr_check_estimate estimate;
-    int order;      /* 2: the gradient of the gradient, summed with random weights; else 1. Not with the last two modes */
-    double step;    /* the largest step tried, times max(1,|x|), rounded to a power of 2; 0: 1/16 */
-    double rtol;    /* 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
-    double atol;    /* an absolute difference that is accepted, 0 as a rule */
-    int samples;    /* 0: 16 of each input */
+    int order;   /* 2: the gradient of the gradient, summed with random weights; else 1. Not with the last two modes */
+    double step; /* the largest step tried, times max(1,|x|), rounded to a power of 2; 0: 1/16 */
+    double rtol; /* 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
+    double atol; /* an absolute difference that is accepted, 0 as a rule */
+    int samples; /* 0: 16 of each input */
     int directions; /* 0: 3 */
     uint64_t seed;  /* of the weights of a result, the samples and the directions */
 };
@@ -153,25 +152,26 @@ enum { GR_CHECK_WORST = 10, GR_CHECK_BINS = 17 };
 struct gr_check_report {
     gr_check_verdict verdict;
     gr_check_mode mode;
-    int64_t compared;                      /* elements, or directions */
-    int64_t failed;                        /* count[GR_CHECK_FAIL] */
-    int64_t count[GR_CHECK_N_VERDICTS];    /* of elements, by verdict */
-    int64_t histogram[GR_CHECK_BINS];      /* relative errors: below 1e-15, to 1e-14, ..., to 1, and 1 or more */
-    int64_t evaluations, backwards;        /* of f, and of its backward pass */
-    int n_worst;                           /* the worst comparisons, the worst first */
+    int64_t compared;                   /* elements, or directions */
+    int64_t failed;                     /* count[GR_CHECK_FAIL] */
+    int64_t count[GR_CHECK_N_VERDICTS]; /* of elements, by verdict */
+    int64_t histogram[GR_CHECK_BINS];   /* relative errors: below 1e-15, to 1e-14, ..., to 1, and 1 or more */
+    int64_t evaluations, backwards;     /* of f, and of its backward pass */
+    int n_worst;                        /* the worst comparisons, the worst first */
     gr_check_element worst[GR_CHECK_WORST];
-    int input;                             /* those of worst[0], for a short message of your own; -1 without one */
+    int input; /* those of worst[0], for a short message of your own; -1 without one */
     int64_t index;
     double analytic, numeric, error;
-    int64_t culprit;                       /* after a FAIL, the first node that is wrong by itself; -1: none was found */
-    const char *culprit_op;                /* and its op's name, or NULL */
-    char hint[200];                        /* what the numbers suggest, or "" */
+    int64_t culprit;        /* after a FAIL, the first node that is wrong by itself; -1: none was found */
+    const char *culprit_op; /* and its op's name, or NULL */
+    char hint[200];         /* what the numbers suggest, or "" */
 };
 
 /* One element, whatever the mode: what the differences say of it, how sure they are, and the verdict. For studies of
  * your own. */
-GR_EXPORT GR_NODISCARD gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[], int n, int input,
-                                              int64_t index, const gr_check_options *options, gr_check_element *element);
+GR_EXPORT GR_NODISCARD gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                                              int input, int64_t index, const gr_check_options *options,
+                                              gr_check_element *element);
 
 #ifdef __cplusplus
 }

@@ -155,10 +155,10 @@ GR_EXPORT GR_NODISCARD gr_status gr_png_write(const char *path, const gr_tensor 
 /* First the crop, then the size. Images are resized by area where they shrink and bilinearly where they grow, masks by
  * the nearest pixel. */
 typedef struct gr_image_set_options {
-    int channels;                     /* of x: 1 or 3; 0: as the first image has */
-    int64_t crop_height, crop_width;  /* the middle of each image, which must be as large; 0: all of it */
-    int64_t height, width;            /* resized to this; 0: as it is */
-    int64_t limit;                    /* read no more than the first of them; 0: all */
+    int channels;                    /* of x: 1 or 3; 0: as the first image has */
+    int64_t crop_height, crop_width; /* the middle of each image, which must be as large; 0: all of it */
+    int64_t height, width;           /* resized to this; 0: as it is */
+    int64_t limit;                   /* read no more than the first of them; 0: all */
 } gr_image_set_options;
 
 /* x [n,C,H,W], F32 in 0..1, and y [n,1,H,W], F32, 1 where the mask is over 1/2 and 0 elsewhere: the PNG files of both

@@ -6,8 +6,8 @@
  *     if (gr_draw(file, tape, NULL)) return fail(gr_last_error());
  *     fclose(file);                                                              // dot -Tsvg neuron.dot > neuron.svg
  *
- * The text is Graphviz's language: https://graphviz.org. Leaves are boxes in one colour, results in another, and between
- * them stands the op.
+ * The text is Graphviz's language: https://graphviz.org. Leaves are boxes in one colour, results in another, and
+ * between them stands the op.
  */
 #ifndef GRADUS_DRAW_H
 #define GRADUS_DRAW_H

@@ -59,7 +59,8 @@ typedef struct gr_type {
 } gr_type;
 
 /* Checks the inputs' dtypes and shapes and the options, and fills `type` with the result's. On a mistake of the
- * caller it returns gr_fail(...): name, shapes, what was expected. This is the only place that checks; kernels assume. */
+ * caller it returns gr_fail(...): name, shapes, what was expected. This is the only place that checks; kernels assume.
+ */
 typedef gr_status (*gr_shape_rule)(const gr_node *n, gr_type *type);
 
 /* Computes n->out from n->in. Fails only for what cannot be seen in the shapes, such as a value out of range. */
@@ -78,9 +79,9 @@ GR_EXPORT gr_tensor *gr_vjp_zero(gr_tape *t, const gr_node *n, gr_tensor *g);
 /* For the gradient checker (check.h), which alone asks for these two; an op may do without.
  *
  * Branches: an op whose formula has cases (max(x, 0) has two) folds the case that each element took into the signature
- * with gr_fold_branch(), after its kernel has run. Where the signatures of two points are equal no kink and no step lies
- * between them, so a difference may be taken; where they differ at any step, the point is a kink, and that is known, not
- * guessed.
+ * with gr_fold_branch(), after its kernel has run. Where the signatures of two points are equal no kink and no step
+ * lies between them, so a difference may be taken; where they differ at any step, the point is a kink, and that is
+ * known, not guessed.
  *
  * Terms: an op that adds up says what its result, of one element, is the sum of. The checker subtracts the terms of two
  * evaluations one by one before it adds, so that the rounding of a mean over a million elements is not in its way. A
@@ -124,7 +125,7 @@ typedef struct gr_sample {
     int n_in;            /* 0: as many as the op has */
     const void *attr;    /* the op's options */
     const char *refused; /* NULL, or a part of the message with which the call is refused */
-    bool value_only;     /* at a place where finite differences say nothing (a kink, a step): values are looked at only */
+    bool value_only; /* at a place where finite differences say nothing (a kink, a step): values are looked at only */
 } gr_sample;
 
 struct gr_op {
@@ -138,9 +139,9 @@ struct gr_op {
     gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */
     gr_vjp_rule vjp[GR_MAX_VJPS];              /* NULL: an input that needs a gradient is refused there */
     gr_vjp_nth_rule vjp_nth;                   /* for GR_VARIADIC */
-    bool in_place;                             /* element by element: may overwrite in[0], if that was given (gr_give()) */
-    gr_branches_rule branches;                 /* NULL: the formula has no cases */
-    gr_terms_rule terms;                       /* NULL: the result is no sum */
+    bool in_place;             /* element by element: may overwrite in[0], if that was given (gr_give()) */
+    gr_branches_rule branches; /* NULL: the formula has no cases */
+    gr_terms_rule terms;       /* NULL: the result is no sum */
     const gr_sample *samples;
     int n_samples;
 };

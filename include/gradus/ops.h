@@ -60,15 +60,15 @@ GR_EXPORT gr_tensor *gr_sign(gr_tape *t, gr_tensor *x);  /* -1, 0 or 1; derivati
 GR_EXPORT gr_tensor *gr_sin(gr_tape *t, gr_tensor *x);
 GR_EXPORT gr_tensor *gr_cos(gr_tape *t, gr_tensor *x);
 GR_EXPORT gr_tensor *gr_tanh(gr_tape *t, gr_tensor *x);
-GR_EXPORT gr_tensor *gr_sigmoid(gr_tape *t, gr_tensor *x);     /* 1 / (1 + e^-x) */
-GR_EXPORT gr_tensor *gr_log_sigmoid(gr_tape *t, gr_tensor *x); /* -softplus(-x) */
-GR_EXPORT gr_tensor *gr_softplus(gr_tape *t, gr_tensor *x);    /* log(1 + e^x), never overflows */
-GR_EXPORT gr_tensor *gr_relu(gr_tape *t, gr_tensor *x);        /* max(x, 0); derivative 0 at 0 */
+GR_EXPORT gr_tensor *gr_sigmoid(gr_tape *t, gr_tensor *x);                  /* 1 / (1 + e^-x) */
+GR_EXPORT gr_tensor *gr_log_sigmoid(gr_tape *t, gr_tensor *x);              /* -softplus(-x) */
+GR_EXPORT gr_tensor *gr_softplus(gr_tape *t, gr_tensor *x);                 /* log(1 + e^x), never overflows */
+GR_EXPORT gr_tensor *gr_relu(gr_tape *t, gr_tensor *x);                     /* max(x, 0); derivative 0 at 0 */
 GR_EXPORT gr_tensor *gr_leaky_relu(gr_tape *t, gr_tensor *x, double slope); /* x, or slope x where x <= 0 */
 GR_EXPORT gr_tensor *gr_elu(gr_tape *t, gr_tensor *x, double alpha);        /* x, or alpha (e^x - 1) where x <= 0 */
-GR_EXPORT gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x);  /* Phi(x), of the standard normal distribution */
-GR_EXPORT gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x);        /* x Phi(x), the exact form (Hendrycks and Gimpel, 2016) */
-GR_EXPORT gr_tensor *gr_silu(gr_tape *t, gr_tensor *x);        /* x sigmoid(x) */
+GR_EXPORT gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x); /* Phi(x), of the standard normal distribution */
+GR_EXPORT gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x); /* x Phi(x), the exact form (Hendrycks and Gimpel, 2016) */
+GR_EXPORT gr_tensor *gr_silu(gr_tape *t, gr_tensor *x); /* x sigmoid(x) */
 
 /* x held within [lo, hi]; derivative 1 in it, its bounds included, and 0 outside. GR_ERR_OPTION unless lo <= hi. */
 GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);

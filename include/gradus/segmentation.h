@@ -5,7 +5,8 @@
  *     gr_tensor *b = gr_focal(tape, x, y, &(gr_focal_options){.base.from_logits = true});                     // Eq. 14
  *
  *     // x: logits of C exclusive classes [N,C,H,W]; y: the class of each pixel, I32 [N,H,W]
- *     gr_tensor *c = gr_dice_ce(tape, x, y, &(gr_region_options){.base.from_logits = true, .without_background = true});
+ *     gr_tensor *c = gr_dice_ce(tape, x, y, &(gr_region_options){.base.from_logits = true, .without_background =
+ * true});
  *
  * The first half are losses of a pixel, as in losses.h: one number for each, then a mean. They weigh one class against
  * the other (W-BCE, B-BCE), or hard pixels against easy ones (focal).
@@ -14,10 +15,10 @@
  *
  *     TP = sum p y,   FP = sum p (1-y),   FN = sum (1-p) y,   TN = sum (1-p) (1-y)
  *
- * are the soft numbers of true positives and so on, and the loss is a formula of the four. By default a region is a plane
- * [n,c] of [N,C,...]: the mask of one class in one image. `region` joins planes before the formula is applied. Each
- * loss is written as its complement, dice = (FP+FN) / (2 TP + FP + FN + e), so that a prediction that is nearly right has
- * a loss with all its digits.
+ * are the soft numbers of true positives and so on, and the loss is a formula of the four. By default a region is a
+ * plane [n,c] of [N,C,...]: the mask of one class in one image. `region` joins planes before the formula is applied.
+ * Each loss is written as its complement, dice = (FP+FN) / (2 TP + FP + FN + e), so that a prediction that is nearly
+ * right has a loss with all its digits.
  *
  * Every loss has the options of losses.h as `.base`, and numbers of its own. NULL and zero are the defaults. A number
  * that is left 0 has the default that stands beside it; where a 0 of yours is to be a 0, say so with `as_given`. Errors
@@ -60,8 +61,8 @@ typedef struct gr_balanced_bce_options {
     double beta;      /* 0 to 1 */
 } gr_balanced_bce_options;
 
-/* -(beta y log p + (1-beta) (1-y) log(1-p)) with beta = 1 - (sum of y) / (number of pixels) in each region (Eq. 11). An empty
- * mask gives beta = 1, and so loss 0 and gradient 0: where masks may be empty, give a margin or a fixed beta. */
+/* -(beta y log p + (1-beta) (1-y) log(1-p)) with beta = 1 - (sum of y) / (number of pixels) in each region (Eq. 11). An
+ * empty mask gives beta = 1, and so loss 0 and gradient 0: where masks may be empty, give a margin or a fixed beta. */
 GR_EXPORT gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_balanced_bce_options *options);
 
 typedef struct gr_focal_options {
@@ -108,27 +109,29 @@ typedef struct gr_region_options {
     double epsilon;          /* e, 0 or more; 0: 1, but for sensitivity and specificity none */
     double fp_weight;        /* Tversky; both 0: 1/2 each */
     double fn_weight;
-    double gamma;            /* focal Tversky, 0: 3/4; Dice and focal: as in gr_focal_options */
-    double alpha;            /* Dice and focal: as in gr_focal_options */
-    double w;                /* of sensitivity, 0 to 1; 0: 1/2 */
-    double mix;              /* what the second of two losses is multiplied with; 0: 1 */
+    double gamma; /* focal Tversky, 0: 3/4; Dice and focal: as in gr_focal_options */
+    double alpha; /* Dice and focal: as in gr_focal_options */
+    double w;     /* of sensitivity, 0 to 1; 0: 1/2 */
+    double mix;   /* what the second of two losses is multiplied with; 0: 1 */
 } gr_region_options;
 
 /* The counts themselves: [4] + the shape of the regions, in the order TP, FP, FN, TN. One pass over prediction and
  * target, and one for the gradient. base.reduction and base.class_weight have no meaning here and are refused. */
 GR_EXPORT gr_tensor *gr_soft_counts(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 
-/* 1 - (w TP/(TP+FN) + (1-w) TN/(TN+FP)), and the score that it is the complement of (Eq. 15). A region without positives has
- * a sensitivity of 1 (there was nothing to miss), one without negatives a specificity of 1. e is added to both sides of
- * both ratios. */
-GR_EXPORT gr_tensor *gr_sensitivity_specificity(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
-GR_EXPORT gr_tensor *gr_sensitivity_specificity_score(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
+/* 1 - (w TP/(TP+FN) + (1-w) TN/(TN+FP)), and the score that it is the complement of (Eq. 15). A region without
+ * positives has a sensitivity of 1 (there was nothing to miss), one without negatives a specificity of 1. e is added to
+ * both sides of both ratios. */
+GR_EXPORT gr_tensor *gr_sensitivity_specificity(gr_tape *t, gr_tensor *p, gr_tensor *y,
+                                                const gr_region_options *options);
+GR_EXPORT gr_tensor *gr_sensitivity_specificity_score(gr_tape *t, gr_tensor *p, gr_tensor *y,
+                                                      const gr_region_options *options);
 
 /* 1 - (2 TP + e) / (sum p + sum y + e) (Eq. 17). */
 GR_EXPORT gr_tensor *gr_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 
-/* 1 - TI with TI = (TP + e) / (TP + fp_weight FP + fn_weight FN + e) (Eq. 18, whose beta is fp_weight). At 1/2, 1/2 and e it is
- * Dice with 2e. */
+/* 1 - TI with TI = (TP + e) / (TP + fp_weight FP + fn_weight FN + e) (Eq. 18, whose beta is fp_weight). At 1/2, 1/2 and
+ * e it is Dice with 2e. */
 GR_EXPORT gr_tensor *gr_tversky(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 
 /* (1 - TI)^gamma of each region; Eq. 19 is their sum over the classes (GR_SUM). With gamma below 1 the slope
@@ -138,9 +141,9 @@ GR_EXPORT gr_tensor *gr_focal_tversky(gr_tape *t, gr_tensor *p, gr_tensor *y, co
 /* 1 - (TP + e) / (TP + FP + FN + e): the complement of intersection over union. */
 GR_EXPORT gr_tensor *gr_jaccard(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 
-/* 1 - (2 sum_c v_c TP_c + e) / (sum_c v_c (2 TP_c + FP_c + FN_c) + e), v_c = 1 / (sum of y)^2, over the classes of each image, or with
- * GR_PER_CLASS of all images (Sudre et al., 2017). The v are scaled so that the largest is 1, and a class that is not
- * there has that weight too. Regions are planes or classes; GR_NONE gives [N] or one number. */
+/* 1 - (2 sum_c v_c TP_c + e) / (sum_c v_c (2 TP_c + FP_c + FN_c) + e), v_c = 1 / (sum of y)^2, over the classes of each
+ * image, or with GR_PER_CLASS of all images (Sudre et al., 2017). The v are scaled so that the largest is 1, and a
+ * class that is not there has that weight too. Regions are planes or classes; GR_NONE gives [N] or one number. */
 GR_EXPORT gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 
 /* log cosh of the Dice loss (Jadon, 2020). */
@@ -152,10 +155,10 @@ GR_EXPORT gr_tensor *gr_dice_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const g
 GR_EXPORT gr_tensor *gr_dice_ce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 GR_EXPORT gr_tensor *gr_dice_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 
-/* Lovasz extensions of the Jaccard loss of hard masks (Berman et al., 2018): convex surrogates made of errors in falling order.
- * Targets are 0 or 1. The hinge takes scores, whether or not from_logits is set, and its errors are max(0, 1 - x (2y-1)).
- * The softmax takes probabilities of exclusive classes or, from_logits, what is before a softmax; its errors are |y - p|,
- * and its mean is over the classes that a region has a pixel of. */
+/* Lovasz extensions of the Jaccard loss of hard masks (Berman et al., 2018): convex surrogates made of errors in
+ * falling order. Targets are 0 or 1. The hinge takes scores, whether or not from_logits is set, and its errors are
+ * max(0, 1 - x (2y-1)). The softmax takes probabilities of exclusive classes or, from_logits, what is before a softmax;
+ * its errors are |y - p|, and its mean is over the classes that a region has a pixel of. */
 GR_EXPORT gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *options);
 GR_EXPORT gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
 

@@ -21,18 +21,18 @@ extern "C" {
 #endif
 
 /* Every status: its name and its meaning. The enum and gr_status_text() are both made from this list. */
-#define GR_STATUS_LIST(X)                                                 \
-    X(GR_OK, "success")                                                   \
-    X(GR_ERR_NULL, "an argument is NULL")                                 \
-    X(GR_ERR_SHAPE, "shapes or ranks do not fit")                         \
-    X(GR_ERR_DTYPE, "a dtype is not the one expected")                    \
-    X(GR_ERR_VALUE, "a value lies outside what the function is for")      \
-    X(GR_ERR_INDEX, "an index or axis is out of range")                   \
-    X(GR_ERR_OPTION, "an option is unknown or contradicts another")       \
-    X(GR_ERR_STATE, "the object is not in a state that allows this")      \
-    X(GR_ERR_MEMORY, "out of memory")                                     \
-    X(GR_ERR_IO, "a file could not be opened, read or written")           \
-    X(GR_ERR_FORMAT, "a file does not hold what its format promises")     \
+#define GR_STATUS_LIST(X)                                             \
+    X(GR_OK, "success")                                               \
+    X(GR_ERR_NULL, "an argument is NULL")                             \
+    X(GR_ERR_SHAPE, "shapes or ranks do not fit")                     \
+    X(GR_ERR_DTYPE, "a dtype is not the one expected")                \
+    X(GR_ERR_VALUE, "a value lies outside what the function is for")  \
+    X(GR_ERR_INDEX, "an index or axis is out of range")               \
+    X(GR_ERR_OPTION, "an option is unknown or contradicts another")   \
+    X(GR_ERR_STATE, "the object is not in a state that allows this")  \
+    X(GR_ERR_MEMORY, "out of memory")                                 \
+    X(GR_ERR_IO, "a file could not be opened, read or written")       \
+    X(GR_ERR_FORMAT, "a file does not hold what its format promises") \
     X(GR_ERR_UNSUPPORTED, "this build was made without what is needed")
 
 #define GR_STATUS_ENUM(name, text) name,

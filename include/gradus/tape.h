@@ -55,12 +55,11 @@ enum {
     GR_CREATE_GRAPH = 2 /* record the backward pass itself, so that it can be differentiated; implies GR_RETAIN */
 };
 
-/* Adds dy/dx into the gradient of every leaf x that y depends on; one that it depends on only through steps (sign, greater,
- * equal), whose derivative is 0, is left as it is. y holds one element.
- * Errors: GR_ERR_SHAPE (y has more elements: see gr_vjp()), GR_ERR_STATE (y needs no gradient; a value it depends on
- * was changed since, and the message names it; buffers were already released). After an error no gradient of
- * this call has been added anywhere; without GR_RETAIN it may have given values back on its way, so that the next
- * backward needs a new forward pass. */
+/* Adds dy/dx into the gradient of every leaf x that y depends on; one that it depends on only through steps (sign,
+ * greater, equal), whose derivative is 0, is left as it is. y holds one element. Errors: GR_ERR_SHAPE (y has more
+ * elements: see gr_vjp()), GR_ERR_STATE (y needs no gradient; a value it depends on was changed since, and the message
+ * names it; buffers were already released). After an error no gradient of this call has been added anywhere; without
+ * GR_RETAIN it may have given values back on its way, so that the next backward needs a new forward pass. */
 GR_EXPORT GR_NODISCARD gr_status gr_backward(gr_tape *tape, gr_tensor *y, int flags);
 
 /* The accumulated gradient, of the shape of `tensor`; NULL when there is none yet. Borrowed: it lives with the
@@ -95,9 +94,9 @@ GR_EXPORT GR_NODISCARD gr_status gr_backward_from(gr_tape *tape, gr_tensor *y, g
 GR_EXPORT gr_tensor *gr_keep(gr_tensor *tensor);
 
 /* Gives a result up: nobody will read it again, so the op that it is handed to next may compute in its memory, if it is
- * one that works element by element and whose derivative does not look at its input (gr_relu() is). That saves the memory
- * and the time of a pass: gr_relu(tape, gr_give(gr_conv2d(...))). Where its memory was used, reading it afterwards is an
- * error that says so, as is a backward that needs its value. Returns its argument. */
+ * one that works element by element and whose derivative does not look at its input (gr_relu() is). That saves the
+ * memory and the time of a pass: gr_relu(tape, gr_give(gr_conv2d(...))). Where its memory was used, reading it
+ * afterwards is an error that says so, as is a backward that needs its value. Returns its argument. */
 GR_EXPORT gr_tensor *gr_give(gr_tensor *tensor);
 
 /* Turns recording off or on and returns what it was: off for evaluation, where nothing will be differentiated. */

@@ -25,8 +25,12 @@ static gr_tensor *tanh_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_shift(t, gr_neg(t, gr_square(t, n->out)), 1.0));
 }
 
-const gr_op gr_op_tanh = {.name = "tanh", .formula = "y = tanh x",
-                          .gradient = "dx = g (1 - y^2)", UNARY(tanh), .vjp = {tanh_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_tanh = {.name = "tanh",
+                          .formula = "y = tanh x",
+                          .gradient = "dx = g (1 - y^2)",
+                          UNARY(tanh),
+                          .vjp = {tanh_vjp},
+                          GR_SAMPLES(samples)};
 
 gr_tensor *gr_tanh(gr_tape *t, gr_tensor *x)
 {
@@ -56,10 +60,13 @@ static const gr_sample pairs[] = {
     {.what = "shapes that differ", .in = {GR_IN(-1, 1, 3, 4), GR_IN(0.05, 0.95, 4)}, .refused = "shapes differ"},
 };
 
-const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad", .formula = "z = g y (1 - y)",
+const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad",
+                                  .formula = "z = g y (1 - y)",
                                   .gradient = "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z",
-                                  .n_in = 2, .shape = gr_shape_same,
-                                  .forward = GR_KERNELS(sigmoid_grad_map), .vjp = {sigmoid_grad_g, sigmoid_grad_y},
+                                  .n_in = 2,
+                                  .shape = gr_shape_same,
+                                  .forward = GR_KERNELS(sigmoid_grad_map),
+                                  .vjp = {sigmoid_grad_g, sigmoid_grad_y},
                                   GR_SAMPLES(pairs)};
 
 static gr_tensor *sigmoid_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -67,8 +74,12 @@ static gr_tensor *sigmoid_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return sigmoid_grad(t, g, n->out);
 }
 
-const gr_op gr_op_sigmoid = {.name = "sigmoid", .formula = "y = 1 / (1 + e^-x)",
-                             .gradient = "dx = g y (1 - y)", UNARY(sigmoid), .vjp = {sigmoid_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_sigmoid = {.name = "sigmoid",
+                             .formula = "y = 1 / (1 + e^-x)",
+                             .gradient = "dx = g y (1 - y)",
+                             UNARY(sigmoid),
+                             .vjp = {sigmoid_vjp},
+                             GR_SAMPLES(samples)};
 
 gr_tensor *gr_sigmoid(gr_tape *t, gr_tensor *x)
 {
@@ -82,9 +93,12 @@ static gr_tensor *log_sigmoid_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_sigmoid(t, gr_neg(t, n->in[0])));
 }
 
-const gr_op gr_op_log_sigmoid = {.name = "log_sigmoid", .formula = "y = -log(1 + e^-x)",
-                                 .gradient = "dx = g s(-x)", UNARY(log_sigmoid),
-                                 .vjp = {log_sigmoid_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_log_sigmoid = {.name = "log_sigmoid",
+                                 .formula = "y = -log(1 + e^-x)",
+                                 .gradient = "dx = g s(-x)",
+                                 UNARY(log_sigmoid),
+                                 .vjp = {log_sigmoid_vjp},
+                                 GR_SAMPLES(samples)};
 
 gr_tensor *gr_log_sigmoid(gr_tape *t, gr_tensor *x)
 {
@@ -98,8 +112,12 @@ static gr_tensor *softplus_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_sigmoid(t, n->in[0]));
 }
 
-const gr_op gr_op_softplus = {.name = "softplus", .formula = "y = log(1 + e^x)",
-                              .gradient = "dx = g s(x)", UNARY(softplus), .vjp = {softplus_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_softplus = {.name = "softplus",
+                              .formula = "y = log(1 + e^x)",
+                              .gradient = "dx = g s(x)",
+                              UNARY(softplus),
+                              .vjp = {softplus_vjp},
+                              GR_SAMPLES(samples)};
 
 gr_tensor *gr_softplus(gr_tape *t, gr_tensor *x)
 {
@@ -122,12 +140,21 @@ static gr_tensor *gate_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
 
 static const gr_sample gate_samples[] = {
     {.what = "equal shapes", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 3, 4)}, .attr = &(gr_scalars){1.5, -0.5}},
-    {.what = "shapes that differ", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4)}, .attr = &(gr_scalars){1, 0}, .refused = "shapes differ"},
+    {.what = "shapes that differ",
+     .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4)},
+     .attr = &(gr_scalars){1, 0},
+     .refused = "shapes differ"},
 };
 
-const gr_op gr_op_gate = {.name = "gate", .formula = "z = [x > 0 ? a : b] g",
-                          .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z", .n_in = 2, .shape = gr_shape_same,
-                          .forward = GR_KERNELS(gate_map), .attr_size = sizeof(gr_scalars), .branches = gr_branch_sign_of_second, .vjp = {gate_vjp, gr_vjp_zero},
+const gr_op gr_op_gate = {.name = "gate",
+                          .formula = "z = [x > 0 ? a : b] g",
+                          .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z",
+                          .n_in = 2,
+                          .shape = gr_shape_same,
+                          .forward = GR_KERNELS(gate_map),
+                          .attr_size = sizeof(gr_scalars),
+                          .branches = gr_branch_sign_of_second,
+                          .vjp = {gate_vjp, gr_vjp_zero},
                           GR_SAMPLES(gate_samples)};
 
 static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -135,8 +162,14 @@ static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gate(t, g, n->out, 1.0, 0.0);
 }
 
-const gr_op gr_op_relu = {.name = "relu", .formula = "y = max(x, 0)",
-                          .gradient = "dx = g [y > 0]", UNARY(relu), .in_place = true, .branches = gr_branch_sign, .vjp = {relu_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_relu = {.name = "relu",
+                          .formula = "y = max(x, 0)",
+                          .gradient = "dx = g [y > 0]",
+                          UNARY(relu),
+                          .in_place = true,
+                          .branches = gr_branch_sign,
+                          .vjp = {relu_vjp},
+                          GR_SAMPLES(samples)};
 
 gr_tensor *gr_relu(gr_tape *t, gr_tensor *x)
 {
@@ -153,13 +186,23 @@ static gr_tensor *leaky_relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 static const gr_sample scalar_samples[] = {
     {.what = "a matrix", .in = {GR_IN(-3, 3, 3, 4)}, .attr = &(gr_scalars){.a = 0.3}},
     {.what = "more than one vector of any length", .in = {GR_IN(-5, 5, 37)}, .attr = &(gr_scalars){.a = 1.5}},
-    {.what = "extreme", .in = {{.rank = 1, .shape = {2}, .values = (double[]){-1000, 1000}, .n_values = 2}}, .attr = &(gr_scalars){.a = 0.01}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 0.3}, .refused = "i32"},
+    {.what = "extreme",
+     .in = {{.rank = 1, .shape = {2}, .values = (double[]){-1000, 1000}, .n_values = 2}},
+     .attr = &(gr_scalars){.a = 0.01}},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(gr_scalars){.a = 0.3},
+     .refused = "i32"},
 };
 
-const gr_op gr_op_leaky_relu = {.name = "leaky_relu", .formula = "y = x > 0 ? x : a x",
-                                .gradient = "dx = g [x > 0 ? 1 : a]", UNARY(leaky_relu), .branches = gr_branch_sign,
-                                .attr_size = sizeof(gr_scalars), .vjp = {leaky_relu_vjp}, GR_SAMPLES(scalar_samples)};
+const gr_op gr_op_leaky_relu = {.name = "leaky_relu",
+                                .formula = "y = x > 0 ? x : a x",
+                                .gradient = "dx = g [x > 0 ? 1 : a]",
+                                UNARY(leaky_relu),
+                                .branches = gr_branch_sign,
+                                .attr_size = sizeof(gr_scalars),
+                                .vjp = {leaky_relu_vjp},
+                                GR_SAMPLES(scalar_samples)};
 
 gr_tensor *gr_leaky_relu(gr_tape *t, gr_tensor *x, double slope)
 {
@@ -176,9 +219,14 @@ static gr_tensor *elu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_add(t, gate(t, g, x, 1.0, 0.0), gr_mul(t, gate(t, g, x, 0.0, a), below));
 }
 
-const gr_op gr_op_elu = {.name = "elu", .formula = "y = x > 0 ? x : a (e^x - 1)",
-                         .gradient = "dx = g [x > 0 ? 1 : a e^x]", UNARY(elu), .branches = gr_branch_sign,
-                         .attr_size = sizeof(gr_scalars), .vjp = {elu_vjp}, GR_SAMPLES(scalar_samples)};
+const gr_op gr_op_elu = {.name = "elu",
+                         .formula = "y = x > 0 ? x : a (e^x - 1)",
+                         .gradient = "dx = g [x > 0 ? 1 : a e^x]",
+                         UNARY(elu),
+                         .branches = gr_branch_sign,
+                         .attr_size = sizeof(gr_scalars),
+                         .vjp = {elu_vjp},
+                         GR_SAMPLES(scalar_samples)};
 
 gr_tensor *gr_elu(gr_tape *t, gr_tensor *x, double alpha)
 {
@@ -197,9 +245,12 @@ static gr_tensor *normal_cdf_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, normal_density(t, n->in[0]));
 }
 
-const gr_op gr_op_normal_cdf = {.name = "normal_cdf", .formula = "y = Phi(x)",
+const gr_op gr_op_normal_cdf = {.name = "normal_cdf",
+                                .formula = "y = Phi(x)",
                                 .gradient = "dx = g phi(x)",
-                                UNARY(normal_cdf), .vjp = {normal_cdf_vjp}, GR_SAMPLES(samples)};
+                                UNARY(normal_cdf),
+                                .vjp = {normal_cdf_vjp},
+                                GR_SAMPLES(samples)};
 
 gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x)
 {
@@ -220,9 +271,12 @@ static gr_tensor *gelu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_add(t, gr_normal_cdf(t, x), gr_mul(t, x, normal_density(t, x))));
 }
 
-const gr_op gr_op_gelu = {.name = "gelu", .formula = "y = x Phi(x)",
+const gr_op gr_op_gelu = {.name = "gelu",
+                          .formula = "y = x Phi(x)",
                           .gradient = "dx = g (Phi(x) + x phi(x))",
-                          UNARY(gelu), .vjp = {gelu_vjp}, GR_SAMPLES(samples)};
+                          UNARY(gelu),
+                          .vjp = {gelu_vjp},
+                          GR_SAMPLES(samples)};
 
 gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x)
 {
@@ -237,8 +291,12 @@ static gr_tensor *silu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_mul(t, gr_sigmoid(t, x), gr_shift(t, gr_mul(t, x, s_minus), 1.0)));
 }
 
-const gr_op gr_op_silu = {.name = "silu", .formula = "y = x / (1 + e^-x)",
-                          .gradient = "dx = g s(x) (1 + x s(-x))", UNARY(silu), .vjp = {silu_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_silu = {.name = "silu",
+                          .formula = "y = x / (1 + e^-x)",
+                          .gradient = "dx = g s(x) (1 + x s(-x))",
+                          UNARY(silu),
+                          .vjp = {silu_vjp},
+                          GR_SAMPLES(samples)};
 
 gr_tensor *gr_silu(gr_tape *t, gr_tensor *x)
 {
@@ -247,15 +305,36 @@ gr_tensor *gr_silu(gr_tape *t, gr_tensor *x)
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-static inline real K(relu)(real x) { return x > 0 ? x : x == x ? 0 : x; }
-static inline double K(phi)(double x) { return 0.5 * erfc(-0.70710678118654752 * x); }
-static inline real K(normal_cdf)(real x) { return (real)K(phi)((double)x); }
+static inline real K(relu)(real x)
+{
+    return x > 0 ? x : x == x ? 0 : x;
+}
+static inline double K(phi)(double x)
+{
+    return 0.5 * erfc(-0.70710678118654752 * x);
+}
+static inline real K(normal_cdf)(real x)
+{
+    return (real)K(phi)((double)x);
+}
 
 /* Below these bounds the second factor is 0, and so is the product, also at -inf. */
-static inline real K(at_least)(real x, real bound) { return x < bound ? bound : x; }
-static inline real K(silu)(real x) { return K(at_least)(x, EXP_LOW) * K(sigmoid)(x); }
-static inline real K(gelu)(real x) { return (real)((double)K(at_least)(x, -40) * K(phi)((double)x)); }
-static inline real K(sigmoid_grad)(real g, real y) { return g * (y * (1 - y)); }
+static inline real K(at_least)(real x, real bound)
+{
+    return x < bound ? bound : x;
+}
+static inline real K(silu)(real x)
+{
+    return K(at_least)(x, EXP_LOW) * K(sigmoid)(x);
+}
+static inline real K(gelu)(real x)
+{
+    return (real)((double)K(at_least)(x, -40) * K(phi)((double)x));
+}
+static inline real K(sigmoid_grad)(real g, real y)
+{
+    return g * (y * (1 - y));
+}
 
 #define F tanh
 #include "tensor/map1.inc"
@@ -276,8 +355,14 @@ static inline real K(sigmoid_grad)(real g, real y) { return g * (y * (1 - y)); }
 #define F sigmoid_grad
 #include "tensor/map2.inc"
 
-static inline real K(leaky_relu)(real x, real a, real b) { return (void)b, x > 0 ? x : a * x; }
-static inline real K(elu)(real x, real a, real b) { return (void)b, x > 0 ? x : a * K(expm1)(x); }
+static inline real K(leaky_relu)(real x, real a, real b)
+{
+    return (void)b, x > 0 ? x : a * x;
+}
+static inline real K(elu)(real x, real a, real b)
+{
+    return (void)b, x > 0 ? x : a * K(expm1)(x);
+}
 
 #define F leaky_relu
 #define SCALARS

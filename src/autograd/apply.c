@@ -9,7 +9,8 @@ gr_status gr_same_float(const gr_node *n)
     for (int i = 0; i < n->n_in; i++) {
         gr_dtype other = gr_type_of(n->in[i]);
         if (!gr_is_float(other))
-            return gr_fail(GR_ERR_DTYPE, "%s: input %d is %s, expected f32 or f64", n->op->name, i, gr_dtype_name(other));
+            return gr_fail(GR_ERR_DTYPE, "%s: input %d is %s, expected f32 or f64", n->op->name, i,
+                           gr_dtype_name(other));
         if (other != dtype)
             return gr_fail(GR_ERR_DTYPE, "%s: dtypes differ: %s and %s; see gr_cast()", n->op->name,
                            gr_dtype_name(dtype), gr_dtype_name(other));
@@ -36,7 +37,8 @@ gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const in
         int64_t a = i <= type->rank ? type->shape[type->rank - i] : 1, b = i <= rank ? shape[rank - i] : 1;
         if (a != b && a != 1 && b != 1)
             return gr_fail(GR_ERR_SHAPE, "%s: shapes do not broadcast: %s and %s", who,
-                           gr_shape_text(&(gr_text){{0}}, type->rank, type->shape), gr_shape_text(&(gr_text){{0}}, rank, shape));
+                           gr_shape_text(&(gr_text){{0}}, type->rank, type->shape),
+                           gr_shape_text(&(gr_text){{0}}, rank, shape));
         wide[most - i] = a == 1 ? b : a;
     }
     type->rank = most;
@@ -50,7 +52,8 @@ gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
     gr_type_as(type, n->in[0]);
     for (int i = 1; i < n->n_in; i++) {
         const gr_tensor *x = n->in[i];
-        if (!gr_same_shape(n->in[0], x) && gr_broadcast_shapes(n->op->name, type, x->rank, x->shape)) return gr_last_status();
+        if (!gr_same_shape(n->in[0], x) && gr_broadcast_shapes(n->op->name, type, x->rank, x->shape))
+            return gr_last_status();
     }
     return GR_OK;
 }
@@ -78,8 +81,9 @@ static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int
             return false;
         }
         if (x->released || (x->base && x->base->released)) {
-            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_OF(x), x->given ?
-                    "given up with gr_give()" : "given back by backward: reset the tape, or keep it with gr_keep()");
+            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_OF(x),
+                    x->given ? "given up with gr_give()"
+                             : "given back by backward: reset the tape, or keep it with gr_keep()");
             return false;
         }
     }
@@ -94,8 +98,8 @@ static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], i
     for (int i = 0; i < n_in; i++) {
         if (!in[i]->requires_grad) continue;
         if (!gr_has_vjp(op, i)) {
-            gr_fail(GR_ERR_STATE, "%s: input %d requires a gradient, and %s has none for it; see gr_detach()", op->name, i,
-                    op->name);
+            gr_fail(GR_ERR_STATE, "%s: input %d requires a gradient, and %s has none for it; see gr_detach()", op->name,
+                    i, op->name);
             return -1;
         }
         record = 1;
@@ -111,7 +115,8 @@ static gr_record *new_record(gr_tape *t, const gr_op *op, gr_tensor *const in[],
     if (!r) return NULL;
     gr_tensor **copies = (gr_tensor **)(r + 1);
     *r = (gr_record){.n = {.op = op, .tape = t, .in = copies, .n_in = n_in, .recording = true},
-                     .versions = (uint32_t *)(copies + n_in), .id = t->nodes};
+                     .versions = (uint32_t *)(copies + n_in),
+                     .id = t->nodes};
     for (int i = 0; i < n_in; i++) {
         copies[i] = in[i];
         r->versions[i] = gr_version_of(in[i]);
@@ -149,8 +154,9 @@ static gr_tensor *refused(const gr_op *op, gr_status status)
 /* Whether the result may be computed in the memory of the input. */
 static bool is_spent(const gr_tape *t, const gr_op *op, const gr_tensor *x, const gr_type *type)
 {
-    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all && gr_type_of(x) == type->dtype &&
-           x->rank == type->rank && memcmp(x->shape, type->shape, (size_t)x->rank * sizeof *x->shape) == 0;
+    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all &&
+           gr_type_of(x) == type->dtype && x->rank == type->rank &&
+           memcmp(x->shape, type->shape, (size_t)x->rank * sizeof *x->shape) == 0;
 }
 
 /* The result of the call, computed; NULL with the message. */

@@ -22,12 +22,13 @@ static const gr_sample samples[] = {
     {.what = "channels of images", .in = {GR_IN(0.5, 2, 2, 3, 2, 2), GR_IN(0.5, 2, 3, 1, 1)}},
     {.what = "a scalar over rank 8", .in = {GR_IN(0.5, 2, 2, 1, 2, 1, 1, 2, 1, 2), GR_IN_SCALAR(0.5, 2)}},
     {.what = "nothing", .in = {GR_IN(0, 1, 0, 4), GR_IN(0, 1, 4)}},
-    {.what = "shapes that do not broadcast", .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 3)}, .refused = "do not broadcast: [3,4] and [3]"},
+    {.what = "shapes that do not broadcast",
+     .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 3)},
+     .refused = "do not broadcast: [3,4] and [3]"},
     {.what = "two dtypes", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
 };
 
-#define BINARY(kernel)                                                                                                 \
-    .n_in = 2, .shape = gr_shape_broadcast, .forward = GR_KERNELS(kernel##_map), GR_SAMPLES(samples)
+#define BINARY(kernel) .n_in = 2, .shape = gr_shape_broadcast, .forward = GR_KERNELS(kernel##_map), GR_SAMPLES(samples)
 
 gr_tensor *gr_constant(gr_tape *t, gr_dtype dtype, double value)
 {
@@ -70,8 +71,12 @@ static int terms_of_difference(const gr_node *n, gr_term terms[GR_MAX_TERMS])
 
 /* ---- y = a + b:  da = g,  db = g ---------------------------------------------------------------------------- */
 
-const gr_op gr_op_add = {.name = "add", .formula = "y = a + b",
-                         .gradient = "da = g, db = g", BINARY(add), .terms = terms_of_sum, .vjp = {itself, itself}};
+const gr_op gr_op_add = {.name = "add",
+                         .formula = "y = a + b",
+                         .gradient = "da = g, db = g",
+                         BINARY(add),
+                         .terms = terms_of_sum,
+                         .vjp = {itself, itself}};
 
 gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -80,8 +85,12 @@ gr_tensor *gr_add(gr_tape *t, gr_tensor *a, gr_tensor *b)
 
 /* ---- y = a - b:  da = g,  db = -g --------------------------------------------------------------------------- */
 
-const gr_op gr_op_sub = {.name = "sub", .formula = "y = a - b",
-                         .gradient = "da = g, db = -g", BINARY(sub), .terms = terms_of_difference, .vjp = {itself, negated}};
+const gr_op gr_op_sub = {.name = "sub",
+                         .formula = "y = a - b",
+                         .gradient = "da = g, db = -g",
+                         BINARY(sub),
+                         .terms = terms_of_difference,
+                         .vjp = {itself, negated}};
 
 gr_tensor *gr_sub(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -100,8 +109,8 @@ static gr_tensor *mul_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->in[0]);
 }
 
-const gr_op gr_op_mul = {.name = "mul", .formula = "y = a b",
-                         .gradient = "da = g b, db = g a", BINARY(mul), .vjp = {mul_a, mul_b}};
+const gr_op gr_op_mul = {
+    .name = "mul", .formula = "y = a b", .gradient = "da = g b, db = g a", BINARY(mul), .vjp = {mul_a, mul_b}};
 
 gr_tensor *gr_mul(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -120,8 +129,8 @@ static gr_tensor *div_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, gr_mul(t, g, gr_div(t, n->out, n->in[1])));
 }
 
-const gr_op gr_op_div = {.name = "div", .formula = "y = a / b",
-                         .gradient = "da = g / b, db = -g y / b", BINARY(div), .vjp = {div_a, div_b}};
+const gr_op gr_op_div = {
+    .name = "div", .formula = "y = a / b", .gradient = "da = g / b, db = -g y / b", BINARY(div), .vjp = {div_a, div_b}};
 
 gr_tensor *gr_div(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -145,8 +154,11 @@ static gr_tensor *pow_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_mul(t, n->out, gr_log(t, gr_where(t, a, a, one))));
 }
 
-const gr_op gr_op_pow = {.name = "pow", .formula = "y = a^b",
-                         .gradient = "da = g b a^(b-1), db = g y log a", BINARY(pow), .vjp = {pow_a, pow_b}};
+const gr_op gr_op_pow = {.name = "pow",
+                         .formula = "y = a^b",
+                         .gradient = "da = g b a^(b-1), db = g y log a",
+                         BINARY(pow),
+                         .vjp = {pow_a, pow_b}};
 
 gr_tensor *gr_pow(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -171,12 +183,18 @@ static gr_tensor *larger_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return to_winner(t, g, n->in[1], n->in[0]);
 }
 
-const gr_op gr_op_maximum = {.name = "maximum", .formula = "y = max(a, b)",
+const gr_op gr_op_maximum = {.name = "maximum",
+                             .formula = "y = max(a, b)",
                              .gradient = "da = g [a > b], db = g [b > a], half of g each where a = b",
-                             BINARY(maximum), .branches = gr_branch_order, .vjp = {larger_a, larger_b}};
-const gr_op gr_op_minimum = {.name = "minimum", .formula = "y = min(a, b)",
+                             BINARY(maximum),
+                             .branches = gr_branch_order,
+                             .vjp = {larger_a, larger_b}};
+const gr_op gr_op_minimum = {.name = "minimum",
+                             .formula = "y = min(a, b)",
                              .gradient = "da = g [a < b], db = g [b < a], half of g each where a = b",
-                             BINARY(minimum), .branches = gr_branch_order, .vjp = {larger_b, larger_a}};
+                             BINARY(minimum),
+                             .branches = gr_branch_order,
+                             .vjp = {larger_b, larger_a}};
 
 gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -190,10 +208,18 @@ gr_tensor *gr_minimum(gr_tape *t, gr_tensor *a, gr_tensor *b)
 
 /* ---- y = [a > b], [a = b]:  steps --------------------------------------------------------------------------- */
 
-const gr_op gr_op_greater = {.name = "greater", .formula = "y = [a > b]",
-                             .gradient = "da = 0, db = 0", BINARY(greater), .branches = gr_branch_order, .vjp = {gr_vjp_zero, gr_vjp_zero}};
-const gr_op gr_op_equal = {.name = "equal", .formula = "y = [a = b]",
-                           .gradient = "da = 0, db = 0", BINARY(equal), .branches = gr_branch_order, .vjp = {gr_vjp_zero, gr_vjp_zero}};
+const gr_op gr_op_greater = {.name = "greater",
+                             .formula = "y = [a > b]",
+                             .gradient = "da = 0, db = 0",
+                             BINARY(greater),
+                             .branches = gr_branch_order,
+                             .vjp = {gr_vjp_zero, gr_vjp_zero}};
+const gr_op gr_op_equal = {.name = "equal",
+                           .formula = "y = [a = b]",
+                           .gradient = "da = 0, db = 0",
+                           BINARY(equal),
+                           .branches = gr_branch_order,
+                           .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_greater(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
@@ -218,15 +244,31 @@ static gr_tensor *where_b(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 static const gr_sample where_samples[] = {
-    {.what = "equal shapes", .in = {{.rank = 1, .shape = {4}, .values = (double[]){0, 1, -2, 0}, .n_values = 4}, GR_IN(-1, 1, 4), GR_IN(-1, 1, 4)}},
-    {.what = "three that broadcast", .in = {{.rank = 2, .shape = {3, 1}, .values = (double[]){0, 1, 0}, .n_values = 3}, GR_IN(-1, 1, 4), GR_IN_SCALAR(-1, 1)}},
-    {.what = "a condition over images", .in = {{.rank = 3, .shape = {2, 1, 3}, .values = (double[]){0, 1}, .n_values = 2}, GR_IN(-1, 1, 2, 2, 3), GR_IN(-1, 1, 2, 1, 1)}},
-    {.what = "shapes that do not broadcast", .in = {GR_IN(0, 1, 2), GR_IN(0, 1, 3), GR_IN(0, 1, 3)}, .refused = "do not broadcast"},
+    {.what = "equal shapes",
+     .in = {{.rank = 1, .shape = {4}, .values = (double[]){0, 1, -2, 0}, .n_values = 4},
+            GR_IN(-1, 1, 4),
+            GR_IN(-1, 1, 4)}},
+    {.what = "three that broadcast",
+     .in = {{.rank = 2, .shape = {3, 1}, .values = (double[]){0, 1, 0}, .n_values = 3},
+            GR_IN(-1, 1, 4),
+            GR_IN_SCALAR(-1, 1)}},
+    {.what = "a condition over images",
+     .in = {{.rank = 3, .shape = {2, 1, 3}, .values = (double[]){0, 1}, .n_values = 2},
+            GR_IN(-1, 1, 2, 2, 3),
+            GR_IN(-1, 1, 2, 1, 1)}},
+    {.what = "shapes that do not broadcast",
+     .in = {GR_IN(0, 1, 2), GR_IN(0, 1, 3), GR_IN(0, 1, 3)},
+     .refused = "do not broadcast"},
 };
 
-const gr_op gr_op_where = {.name = "where", .formula = "y = c ? a : b",
-                           .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g", .n_in = 3, .shape = gr_shape_broadcast,
-                           .forward = GR_KERNELS(where_map), .branches = gr_branch_sign, .vjp = {gr_vjp_zero, where_a, where_b},
+const gr_op gr_op_where = {.name = "where",
+                           .formula = "y = c ? a : b",
+                           .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g",
+                           .n_in = 3,
+                           .shape = gr_shape_broadcast,
+                           .forward = GR_KERNELS(where_map),
+                           .branches = gr_branch_sign,
+                           .vjp = {gr_vjp_zero, where_a, where_b},
                            GR_SAMPLES(where_samples)};
 
 gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b)
@@ -246,15 +288,42 @@ void gr_accumulate(gr_tensor *to, const gr_tensor *from)
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-static inline real K(add)(real a, real b) { return a + b; }
-static inline real K(sub)(real a, real b) { return a - b; }
-static inline real K(mul)(real a, real b) { return a * b; }
-static inline real K(div)(real a, real b) { return a / b; }
-static inline real K(pow)(real a, real b) { return (real)pow((double)a, (double)b); }
-static inline real K(greater)(real a, real b) { return a > b ? 1 : 0; }
-static inline real K(equal)(real a, real b) { return a == b ? 1 : 0; }
-static inline real K(maximum)(real a, real b) { return a > b || a != a ? a : b; }
-static inline real K(minimum)(real a, real b) { return a < b || a != a ? a : b; }
+static inline real K(add)(real a, real b)
+{
+    return a + b;
+}
+static inline real K(sub)(real a, real b)
+{
+    return a - b;
+}
+static inline real K(mul)(real a, real b)
+{
+    return a * b;
+}
+static inline real K(div)(real a, real b)
+{
+    return a / b;
+}
+static inline real K(pow)(real a, real b)
+{
+    return (real)pow((double)a, (double)b);
+}
+static inline real K(greater)(real a, real b)
+{
+    return a > b ? 1 : 0;
+}
+static inline real K(equal)(real a, real b)
+{
+    return a == b ? 1 : 0;
+}
+static inline real K(maximum)(real a, real b)
+{
+    return a > b || a != a ? a : b;
+}
+static inline real K(minimum)(real a, real b)
+{
+    return a < b || a != a ? a : b;
+}
 
 #define F add
 #include "tensor/map2.inc"

@@ -1,8 +1,8 @@
 /* backward.c: one reverse loop over the nodes.
  *
  * The order of creation is a topological order, so each node is visited once, when all of its gradient has been
- * gathered: dx += VJP(dy). Gradients in flight hang on their tensors as `slot`; those of leaves are added to the leaves'
- * own only when the whole pass has succeeded. */
+ * gathered: dx += VJP(dy). Gradients in flight hang on their tensors as `slot`; those of leaves are added to the
+ * leaves' own only when the whole pass has succeeded. */
 #include "internal.h"
 
 /* One backward pass. */
@@ -91,8 +91,8 @@ static gr_tensor *fitted(gr_tape *t, const gr_node *n, int i, gr_tensor *d)
     }
     const bool fits = gr_same_shape(d, x);
     if (!fits && !gr_sums_to(d, x)) {
-        gr_fail(GR_ERR_SHAPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i, GR_SHAPE_OF(d),
-                GR_SHAPE_OF(x));
+        gr_fail(GR_ERR_SHAPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i,
+                GR_SHAPE_OF(d), GR_SHAPE_OF(x));
         return NULL;
     }
     if (d->tape != t) d = gr_scale(t, d, 1.0);
@@ -147,7 +147,8 @@ static gr_status visit(pass *p, gr_record *r)
     gr_tensor *g = r->n.out->slot;
     const bool passes = !p->x || r->reached; /* or else the gradient ends here, asked for by name */
     if (passes && r->released)
-        return gr_fail(GR_ERR_STATE, "backward: an earlier backward gave the values of %s back: pass it GR_RETAIN", r->n.op->name);
+        return gr_fail(GR_ERR_STATE, "backward: an earlier backward gave the values of %s back: pass it GR_RETAIN",
+                       r->n.op->name);
     if (passes && check_unchanged(r)) return gr_last_status();
     const int64_t serial = p->t->serial;
     for (int i = 0; passes && i < r->n.n_in; i++)
@@ -318,16 +319,21 @@ static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_ten
     if (!t || !y) return gr_fail_null("backward", t ? "the output" : "tape");
     if (y->tape && y->tape != t) return gr_fail(GR_ERR_STATE, "backward: the output is a result of another tape");
     if (!y->node)
-        return gr_fail(GR_ERR_STATE, "backward: the output %s was not recorded: none of its inputs required a gradient, "
-                       "or recording was off", GR_SHAPE_OF(y));
+        return gr_fail(GR_ERR_STATE,
+                       "backward: the output %s was not recorded: none of its inputs required a gradient, "
+                       "or recording was off",
+                       GR_SHAPE_OF(y));
     if (!cotangent && y->size != 1)
-        return gr_fail(GR_ERR_SHAPE, "backward: the output %s has %lld elements, not one: reduce it, or give a cotangent "
-                       "to gr_vjp()", GR_SHAPE_OF(y), (long long)y->size);
+        return gr_fail(GR_ERR_SHAPE,
+                       "backward: the output %s has %lld elements, not one: reduce it, or give a cotangent "
+                       "to gr_vjp()",
+                       GR_SHAPE_OF(y), (long long)y->size);
     if (cotangent && cotangent->dtype != y->dtype)
-        return gr_fail(GR_ERR_DTYPE, "backward: the cotangent is %s, the output %s", gr_dtype_name(gr_type_of(cotangent)),
-                       gr_dtype_name(gr_type_of(y)));
+        return gr_fail(GR_ERR_DTYPE, "backward: the cotangent is %s, the output %s",
+                       gr_dtype_name(gr_type_of(cotangent)), gr_dtype_name(gr_type_of(y)));
     if (cotangent && !gr_same_shape(cotangent, y))
-        return gr_fail(GR_ERR_SHAPE, "backward: the cotangent is %s, the output %s", GR_SHAPE_OF(cotangent), GR_SHAPE_OF(y));
+        return gr_fail(GR_ERR_SHAPE, "backward: the cotangent is %s, the output %s", GR_SHAPE_OF(cotangent),
+                       GR_SHAPE_OF(y));
     if (cotangent && cotangent->tape && cotangent->tape != t)
         return gr_fail(GR_ERR_STATE, "backward: the cotangent is a result of another tape");
     if (cotangent && cotangent->released)
@@ -354,13 +360,16 @@ gr_status gr_backward(gr_tape *t, gr_tensor *y, int flags)
     return whole_pass(&(pass){.t = t, .y = y, .flags = complete(flags)}, NULL);
 }
 
-gr_status gr_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[], int flags)
+gr_status gr_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[],
+                 int flags)
 {
-    if (!x || !out || n < 1) return gr_fail_null("grad", !x ? "the list of inputs" : !out ? "the list of results" : "every input");
+    if (!x || !out || n < 1)
+        return gr_fail_null("grad", !x ? "the list of inputs" : !out ? "the list of results" : "every input");
     for (int i = 0; i < n; i++) out[i] = NULL;
     for (int i = 0; i < n; i++) {
         if (!x[i]) return gr_fail_null("grad", "an input");
-        if (x[i]->tape && x[i]->tape != t) return gr_fail(GR_ERR_STATE, "grad: input %d is a result of another tape", i);
+        if (x[i]->tape && x[i]->tape != t)
+            return gr_fail(GR_ERR_STATE, "grad: input %d is a result of another tape", i);
         if (!x[i]->requires_grad)
             return gr_fail(GR_ERR_STATE, "grad: input %d, %s%s%s, does not require a gradient", i, gr_name(x[i]),
                            *gr_name(x[i]) ? " " : "", GR_SHAPE_OF(x[i]));
@@ -379,7 +388,8 @@ gr_status gr_grad(gr_tape *t, gr_tensor *y, gr_tensor *const x[], int n, gr_tens
 gr_status gr_require_grad(gr_tensor *x)
 {
     if (!x) return gr_fail_null("require_grad", "tensor");
-    if (gr_not_yours(x)) return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_OF(x), gr_not_yours(x));
+    if (gr_not_yours(x))
+        return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_OF(x), gr_not_yours(x));
     if (!gr_is_float(gr_type_of(x))) return gr_fail(GR_ERR_DTYPE, "require_grad: i32 has no gradients");
     x->requires_grad = true;
     return GR_OK;

@@ -37,7 +37,8 @@ void gr_branch_order(const gr_node *n, uint64_t *signature)
     for (int64_t begin = 0, length; begin < n->out->size; begin += length) {
         length = gr_broadcast_row(&p, begin, n->out->size, place);
         for (int64_t i = 0; i < length; i++)
-            gr_fold_branch(signature, gr_branch_of(at(n->in[0], place[0], p.step[0] * i) - at(n->in[1], place[1], p.step[1] * i)));
+            gr_fold_branch(signature,
+                           gr_branch_of(at(n->in[0], place[0], p.step[0] * i) - at(n->in[1], place[1], p.step[1] * i)));
     }
 }
 

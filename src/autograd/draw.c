@@ -85,7 +85,8 @@ static void put_node(const drawing *d, const gr_record *r)
         if (!r->n.in[i]->node && first_use(d, r, i))
             put_box(d, r->n.in[i], "constant", r->n.in[i]->requires_grad ? "#cfe8cf" : "#e4e4e4");
     put_box(d, r->n.out, r->n.op->formula ? r->n.op->name : "result", "#cfdff2");
-    fprintf(d->file, "  op%lld [shape=ellipse, style=filled, fillcolor=white, label=\"%s\"];\n", (long long)r->id, r->n.op->name);
+    fprintf(d->file, "  op%lld [shape=ellipse, style=filled, fillcolor=white, label=\"%s\"];\n", (long long)r->id,
+            r->n.op->name);
     for (int i = 0; i < r->n.n_in; i++) {
         fputs("  ", d->file);
         put_id(d, r->n.in[i]);
@@ -100,9 +101,12 @@ gr_status gr_draw(FILE *file, const gr_tape *t, const gr_draw_options *options)
 {
     if (!file || !t) return gr_fail_null("draw", file ? "tape" : "file");
     if (!t->first) return gr_fail(GR_ERR_STATE, "draw: nothing was recorded on this tape");
-    drawing d = {.file = file, .t = t, .max_elements = options && options->max_elements > 0 ? options->max_elements : 4};
-    fprintf(file, "digraph tape {\n  rankdir=%s;\n  bgcolor=transparent;\n  node [fontname=\"sans-serif\", fontsize=11];\n"
-            "  edge [color=\"#888888\"];\n", options && options->top_down ? "TB" : "LR");
+    drawing d = {
+        .file = file, .t = t, .max_elements = options && options->max_elements > 0 ? options->max_elements : 4};
+    fprintf(file,
+            "digraph tape {\n  rankdir=%s;\n  bgcolor=transparent;\n  node [fontname=\"sans-serif\", fontsize=11];\n"
+            "  edge [color=\"#888888\"];\n",
+            options && options->top_down ? "TB" : "LR");
     for (const gr_record *r = t->first; r; r = r->next) put_node(&d, r);
     fputs("}\n", file);
     return ferror(file) ? gr_fail(GR_ERR_IO, "draw: the file did not take it") : GR_OK;

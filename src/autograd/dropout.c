@@ -1,6 +1,6 @@
-/* dropout.c: some elements gone, the others larger, so that the mean stays. No mask is stored: whether an element goes is a
- * hash of its index and of a key drawn once, so that the derivative, the same op with the same key, finds it again, and so
- * does any thread. */
+/* dropout.c: some elements gone, the others larger, so that the mean stays. No mask is stored: whether an element goes
+ * is a hash of its index and of a key drawn once, so that the derivative, the same op with the same key, finds it
+ * again, and so does any thread. */
 #ifndef K
 #include "autograd/internal.h"
 
@@ -39,7 +39,8 @@ static inline uint64_t dropout_words(uint64_t key, uint64_t block)
 static gr_status dropout_shape(const gr_node *n, gr_type *type)
 {
     const double p = ((const dropout_attr *)n->attr)->p;
-    if (!(p >= 0.0 && p < 1.0)) return gr_fail(GR_ERR_OPTION, "%s: p is %g, expected 0 or more and less than 1", n->op->name, p);
+    if (!(p >= 0.0 && p < 1.0))
+        return gr_fail(GR_ERR_OPTION, "%s: p is %g, expected 0 or more and less than 1", n->op->name, p);
     return gr_shape_same(n, type);
 }
 
@@ -53,14 +54,27 @@ static const gr_sample samples[] = {
     {.what = "more than one vector of any length", .in = {GR_IN(-2, 2, 37)}, .attr = &(dropout_attr){0.25, 2}},
     {.what = "none", .in = {GR_IN(-2, 2, 5)}, .attr = &(dropout_attr){0, 3}},
     {.what = "nothing", .in = {GR_IN(0, 1, 0, 3)}, .attr = &(dropout_attr){0.5, 4}},
-    {.what = "all", .in = {GR_IN(0, 1, 3)}, .attr = &(dropout_attr){1, 5}, .refused = "p is 1, expected 0 or more and less than 1"},
+    {.what = "all",
+     .in = {GR_IN(0, 1, 3)},
+     .attr = &(dropout_attr){1, 5},
+     .refused = "p is 1, expected 0 or more and less than 1"},
     {.what = "no number", .in = {GR_IN(0, 1, 3)}, .attr = &(dropout_attr){(double)NAN, 6}, .refused = "p is nan"},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(dropout_attr){0.5, 7}, .refused = "i32"},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(dropout_attr){0.5, 7},
+     .refused = "i32"},
 };
 
-const gr_op gr_op_dropout = {.name = "dropout", .formula = "y = m x / (1-p), m = 0 with probability p, else 1",
-                             .gradient = "dx = m g / (1-p)", .n_in = 1, .shape = dropout_shape, .attr_size = sizeof(dropout_attr), .in_place = true,
-                             .forward = GR_KERNELS(dropout), .vjp = {dropout_vjp}, GR_SAMPLES(samples)};
+const gr_op gr_op_dropout = {.name = "dropout",
+                             .formula = "y = m x / (1-p), m = 0 with probability p, else 1",
+                             .gradient = "dx = m g / (1-p)",
+                             .n_in = 1,
+                             .shape = dropout_shape,
+                             .attr_size = sizeof(dropout_attr),
+                             .in_place = true,
+                             .forward = GR_KERNELS(dropout),
+                             .vjp = {dropout_vjp},
+                             GR_SAMPLES(samples)};
 
 gr_tensor *gr_dropout(gr_tape *t, gr_tensor *x, double p, gr_rng *rng)
 {

@@ -31,7 +31,8 @@ static gr_status gather_shape(const gr_node *n, gr_type *type)
     if (check_dtypes(n)) return gr_last_status();
     const gr_tensor *table = n->in[0], *index = n->in[1];
     if (table->rank < 1 || table->rank - 1 + index->rank > GR_MAX_RANK)
-        return gr_fail(GR_ERR_SHAPE, "gather_rows: expected a table of rows: %s by %s", GR_SHAPE_OF(table), GR_SHAPE_OF(index));
+        return gr_fail(GR_ERR_SHAPE, "gather_rows: expected a table of rows: %s by %s", GR_SHAPE_OF(table),
+                       GR_SHAPE_OF(index));
     gr_type_as(type, index);
     type->dtype = gr_type_of(table);
     for (int i = 1; i < table->rank; i++) type->shape[type->rank++] = table->shape[i];
@@ -54,21 +55,33 @@ static gr_tensor *gather_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scatter_rows(t, g, n->in[1], n->in[0]->shape[0]);
 }
 
-#define INDEX(values_, ...) {.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, .values = values_, .n_values = 4}
+#define INDEX(values_, ...)                                                                                         \
+    {                                                                                                               \
+        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
+        .values = values_, .n_values = 4                                                                            \
+    }
 
 static const gr_sample gather_samples[] = {
     {.what = "with repeats", .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){2, 0, 2, 1}), 4)}},
     {.what = "a matrix of indices", .in = {GR_IN(-1, 1, 3, 2, 2), INDEX(((double[]){2, 0, 2, 1}), 2, 2)}},
     {.what = "numbers by index", .in = {GR_IN(-1, 1, 3), INDEX(((double[]){2, 0, 2, 1}), 4)}},
-    {.what = "an index outside", .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 3, 0, 0}), 2, 2)}, .refused = "index 3 at [0,1] is outside the 3 rows"},
+    {.what = "an index outside",
+     .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 3, 0, 0}), 2, 2)},
+     .refused = "index 3 at [0,1] is outside the 3 rows"},
     {.what = "an index that is no integer", .in = {GR_IN(-1, 1, 3, 2), GR_IN(0, 1, 4)}, .refused = "i32"},
-    {.what = "a scalar table", .in = {GR_IN_SCALAR(-1, 1), INDEX(((double[]){0, 0, 0, 0}), 2)}, .refused = "table of rows"},
+    {.what = "a scalar table",
+     .in = {GR_IN_SCALAR(-1, 1), INDEX(((double[]){0, 0, 0, 0}), 2)},
+     .refused = "table of rows"},
 };
 
-const gr_op gr_op_gather_rows = {.name = "gather_rows", .formula = "y_i = table[index_i]",
-                                 .gradient = "dtable[index_i] += g_i", .n_in = 2, .shape = gather_shape,
+const gr_op gr_op_gather_rows = {.name = "gather_rows",
+                                 .formula = "y_i = table[index_i]",
+                                 .gradient = "dtable[index_i] += g_i",
+                                 .n_in = 2,
+                                 .shape = gather_shape,
                                  .forward[GR_ANY_CPU] = {[GR_F32] = gather, [GR_F64] = gather},
-                                 .vjp = {gather_vjp}, GR_SAMPLES(gather_samples)};
+                                 .vjp = {gather_vjp},
+                                 GR_SAMPLES(gather_samples)};
 
 gr_tensor *gr_gather_rows(gr_tape *t, gr_tensor *table, gr_tensor *index)
 {
@@ -85,7 +98,8 @@ static gr_status scatter_shape(const gr_node *n, gr_type *type)
     bool fits = x->rank >= index->rank && x->rank - index->rank < GR_MAX_RANK;
     for (int i = 0; fits && i < index->rank; i++) fits = x->shape[i] == index->shape[i];
     if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "scatter_rows: %s does not begin with the index's shape %s", GR_SHAPE_OF(x), GR_SHAPE_OF(index));
+        return gr_fail(GR_ERR_SHAPE, "scatter_rows: %s does not begin with the index's shape %s", GR_SHAPE_OF(x),
+                       GR_SHAPE_OF(index));
     if (rows < 0) return gr_fail(GR_ERR_OPTION, "scatter_rows: %lld rows", (long long)rows);
     type->dtype = gr_type_of(x);
     type->rank = 0;
@@ -102,8 +116,10 @@ static gr_status scatter(gr_node *n)
     memset(n->out->data, 0, gr_bytes(n->out));
     for (int64_t i = 0; i < index->size; i++) {
         int64_t to = ((const int32_t *)index->data)[i] * row, from = i * row;
-        if (x->dtype == GR_F32) for (int64_t k = 0; k < row; k++) ((float *)n->out->data)[to + k] += ((const float *)x->data)[from + k];
-        else for (int64_t k = 0; k < row; k++) ((double *)n->out->data)[to + k] += ((const double *)x->data)[from + k];
+        if (x->dtype == GR_F32)
+            for (int64_t k = 0; k < row; k++) ((float *)n->out->data)[to + k] += ((const float *)x->data)[from + k];
+        else
+            for (int64_t k = 0; k < row; k++) ((double *)n->out->data)[to + k] += ((const double *)x->data)[from + k];
     }
     return GR_OK;
 }
@@ -115,15 +131,28 @@ static gr_tensor *scatter_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 static const gr_sample scatter_samples[] = {
     {.what = "with repeats", .in = {GR_IN(-1, 1, 4, 2), INDEX(((double[]){2, 0, 2, 1}), 4)}, .attr = &(rows_attr){5}},
-    {.what = "a matrix of indices", .in = {GR_IN(-1, 1, 2, 2, 3), INDEX(((double[]){2, 0, 2, 1}), 2, 2)}, .attr = &(rows_attr){3}},
-    {.what = "an index outside", .in = {GR_IN(-1, 1, 4), INDEX(((double[]){0, 0, -1, 0}), 4)}, .attr = &(rows_attr){3}, .refused = "index -1 at [2]"},
-    {.what = "shapes that do not fit", .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 0, 0, 0}), 4)}, .attr = &(rows_attr){3}, .refused = "does not begin with"},
+    {.what = "a matrix of indices",
+     .in = {GR_IN(-1, 1, 2, 2, 3), INDEX(((double[]){2, 0, 2, 1}), 2, 2)},
+     .attr = &(rows_attr){3}},
+    {.what = "an index outside",
+     .in = {GR_IN(-1, 1, 4), INDEX(((double[]){0, 0, -1, 0}), 4)},
+     .attr = &(rows_attr){3},
+     .refused = "index -1 at [2]"},
+    {.what = "shapes that do not fit",
+     .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 0, 0, 0}), 4)},
+     .attr = &(rows_attr){3},
+     .refused = "does not begin with"},
 };
 
-const gr_op gr_op_scatter_rows = {.name = "scatter_rows", .formula = "y[index_i] += x_i",
-                                  .gradient = "dx_i = g[index_i]", .n_in = 2, .shape = scatter_shape,
+const gr_op gr_op_scatter_rows = {.name = "scatter_rows",
+                                  .formula = "y[index_i] += x_i",
+                                  .gradient = "dx_i = g[index_i]",
+                                  .n_in = 2,
+                                  .shape = scatter_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = scatter, [GR_F64] = scatter},
-                                  .attr_size = sizeof(rows_attr), .vjp = {scatter_vjp}, GR_SAMPLES(scatter_samples)};
+                                  .attr_size = sizeof(rows_attr),
+                                  .vjp = {scatter_vjp},
+                                  GR_SAMPLES(scatter_samples)};
 
 gr_tensor *gr_scatter_rows(gr_tape *t, gr_tensor *x, gr_tensor *index, int64_t rows)
 {

@@ -23,11 +23,11 @@ typedef struct gr_chunk gr_chunk;
 
 struct gr_tape {
     gr_record *first, *last;
-    gr_tensor *newest;  /* of the tensors alive, linked by `older` and `newer` */
-    gr_tensor *unused;  /* tensor records for the results to come, linked by `older` */
-    gr_block *records;  /* where tensor records are carved from */
+    gr_tensor *newest;          /* of the tensors alive, linked by `older` and `newer` */
+    gr_tensor *unused;          /* tensor records for the results to come, linked by `older` */
+    gr_block *records;          /* where tensor records are carved from */
     gr_chunk *chunks, *current; /* memory for nodes, all given back by a reset */
-    size_t used;        /* bytes of the current chunk */
+    size_t used;                /* bytes of the current chunk */
     gr_pool pool;
     int64_t nodes, tensors, serial;
     bool recording;
@@ -124,7 +124,8 @@ static inline void gr_type_as(gr_type *type, const gr_tensor *x)
 }
 
 /* The call of op `op` of this library with its options and its inputs, on the tape t. */
-#define GR_CALL(op, attr, ...) gr_apply(t, &gr_op_##op, (gr_tensor *[]){__VA_ARGS__}, GR_COUNT(((gr_tensor *[]){__VA_ARGS__})), attr)
+#define GR_CALL(op, attr, ...) \
+    gr_apply(t, &gr_op_##op, (gr_tensor *[]){__VA_ARGS__}, GR_COUNT(((gr_tensor *[]){__VA_ARGS__})), attr)
 
 /* The attributes of ops that are a function with one or two numbers. */
 typedef struct gr_scalars {
@@ -135,7 +136,14 @@ typedef struct gr_scalars {
 #define GR_SAMPLES(array) .samples = (array), .n_samples = GR_COUNT(array)
 
 /* A sample's input: its shape, and the bounds of its values. */
-#define GR_IN(lo_, hi_, ...) {.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .lo = (lo_), .hi = (hi_)}
-#define GR_IN_SCALAR(lo_, hi_) {.rank = 0, .lo = (lo_), .hi = (hi_)}
+#define GR_IN(lo_, hi_, ...)                                                                                    \
+    {                                                                                                           \
+        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .lo = (lo_), \
+        .hi = (hi_)                                                                                             \
+    }
+#define GR_IN_SCALAR(lo_, hi_)              \
+    {                                       \
+        .rank = 0, .lo = (lo_), .hi = (hi_) \
+    }
 
 #endif

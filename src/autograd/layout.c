@@ -52,23 +52,39 @@ static int reshape_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
 
 static const gr_sample reshape_samples[] = {
     {.what = "a matrix to a vector", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {12}}},
-    {.what = "with a dimension to work out", .in = {GR_IN(-1, 1, 2, 6)}, .attr = &(gr_type){.rank = 3, .shape = {2, -1, 3}}},
+    {.what = "with a dimension to work out",
+     .in = {GR_IN(-1, 1, 2, 6)},
+     .attr = &(gr_type){.rank = 3, .shape = {2, -1, 3}}},
     {.what = "to a scalar", .in = {GR_IN(-1, 1, 1, 1)}, .attr = &(gr_type){.rank = 0}},
     {.what = "nothing", .in = {GR_IN(-1, 1, 0, 3)}, .attr = &(gr_type){.rank = 1, .shape = {0}}},
-    {.what = "another size", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {13}}, .refused = "[3,4] has not the elements of [13]"},
-    {.what = "two to work out", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(gr_type){.rank = 2, .shape = {-1, -1}}, .refused = "[-1,-1]"},
+    {.what = "another size",
+     .in = {GR_IN(-1, 1, 3, 4)},
+     .attr = &(gr_type){.rank = 1, .shape = {13}},
+     .refused = "[3,4] has not the elements of [13]"},
+    {.what = "two to work out",
+     .in = {GR_IN(-1, 1, 3, 4)},
+     .attr = &(gr_type){.rank = 2, .shape = {-1, -1}},
+     .refused = "[-1,-1]"},
 };
 
-const gr_op gr_op_reshape = {.name = "reshape", .formula = "y = x in another shape",
-                             .gradient = "dx = g in x's shape", .n_in = 1, .shape = reshape_shape,
-                             .attr_size = sizeof(gr_type), .terms = reshape_terms, .vjp = {reshape_vjp}, GR_SAMPLES(reshape_samples)};
+const gr_op gr_op_reshape = {.name = "reshape",
+                             .formula = "y = x in another shape",
+                             .gradient = "dx = g in x's shape",
+                             .n_in = 1,
+                             .shape = reshape_shape,
+                             .attr_size = sizeof(gr_type),
+                             .terms = reshape_terms,
+                             .vjp = {reshape_vjp},
+                             GR_SAMPLES(reshape_samples)};
 
 gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
 {
     if (!x) return gr_fail_null("reshape", "input 0"), NULL;
     gr_type to = {.rank = rank};
     if (rank < 0 || rank > GR_MAX_RANK || (rank && !shape))
-        return gr_fail(GR_ERR_SHAPE, "reshape: rank %d%s", rank, rank && !shape ? " without a shape" : " is outside 0..8"), NULL;
+        return gr_fail(GR_ERR_SHAPE, "reshape: rank %d%s", rank,
+                       rank && !shape ? " without a shape" : " is outside 0..8"),
+               NULL;
     int64_t sure[GR_MAX_RANK];
     for (int i = 0; i < rank; i++) {
         to.shape[i] = shape[i];
@@ -94,9 +110,13 @@ static const gr_sample detach_samples[] = {
     {.what = "a matrix", .in = {GR_IN(-1, 1, 3, 4)}, .value_only = true},
 };
 
-const gr_op gr_op_detach = {.name = "detach", .formula = "y = x, a constant",
-                            .gradient = "dx = 0", .n_in = 1, .shape = detach_shape,
-                            .vjp = {gr_vjp_zero}, GR_SAMPLES(detach_samples)};
+const gr_op gr_op_detach = {.name = "detach",
+                            .formula = "y = x, a constant",
+                            .gradient = "dx = 0",
+                            .n_in = 1,
+                            .shape = detach_shape,
+                            .vjp = {gr_vjp_zero},
+                            GR_SAMPLES(detach_samples)};
 
 gr_tensor *gr_detach(gr_tape *t, gr_tensor *x)
 {
@@ -170,20 +190,33 @@ static const gr_sample permute_samples[] = {
     {.what = "three axes in a ring", .in = {GR_IN(-1, 1, 2, 3, 4)}, .attr = &(permutation){3, {2, 0, 1}}},
     {.what = "channels last", .in = {GR_IN(-1, 1, 2, 3, 2, 2)}, .attr = &(permutation){4, {0, 2, -1, 1}}},
     {.what = "a scalar", .in = {GR_IN_SCALAR(-1, 1)}, .attr = &(permutation){0, {0}}},
-    {.what = "an axis twice", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(permutation){2, {1, 1}}, .refused = "each axis of [3,4] once"},
-    {.what = "too few axes", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(permutation){1, {0}}, .refused = "each axis of [3,4] once"},
+    {.what = "an axis twice",
+     .in = {GR_IN(-1, 1, 3, 4)},
+     .attr = &(permutation){2, {1, 1}},
+     .refused = "each axis of [3,4] once"},
+    {.what = "too few axes",
+     .in = {GR_IN(-1, 1, 3, 4)},
+     .attr = &(permutation){1, {0}},
+     .refused = "each axis of [3,4] once"},
 };
 
-const gr_op gr_op_permute = {.name = "permute", .formula = "y = x with its axes in another order",
-                             .gradient = "dx = g with its axes back in place", .n_in = 1, .shape = permute_shape,
+const gr_op gr_op_permute = {.name = "permute",
+                             .formula = "y = x with its axes in another order",
+                             .gradient = "dx = g with its axes back in place",
+                             .n_in = 1,
+                             .shape = permute_shape,
                              .forward[GR_ANY_CPU] = {[GR_F32] = permute, [GR_F64] = permute},
-                             .attr_size = sizeof(permutation), .vjp = {permute_vjp}, GR_SAMPLES(permute_samples)};
+                             .attr_size = sizeof(permutation),
+                             .vjp = {permute_vjp},
+                             GR_SAMPLES(permute_samples)};
 
 gr_tensor *gr_permute(gr_tape *t, gr_tensor *x, int n_axes, const int axes[])
 {
     permutation p = {.n = n_axes};
     if (n_axes < 0 || n_axes > GR_MAX_RANK || (n_axes && !axes))
-        return gr_fail(GR_ERR_INDEX, "permute: %d axes%s", n_axes, n_axes && !axes ? " without a list" : ", expected 0 to 8"), NULL;
+        return gr_fail(GR_ERR_INDEX, "permute: %d axes%s", n_axes,
+                       n_axes && !axes ? " without a list" : ", expected 0 to 8"),
+               NULL;
     for (int i = 0; i < n_axes; i++) p.axes[i] = axes[i];
     return GR_CALL(permute, &p, x);
 }
@@ -217,8 +250,8 @@ static gr_status concat_shape(const gr_node *n, gr_type *type)
         bool fits = other->rank == x->rank;
         for (int k = 0; fits && k < x->rank; k++) fits = k == axis || other->shape[k] == x->shape[k];
         if (!fits)
-            return gr_fail(GR_ERR_SHAPE, "concat: input %d, %s, differs from %s in more than axis %d", i, GR_SHAPE_OF(other),
-                           GR_SHAPE_OF(x), axis);
+            return gr_fail(GR_ERR_SHAPE, "concat: input %d, %s, differs from %s in more than axis %d", i,
+                           GR_SHAPE_OF(other), GR_SHAPE_OF(x), axis);
         type->shape[axis] += other->shape[axis];
     }
     return GR_OK;
@@ -250,20 +283,41 @@ static gr_tensor *concat_vjp(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
 }
 
 static const gr_sample concat_samples[] = {
-    {.what = "rows", .n_in = 3, .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 1, 3)}, .attr = &(axis_attr){0}},
+    {.what = "rows",
+     .n_in = 3,
+     .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 1, 3)},
+     .attr = &(axis_attr){0}},
     {.what = "columns", .n_in = 2, .in = {GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 2, 1)}, .attr = &(axis_attr){-1}},
-    {.what = "channels", .n_in = 2, .in = {GR_IN(-1, 1, 2, 1, 2, 2), GR_IN(-1, 1, 2, 3, 2, 2)}, .attr = &(axis_attr){1}},
+    {.what = "channels",
+     .n_in = 2,
+     .in = {GR_IN(-1, 1, 2, 1, 2, 2), GR_IN(-1, 1, 2, 3, 2, 2)},
+     .attr = &(axis_attr){1}},
     {.what = "one alone", .n_in = 1, .in = {GR_IN(-1, 1, 4)}, .attr = &(axis_attr){0}},
-    {.what = "nothing beside something", .n_in = 2, .in = {GR_IN(-1, 1, 0, 3), GR_IN(-1, 1, 2, 3)}, .attr = &(axis_attr){0}},
-    {.what = "shapes that differ elsewhere", .n_in = 2, .in = {GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 2, 4)}, .attr = &(axis_attr){0}, .refused = "input 1, [2,4]"},
-    {.what = "a scalar", .n_in = 1, .in = {GR_IN_SCALAR(-1, 1)}, .attr = &(axis_attr){0}, .refused = "axis 0 is not in []"},
+    {.what = "nothing beside something",
+     .n_in = 2,
+     .in = {GR_IN(-1, 1, 0, 3), GR_IN(-1, 1, 2, 3)},
+     .attr = &(axis_attr){0}},
+    {.what = "shapes that differ elsewhere",
+     .n_in = 2,
+     .in = {GR_IN(-1, 1, 2, 3), GR_IN(-1, 1, 2, 4)},
+     .attr = &(axis_attr){0},
+     .refused = "input 1, [2,4]"},
+    {.what = "a scalar",
+     .n_in = 1,
+     .in = {GR_IN_SCALAR(-1, 1)},
+     .attr = &(axis_attr){0},
+     .refused = "axis 0 is not in []"},
 };
 
-const gr_op gr_op_concat = {.name = "concat", .formula = "y = x_0, x_1, ... along an axis",
+const gr_op gr_op_concat = {.name = "concat",
+                            .formula = "y = x_0, x_1, ... along an axis",
                             .gradient = "dx_i = the part of g that x_i became",
-                            .n_in = GR_VARIADIC, .shape = concat_shape,
+                            .n_in = GR_VARIADIC,
+                            .shape = concat_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = concat, [GR_F64] = concat},
-                            .attr_size = sizeof(axis_attr), .vjp_nth = concat_vjp, GR_SAMPLES(concat_samples)};
+                            .attr_size = sizeof(axis_attr),
+                            .vjp_nth = concat_vjp,
+                            GR_SAMPLES(concat_samples)};
 
 gr_tensor *gr_concat(gr_tape *t, gr_tensor *const x[], int n, int axis)
 {
@@ -281,7 +335,9 @@ gr_tensor *gr_stack(gr_tape *t, gr_tensor *const x[], int n, int axis)
         if (at < 0 || rank > GR_MAX_RANK)
             return gr_fail(GR_ERR_INDEX, "stack: no axis %d can be added to %s", axis, GR_SHAPE_OF(x[i])), NULL;
         if (i && !gr_same_shape(x[i], x[0]))
-            return gr_fail(GR_ERR_SHAPE, "stack: input %d is %s, input 0 is %s", i, GR_SHAPE_OF(x[i]), GR_SHAPE_OF(x[0])), NULL;
+            return gr_fail(GR_ERR_SHAPE, "stack: input %d is %s, input 0 is %s", i, GR_SHAPE_OF(x[i]),
+                           GR_SHAPE_OF(x[0])),
+                   NULL;
         int64_t shape[GR_MAX_RANK];
         for (int k = 0; k < rank; k++) shape[k] = k < at ? x[i]->shape[k] : k == at ? 1 : x[i]->shape[k - 1];
         with_axis[i] = gr_reshape(t, x[i], rank, shape);
@@ -293,7 +349,7 @@ gr_tensor *gr_stack(gr_tape *t, gr_tensor *const x[], int n, int axis)
 
 typedef struct range {
     int axis;
-    int64_t start, stop; /* of slice */
+    int64_t start, stop;   /* of slice */
     int64_t before, after; /* of pad */
     double value;
 } range;
@@ -318,8 +374,8 @@ static gr_status slice_shape(const gr_node *n, gr_type *type)
     int axis;
     int64_t start, stop;
     if (!resolve(x, r, &axis, &start, &stop))
-        return gr_fail(GR_ERR_INDEX, "slice: %lld..%lld of axis %d is not in %s", (long long)r->start, (long long)r->stop,
-                       r->axis, GR_SHAPE_OF(x));
+        return gr_fail(GR_ERR_INDEX, "slice: %lld..%lld of axis %d is not in %s", (long long)r->start,
+                       (long long)r->stop, r->axis, GR_SHAPE_OF(x));
     gr_type_as(type, x);
     type->shape[axis] = stop - start;
     type->view = axis == 0;
@@ -336,7 +392,8 @@ static gr_status slice(gr_node *n)
     for (int i = 0; i < axis; i++) outer *= x->shape[i];
     size_t inner = (size_t)inner_of(x, axis) * gr_dtype_bytes(gr_type_of(x)), row = (size_t)(stop - start) * inner;
     for (int64_t o = 0; o < outer; o++)
-        memcpy((char *)n->out->data + (size_t)o * row, (const char *)x->data + (size_t)(o * x->shape[axis] + start) * inner, row);
+        memcpy((char *)n->out->data + (size_t)o * row,
+               (const char *)x->data + (size_t)(o * x->shape[axis] + start) * inner, row);
     return GR_OK;
 }
 
@@ -353,14 +410,25 @@ static const gr_sample slice_samples[] = {
     {.what = "columns", .in = {GR_IN(-1, 1, 2, 5)}, .attr = &(range){.axis = 1, .start = -3, .stop = 4}},
     {.what = "channels", .in = {GR_IN(-1, 1, 2, 3, 2, 2)}, .attr = &(range){.axis = 1, .start = 1, .stop = 3}},
     {.what = "nothing", .in = {GR_IN(-1, 1, 4, 3)}, .attr = &(range){.axis = 1, .start = 2, .stop = 2}},
-    {.what = "past the end", .in = {GR_IN(-1, 1, 4, 3)}, .attr = &(range){.axis = 0, .start = 1, .stop = 5}, .refused = "1..5 of axis 0 is not in [4,3]"},
-    {.what = "no such axis", .in = {GR_IN(-1, 1, 4)}, .attr = &(range){.axis = 1, .start = 0, .stop = 1}, .refused = "axis 1 is not in [4]"},
+    {.what = "past the end",
+     .in = {GR_IN(-1, 1, 4, 3)},
+     .attr = &(range){.axis = 0, .start = 1, .stop = 5},
+     .refused = "1..5 of axis 0 is not in [4,3]"},
+    {.what = "no such axis",
+     .in = {GR_IN(-1, 1, 4)},
+     .attr = &(range){.axis = 1, .start = 0, .stop = 1},
+     .refused = "axis 1 is not in [4]"},
 };
 
-const gr_op gr_op_slice = {.name = "slice", .formula = "y = x[start .. stop-1]",
-                           .gradient = "dx = g between zeros", .n_in = 1, .shape = slice_shape,
+const gr_op gr_op_slice = {.name = "slice",
+                           .formula = "y = x[start .. stop-1]",
+                           .gradient = "dx = g between zeros",
+                           .n_in = 1,
+                           .shape = slice_shape,
                            .forward[GR_ANY_CPU] = {[GR_F32] = slice, [GR_F64] = slice},
-                           .attr_size = sizeof(range), .vjp = {slice_vjp}, GR_SAMPLES(slice_samples)};
+                           .attr_size = sizeof(range),
+                           .vjp = {slice_vjp},
+                           GR_SAMPLES(slice_samples)};
 
 gr_tensor *gr_slice(gr_tape *t, gr_tensor *x, int axis, int64_t start, int64_t stop)
 {
@@ -375,7 +443,8 @@ static gr_status pad_shape(const gr_node *n, gr_type *type)
     int axis = gr_axis(x->rank, r->axis);
     if (axis < 0) return gr_fail(GR_ERR_INDEX, "pad: axis %d is not in %s", r->axis, GR_SHAPE_OF(x));
     if (r->before < 0 || r->after < 0 || r->before > INT32_MAX || r->after > INT32_MAX)
-        return gr_fail(GR_ERR_OPTION, "pad: %lld before and %lld after, expected 0 or more", (long long)r->before, (long long)r->after);
+        return gr_fail(GR_ERR_OPTION, "pad: %lld before and %lld after, expected 0 or more", (long long)r->before,
+                       (long long)r->after);
     gr_type_as(type, x);
     type->shape[axis] += r->before + r->after;
     return GR_OK;
@@ -385,8 +454,10 @@ static void fill(char *y, size_t bytes, gr_dtype dtype, double value)
 {
     const float single = (float)value;
     if (value == 0.0) memset(y, 0, bytes);
-    else if (dtype == GR_F32) for (size_t i = 0; i < bytes; i += sizeof single) memcpy(y + i, &single, sizeof single);
-    else for (size_t i = 0; i < bytes; i += sizeof value) memcpy(y + i, &value, sizeof value);
+    else if (dtype == GR_F32)
+        for (size_t i = 0; i < bytes; i += sizeof single) memcpy(y + i, &single, sizeof single);
+    else
+        for (size_t i = 0; i < bytes; i += sizeof value) memcpy(y + i, &value, sizeof value);
 }
 
 static gr_status pad(gr_node *n)
@@ -417,14 +488,22 @@ static const gr_sample pad_samples[] = {
     {.what = "columns", .in = {GR_IN(-1, 1, 3, 2)}, .attr = &(range){.axis = 1, .before = 1, .after = 2, .value = 0.5}},
     {.what = "rows, on one side", .in = {GR_IN(-1, 1, 3, 2)}, .attr = &(range){.axis = 0, .after = 2}},
     {.what = "nothing", .in = {GR_IN(-1, 1, 0, 2)}, .attr = &(range){.axis = 0, .before = 2}},
-    {.what = "a negative width", .in = {GR_IN(-1, 1, 3)}, .attr = &(range){.axis = 0, .before = -1}, .refused = "-1 before"},
+    {.what = "a negative width",
+     .in = {GR_IN(-1, 1, 3)},
+     .attr = &(range){.axis = 0, .before = -1},
+     .refused = "-1 before"},
     {.what = "no such axis", .in = {GR_IN(-1, 1, 3)}, .attr = &(range){.axis = 1}, .refused = "axis 1 is not in [3]"},
 };
 
-const gr_op gr_op_pad = {.name = "pad", .formula = "y = x between constants",
-                         .gradient = "dx = the part of g that x became", .n_in = 1, .shape = pad_shape,
+const gr_op gr_op_pad = {.name = "pad",
+                         .formula = "y = x between constants",
+                         .gradient = "dx = the part of g that x became",
+                         .n_in = 1,
+                         .shape = pad_shape,
                          .forward[GR_ANY_CPU] = {[GR_F32] = pad, [GR_F64] = pad},
-                         .attr_size = sizeof(range), .vjp = {pad_vjp}, GR_SAMPLES(pad_samples)};
+                         .attr_size = sizeof(range),
+                         .vjp = {pad_vjp},
+                         GR_SAMPLES(pad_samples)};
 
 gr_tensor *gr_pad(gr_tape *t, gr_tensor *x, int axis, int64_t before, int64_t after, double value)
 {
@@ -450,10 +529,14 @@ static gr_status cast(gr_node *n)
 {
     const gr_tensor *x = first(n), *y = n->out;
     if (x->dtype == y->dtype) memcpy(y->data, x->data, gr_bytes(x));
-    else if (x->dtype == GR_F64) for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const double *)x->data)[i];
-    else if (x->dtype == GR_F32) for (int64_t i = 0; i < x->size; i++) ((double *)y->data)[i] = (double)((const float *)x->data)[i];
-    else if (y->dtype == GR_F32) for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const int32_t *)x->data)[i];
-    else for (int64_t i = 0; i < x->size; i++) ((double *)y->data)[i] = (double)((const int32_t *)x->data)[i];
+    else if (x->dtype == GR_F64)
+        for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const double *)x->data)[i];
+    else if (x->dtype == GR_F32)
+        for (int64_t i = 0; i < x->size; i++) ((double *)y->data)[i] = (double)((const float *)x->data)[i];
+    else if (y->dtype == GR_F32)
+        for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const int32_t *)x->data)[i];
+    else
+        for (int64_t i = 0; i < x->size; i++) ((double *)y->data)[i] = (double)((const int32_t *)x->data)[i];
     return GR_OK;
 }
 
@@ -464,14 +547,21 @@ static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 static const gr_sample cast_samples[] = {
     {.what = "to f64", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(cast_attr){GR_F64}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .lo = 0, .hi = 9, .integer = true}}, .attr = &(cast_attr){GR_F64}},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .lo = 0, .hi = 9, .integer = true}},
+     .attr = &(cast_attr){GR_F64}},
     {.what = "to i32", .in = {GR_IN(-1, 1, 3, 4)}, .attr = &(cast_attr){GR_I32}, .refused = "to i32"},
 };
 
-const gr_op gr_op_cast = {.name = "cast", .formula = "y = x in another dtype",
-                          .gradient = "dx = g in x's dtype", .n_in = 1, .shape = cast_shape,
+const gr_op gr_op_cast = {.name = "cast",
+                          .formula = "y = x in another dtype",
+                          .gradient = "dx = g in x's dtype",
+                          .n_in = 1,
+                          .shape = cast_shape,
                           .forward[GR_ANY_CPU] = {[GR_F32] = cast, [GR_F64] = cast},
-                          .attr_size = sizeof(cast_attr), .vjp = {cast_vjp}, GR_SAMPLES(cast_samples)};
+                          .attr_size = sizeof(cast_attr),
+                          .vjp = {cast_vjp},
+                          GR_SAMPLES(cast_samples)};
 
 gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype)
 {

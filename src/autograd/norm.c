@@ -1,13 +1,13 @@
-/* norm.c: elements less their mean, over their deviation: of a channel (batch norm), of a sample's last axes (layer norm), of a
- * group of channels (group norm). All are one kernel over x seen as [outer, middle, inner], with a mean and a variance over
- * outer and inner for each of `middle`; then a factor and a summand for each channel.
+/* norm.c: elements less their mean, over their deviation: of a channel (batch norm), of a sample's last axes (layer
+ * norm), of a group of channels (group norm). All are one kernel over x seen as [outer, middle, inner], with a mean and
+ * a variance over outer and inner for each of `middle`; then a factor and a summand for each channel.
  *
  * With h = (x - mean) / sqrt(var + epsilon) and y = gamma h + beta,
  *
  *     dx = (gamma g - mean(gamma g) - h mean(gamma g h)) / sqrt(var + epsilon),  dgamma = sum g h,  dbeta = sum g.
  *
- * The fused kernels for them read each tensor as often as its statistics demand; where the backward pass is itself recorded,
- * the same lines are composed of ops. */
+ * The fused kernels for them read each tensor as often as its statistics demand; where the backward pass is itself
+ * recorded, the same lines are composed of ops. */
 #ifndef K
 #include "autograd/internal.h"
 
@@ -19,11 +19,12 @@ typedef struct norm_attr {
     norm_kind kind;
     int64_t parts; /* axes of a layer, groups */
     double epsilon, momentum;
-    bool gamma, beta;                       /* which of the two there are, in this order, after x */
-    gr_tensor *running_mean, *running_var;  /* moved once, by the kernel */
+    bool gamma, beta;                      /* which of the two there are, in this order, after x */
+    gr_tensor *running_mean, *running_var; /* moved once, by the kernel */
 } norm_attr;
 
-/* A call. A run is `inner` elements in a row; it is made of pieces, which have one channel each, unless every element has its own. */
+/* A call. A run is `inner` elements in a row; it is made of pieces, which have one channel each, unless every element
+ * has its own. */
 typedef struct norm_plan {
     const norm_attr *a;
     int64_t outer, middle, inner;
@@ -34,9 +35,9 @@ typedef struct norm_plan {
     const void *x, *g, *gamma, *beta;
     void *y;
     gr_tensor *running[2]; /* mean and variance to be moved, or NULL */
-    double *mean, *scale; /* of each of `middle`: the second is 1 / sqrt(var + epsilon) */
-    double *of;           /* the serial and the version of the gradient whose sums these are */
-    double *sums;         /* of g, and of g h, over each piece, or else over each channel */
+    double *mean, *scale;  /* of each of `middle`: the second is 1 / sqrt(var + epsilon) */
+    double *of;            /* the serial and the version of the gradient whose sums these are */
+    double *sums;          /* of g, and of g h, over each piece, or else over each channel */
 } norm_plan;
 
 /* Count, mean, and sum of squares about the mean. */
@@ -95,7 +96,10 @@ static norm_plan plan_of(const gr_node *n)
 {
     const norm_attr *a = n->attr;
     const gr_tensor *x = n->in[0];
-    norm_plan p = {.a = a, .x = x->data, .outer = 1, .y = n->out ? n->out->data : NULL,
+    norm_plan p = {.a = a,
+                   .x = x->data,
+                   .outer = 1,
+                   .y = n->out ? n->out->data : NULL,
                    .running = {to_move(n, a->running_mean), to_move(n, a->running_var)}};
     if (a->kind == LAYER) {
         const int split = x->rank - (int)a->parts;
@@ -137,13 +141,16 @@ static gr_status make_room(gr_node *n, norm_plan *p)
 /* ---- Checks ------------------------------------------------------------------------------------------------- */
 
 /* A parameter or buffer, NULL for none, is of x's dtype and of this shape. */
-static gr_status check_part(const char *who, const char *what, const gr_tensor *part, const gr_tensor *x, int rank, const int64_t shape[])
+static gr_status check_part(const char *who, const char *what, const gr_tensor *part, const gr_tensor *x, int rank,
+                            const int64_t shape[])
 {
     if (!part) return GR_OK;
     if (part->dtype != x->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: %s is %s, x is %s", who, what, gr_dtype_name(gr_type_of(part)), gr_dtype_name(gr_type_of(x)));
+        return gr_fail(GR_ERR_DTYPE, "%s: %s is %s, x is %s", who, what, gr_dtype_name(gr_type_of(part)),
+                       gr_dtype_name(gr_type_of(x)));
     if (part->rank == rank && memcmp(part->shape, shape, (size_t)rank * sizeof *shape) == 0) return GR_OK;
-    return gr_fail(GR_ERR_SHAPE, "%s: %s is %s, expected %s", who, what, GR_SHAPE_OF(part), gr_shape_text(&(gr_text){{0}}, rank, shape));
+    return gr_fail(GR_ERR_SHAPE, "%s: %s is %s, expected %s", who, what, GR_SHAPE_OF(part),
+                   gr_shape_text(&(gr_text){{0}}, rank, shape));
 }
 
 static gr_status check_epsilon(const char *who, double epsilon)
@@ -152,7 +159,8 @@ static gr_status check_epsilon(const char *who, double epsilon)
     return gr_fail(GR_ERR_OPTION, "%s: epsilon is %g, expected a number above 0", who, epsilon);
 }
 
-static gr_status check_affine(const char *who, const gr_tensor *gamma, const gr_tensor *beta, const gr_tensor *x, int rank, const int64_t shape[])
+static gr_status check_affine(const char *who, const gr_tensor *gamma, const gr_tensor *beta, const gr_tensor *x,
+                              int rank, const int64_t shape[])
 {
     if (check_part(who, "gamma", gamma, x, rank, shape)) return gr_last_status();
     return check_part(who, "beta", beta, x, rank, shape);
@@ -162,7 +170,8 @@ static gr_status check_call(const gr_node *n, int rank, const int64_t shape[])
 {
     const norm_attr *a = n->attr;
     if (check_epsilon(n->op->name, a->epsilon)) return gr_last_status();
-    return check_affine(n->op->name, a->gamma ? n->in[1] : NULL, a->beta ? n->in[1 + a->gamma] : NULL, n->in[0], rank, shape);
+    return check_affine(n->op->name, a->gamma ? n->in[1] : NULL, a->beta ? n->in[1 + a->gamma] : NULL, n->in[0], rank,
+                        shape);
 }
 
 static gr_status batch_norm2d_shape(const gr_node *n, gr_type *type)
@@ -171,7 +180,8 @@ static gr_status batch_norm2d_shape(const gr_node *n, gr_type *type)
     if (gr_same_float(n) || gr_check_images(n->op->name, x) || check_call(n, 1, &x->shape[1])) return gr_last_status();
     const int64_t values = x->shape[0] * product(x, 2, 4);
     if (values < 2)
-        return gr_fail(GR_ERR_SHAPE, "%s: training takes two values a channel or more: %s has %lld", n->op->name, GR_SHAPE_OF(x), (long long)values);
+        return gr_fail(GR_ERR_SHAPE, "%s: training takes two values a channel or more: %s has %lld", n->op->name,
+                       GR_SHAPE_OF(x), (long long)values);
     gr_type_as(type, x);
     return GR_OK;
 }
@@ -182,7 +192,8 @@ static gr_status layer_norm_shape(const gr_node *n, gr_type *type)
     const gr_tensor *x = n->in[0];
     if (gr_same_float(n)) return gr_last_status();
     if (a->parts < 1 || a->parts > x->rank)
-        return gr_fail(GR_ERR_OPTION, "%s: the last %lld axes of %s, expected 1 to %d", n->op->name, (long long)a->parts, GR_SHAPE_OF(x), x->rank);
+        return gr_fail(GR_ERR_OPTION, "%s: the last %lld axes of %s, expected 1 to %d", n->op->name,
+                       (long long)a->parts, GR_SHAPE_OF(x), x->rank);
     const int split = x->rank - (int)a->parts;
     if (!product(x, split, x->rank)) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_OF(x));
     if (check_call(n, (int)a->parts, &x->shape[split])) return gr_last_status();
@@ -198,7 +209,8 @@ static gr_status group_norm_shape(const gr_node *n, gr_type *type)
     if (x->rank < 2) return gr_fail(GR_ERR_SHAPE, "%s: expected [N,C,...]: %s", n->op->name, GR_SHAPE_OF(x));
     if (!product(x, 1, x->rank)) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_OF(x));
     if (a->parts < 1 || x->shape[1] % a->parts)
-        return gr_fail(GR_ERR_OPTION, "%s: the channels of %s do not fall into %lld groups", n->op->name, GR_SHAPE_OF(x), (long long)a->parts);
+        return gr_fail(GR_ERR_OPTION, "%s: the channels of %s do not fall into %lld groups", n->op->name,
+                       GR_SHAPE_OF(x), (long long)a->parts);
     if (check_call(n, 1, &x->shape[1])) return gr_last_status();
     gr_type_as(type, x);
     return GR_OK;
@@ -225,9 +237,11 @@ static gr_tensor *composed_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const norm_plan p = plan_of(n);
     gr_tensor *scale, *h = composed_h(t, n, &p, &scale);
-    if (p.a->gamma) g = gr_mul(t, seen_as(t, g, p.samples, p.channels, p.each), gr_reshape(t, n->in[1], GR_SHAPE(p.channels, 1)));
+    if (p.a->gamma)
+        g = gr_mul(t, seen_as(t, g, p.samples, p.channels, p.each), gr_reshape(t, n->in[1], GR_SHAPE(p.channels, 1)));
     g = seen_as(t, g, p.outer, p.middle, p.inner);
-    gr_tensor *means = gr_add(t, gr_mean(t, g, GR_AXES(0, 2), true), gr_mul(t, h, gr_mean(t, gr_mul(t, g, h), GR_AXES(0, 2), true)));
+    gr_tensor *means =
+        gr_add(t, gr_mean(t, g, GR_AXES(0, 2), true), gr_mul(t, h, gr_mean(t, gr_mul(t, g, h), GR_AXES(0, 2), true)));
     return gr_reshape(t, gr_mul(t, scale, gr_sub(t, g, means)), n->in[0]->rank, n->in[0]->shape);
 }
 
@@ -253,7 +267,8 @@ static norm_plan backward_plan(const gr_node *n, const gr_tensor *g, gr_tensor *
     return p;
 }
 
-/* The three VJPs of a node want the same sums: the first that finds them leaves them in n->saved, with whose they are. */
+/* The three VJPs of a node want the same sums: the first that finds them leaves them in n->saved, with whose they are.
+ */
 static bool has_sums(const norm_plan *p, const gr_tensor *g)
 {
     return p->of[0] == (double)g->serial && p->of[1] == (double)gr_version_of(g);
@@ -305,64 +320,155 @@ static gr_tensor *norm_second_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 /* ---- The ops ------------------------------------------------------------------------------------------------ */
 
-#define NORM(...) .attr = &(norm_attr){.epsilon = 1e-2, __VA_ARGS__}
+#define NORM(...)                    \
+    .attr = &(norm_attr)             \
+    {                                \
+        .epsilon = 1e-2, __VA_ARGS__ \
+    }
 #define BOTH .gamma = true, .beta = true
 #define FACTORS(...) GR_IN(0.5, 1.5, __VA_ARGS__)
 #define SUMMANDS(...) GR_IN(-1, 1, __VA_ARGS__)
 
 static const gr_sample batch_samples[] = {
     {.what = "images", .n_in = 3, .in = {GR_IN(-2, 2, 2, 3, 2, 3), FACTORS(3), SUMMANDS(3)}, NORM(.kind = BATCH, BOTH)},
-    {.what = "one image, a factor", .n_in = 2, .in = {GR_IN(-2, 2, 1, 2, 2, 3), FACTORS(2)}, NORM(.kind = BATCH, .gamma = true)},
-    {.what = "one pixel, a summand", .n_in = 2, .in = {GR_IN(-2, 2, 4, 2, 1, 1), SUMMANDS(2)}, NORM(.kind = BATCH, .beta = true)},
+    {.what = "one image, a factor",
+     .n_in = 2,
+     .in = {GR_IN(-2, 2, 1, 2, 2, 3), FACTORS(2)},
+     NORM(.kind = BATCH, .gamma = true)},
+    {.what = "one pixel, a summand",
+     .n_in = 2,
+     .in = {GR_IN(-2, 2, 4, 2, 1, 1), SUMMANDS(2)},
+     NORM(.kind = BATCH, .beta = true)},
     {.what = "alone", .in = {GR_IN(-2, 2, 3, 2, 1, 2)}, NORM(.kind = BATCH)},
-    {.what = "large and close together", .in = {GR_IN(1000, 1001, 2, 1, 2, 2)}, NORM(.kind = BATCH), .value_only = true},
-    {.what = "all equal", .n_in = 3, .in = {GR_IN(3, 3, 2, 1, 2, 2), FACTORS(1), SUMMANDS(1)}, NORM(.kind = BATCH, BOTH)},
-    {.what = "no channels", .n_in = 3, .in = {GR_IN(0, 1, 2, 0, 2, 2), FACTORS(0), SUMMANDS(0)}, NORM(.kind = BATCH, BOTH)},
-    {.what = "one value a channel", .in = {GR_IN(0, 1, 1, 3, 1, 1)}, NORM(.kind = BATCH), .refused = "two values a channel or more: [1,3,1,1] has 1"},
+    {.what = "large and close together",
+     .in = {GR_IN(1000, 1001, 2, 1, 2, 2)},
+     NORM(.kind = BATCH),
+     .value_only = true},
+    {.what = "all equal",
+     .n_in = 3,
+     .in = {GR_IN(3, 3, 2, 1, 2, 2), FACTORS(1), SUMMANDS(1)},
+     NORM(.kind = BATCH, BOTH)},
+    {.what = "no channels",
+     .n_in = 3,
+     .in = {GR_IN(0, 1, 2, 0, 2, 2), FACTORS(0), SUMMANDS(0)},
+     NORM(.kind = BATCH, BOTH)},
+    {.what = "one value a channel",
+     .in = {GR_IN(0, 1, 1, 3, 1, 1)},
+     NORM(.kind = BATCH),
+     .refused = "two values a channel or more: [1,3,1,1] has 1"},
     {.what = "no images", .in = {GR_IN(0, 1, 0, 3, 2, 2)}, NORM(.kind = BATCH), .refused = "[0,3,2,2] has 0"},
-    {.what = "a factor for each pixel", .n_in = 2, .in = {GR_IN(0, 1, 1, 3, 1, 2), FACTORS(2)}, NORM(.kind = BATCH, .gamma = true), .refused = "gamma is [2], expected [3]"},
-    {.what = "summands as a row", .n_in = 2, .in = {GR_IN(0, 1, 1, 3, 1, 2), SUMMANDS(1, 3)}, NORM(.kind = BATCH, .beta = true), .refused = "beta is [1,3], expected [3]"},
-    {.what = "a negative epsilon", .in = {GR_IN(0, 1, 1, 3, 1, 2)}, .attr = &(norm_attr){.kind = BATCH, .epsilon = -1}, .refused = "epsilon is -1, expected a number above 0"},
+    {.what = "a factor for each pixel",
+     .n_in = 2,
+     .in = {GR_IN(0, 1, 1, 3, 1, 2), FACTORS(2)},
+     NORM(.kind = BATCH, .gamma = true),
+     .refused = "gamma is [2], expected [3]"},
+    {.what = "summands as a row",
+     .n_in = 2,
+     .in = {GR_IN(0, 1, 1, 3, 1, 2), SUMMANDS(1, 3)},
+     NORM(.kind = BATCH, .beta = true),
+     .refused = "beta is [1,3], expected [3]"},
+    {.what = "a negative epsilon",
+     .in = {GR_IN(0, 1, 1, 3, 1, 2)},
+     .attr = &(norm_attr){.kind = BATCH, .epsilon = -1},
+     .refused = "epsilon is -1, expected a number above 0"},
     {.what = "a matrix", .in = {GR_IN(0, 1, 4, 4)}, NORM(.kind = BATCH), .refused = "expected images [N,C,H,W]: [4,4]"},
-    {.what = "two dtypes", .n_in = 2, .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}, FACTORS(1)}, NORM(.kind = BATCH, .gamma = true), .refused = "i32"},
+    {.what = "two dtypes",
+     .n_in = 2,
+     .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}, FACTORS(1)},
+     NORM(.kind = BATCH, .gamma = true),
+     .refused = "i32"},
 };
 
 static const gr_sample layer_samples[] = {
-    {.what = "rows", .n_in = 3, .in = {GR_IN(-2, 2, 3, 5), FACTORS(5), SUMMANDS(5)}, NORM(.kind = LAYER, .parts = 1, BOTH)},
-    {.what = "the last two axes, a factor", .n_in = 2, .in = {GR_IN(-2, 2, 2, 2, 3), FACTORS(2, 3)}, NORM(.kind = LAYER, .parts = 2, .gamma = true)},
-    {.what = "a vector, a summand", .n_in = 2, .in = {GR_IN(-2, 2, 7), SUMMANDS(7)}, NORM(.kind = LAYER, .parts = 1, .beta = true)},
+    {.what = "rows",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 3, 5), FACTORS(5), SUMMANDS(5)},
+     NORM(.kind = LAYER, .parts = 1, BOTH)},
+    {.what = "the last two axes, a factor",
+     .n_in = 2,
+     .in = {GR_IN(-2, 2, 2, 2, 3), FACTORS(2, 3)},
+     NORM(.kind = LAYER, .parts = 2, .gamma = true)},
+    {.what = "a vector, a summand",
+     .n_in = 2,
+     .in = {GR_IN(-2, 2, 7), SUMMANDS(7)},
+     NORM(.kind = LAYER, .parts = 1, .beta = true)},
     {.what = "alone", .in = {GR_IN(-2, 2, 2, 3, 4)}, NORM(.kind = LAYER, .parts = 1)},
-    {.what = "one element, whose derivative is 0 but for rounding", .n_in = 3, .in = {GR_IN(-2, 2, 3, 1), FACTORS(1), SUMMANDS(1)}, NORM(.kind = LAYER, .parts = 1, BOTH), .value_only = true},
-    {.what = "no rows", .n_in = 3, .in = {GR_IN(0, 1, 0, 3), FACTORS(3), SUMMANDS(3)}, NORM(.kind = LAYER, .parts = 1, BOTH)},
-    {.what = "rows of nothing", .in = {GR_IN(0, 1, 3, 0)}, NORM(.kind = LAYER, .parts = 1), .refused = "of nothing: [3,0]"},
-    {.what = "no axes", .in = {GR_IN(0, 1, 3, 2)}, NORM(.kind = LAYER, .parts = 0), .refused = "the last 0 axes of [3,2], expected 1 to 2"},
-    {.what = "a factor for each row", .n_in = 2, .in = {GR_IN(0, 1, 3, 2), FACTORS(3)}, NORM(.kind = LAYER, .parts = 1, .gamma = true), .refused = "gamma is [3], expected [2]"},
+    {.what = "one element, whose derivative is 0 but for rounding",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 3, 1), FACTORS(1), SUMMANDS(1)},
+     NORM(.kind = LAYER, .parts = 1, BOTH),
+     .value_only = true},
+    {.what = "no rows",
+     .n_in = 3,
+     .in = {GR_IN(0, 1, 0, 3), FACTORS(3), SUMMANDS(3)},
+     NORM(.kind = LAYER, .parts = 1, BOTH)},
+    {.what = "rows of nothing",
+     .in = {GR_IN(0, 1, 3, 0)},
+     NORM(.kind = LAYER, .parts = 1),
+     .refused = "of nothing: [3,0]"},
+    {.what = "no axes",
+     .in = {GR_IN(0, 1, 3, 2)},
+     NORM(.kind = LAYER, .parts = 0),
+     .refused = "the last 0 axes of [3,2], expected 1 to 2"},
+    {.what = "a factor for each row",
+     .n_in = 2,
+     .in = {GR_IN(0, 1, 3, 2), FACTORS(3)},
+     NORM(.kind = LAYER, .parts = 1, .gamma = true),
+     .refused = "gamma is [3], expected [2]"},
 };
 
 static const gr_sample group_samples[] = {
-    {.what = "two groups of images", .n_in = 3, .in = {GR_IN(-2, 2, 2, 4, 1, 3), FACTORS(4), SUMMANDS(4)}, NORM(.kind = GROUP, .parts = 2, BOTH)},
-    {.what = "a group for each channel", .n_in = 2, .in = {GR_IN(-2, 2, 1, 3, 4), FACTORS(3)}, NORM(.kind = GROUP, .parts = 3, .gamma = true)},
-    {.what = "one group, a summand", .n_in = 2, .in = {GR_IN(-2, 2, 2, 3, 2), SUMMANDS(3)}, NORM(.kind = GROUP, .parts = 1, .beta = true)},
-    {.what = "channels without positions", .n_in = 3, .in = {GR_IN(-2, 2, 3, 6), FACTORS(6), SUMMANDS(6)}, NORM(.kind = GROUP, .parts = 2, BOTH)},
+    {.what = "two groups of images",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 2, 4, 1, 3), FACTORS(4), SUMMANDS(4)},
+     NORM(.kind = GROUP, .parts = 2, BOTH)},
+    {.what = "a group for each channel",
+     .n_in = 2,
+     .in = {GR_IN(-2, 2, 1, 3, 4), FACTORS(3)},
+     NORM(.kind = GROUP, .parts = 3, .gamma = true)},
+    {.what = "one group, a summand",
+     .n_in = 2,
+     .in = {GR_IN(-2, 2, 2, 3, 2), SUMMANDS(3)},
+     NORM(.kind = GROUP, .parts = 1, .beta = true)},
+    {.what = "channels without positions",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 3, 6), FACTORS(6), SUMMANDS(6)},
+     NORM(.kind = GROUP, .parts = 2, BOTH)},
     {.what = "alone", .in = {GR_IN(-2, 2, 2, 4, 3)}, NORM(.kind = GROUP, .parts = 2)},
-    {.what = "no images", .n_in = 3, .in = {GR_IN(0, 1, 0, 4, 3), FACTORS(4), SUMMANDS(4)}, NORM(.kind = GROUP, .parts = 2, BOTH)},
-    {.what = "groups that do not divide", .in = {GR_IN(0, 1, 2, 4, 3)}, NORM(.kind = GROUP, .parts = 3), .refused = "the channels of [2,4,3] do not fall into 3 groups"},
+    {.what = "no images",
+     .n_in = 3,
+     .in = {GR_IN(0, 1, 0, 4, 3), FACTORS(4), SUMMANDS(4)},
+     NORM(.kind = GROUP, .parts = 2, BOTH)},
+    {.what = "groups that do not divide",
+     .in = {GR_IN(0, 1, 2, 4, 3)},
+     NORM(.kind = GROUP, .parts = 3),
+     .refused = "the channels of [2,4,3] do not fall into 3 groups"},
     {.what = "no groups", .in = {GR_IN(0, 1, 2, 4, 3)}, NORM(.kind = GROUP, .parts = 0), .refused = "into 0 groups"},
-    {.what = "images of nothing", .in = {GR_IN(0, 1, 2, 4, 0)}, NORM(.kind = GROUP, .parts = 2), .refused = "of nothing: [2,4,0]"},
+    {.what = "images of nothing",
+     .in = {GR_IN(0, 1, 2, 4, 0)},
+     NORM(.kind = GROUP, .parts = 2),
+     .refused = "of nothing: [2,4,0]"},
     {.what = "a vector", .in = {GR_IN(0, 1, 4)}, NORM(.kind = GROUP, .parts = 2), .refused = "expected [N,C,...]: [4]"},
 };
 
-#define NORM_OP(name, samples_)                                                                                        \
-    .n_in = 1, .n_optional = 2, .shape = name##_shape, .attr_size = sizeof(norm_attr), .forward = GR_KERNELS(norm),    \
+#define NORM_OP(name, samples_)                                                                                     \
+    .n_in = 1, .n_optional = 2, .shape = name##_shape, .attr_size = sizeof(norm_attr), .forward = GR_KERNELS(norm), \
     .vjp = {norm_x_vjp, norm_first_vjp, norm_second_vjp}, GR_SAMPLES(samples_)
-#define NORM_GRADIENT "dx = (c g - mean(c g) - h mean(c g h)) / sqrt(v + e), dc = sum g h, db = sum g; h = (x - m) / sqrt(v + e)"
+#define NORM_GRADIENT \
+    "dx = (c g - mean(c g) - h mean(c g h)) / sqrt(v + e), dc = sum g h, db = sum g; h = (x - m) / sqrt(v + e)"
 
-const gr_op gr_op_batch_norm2d = {.name = "batch_norm2d", .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of each channel",
-                                  .gradient = NORM_GRADIENT, NORM_OP(batch_norm2d, batch_samples)};
-const gr_op gr_op_layer_norm = {.name = "layer_norm", .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of the last axes",
-                                .gradient = NORM_GRADIENT, NORM_OP(layer_norm, layer_samples)};
-const gr_op gr_op_group_norm = {.name = "group_norm", .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of a group of channels",
-                                .gradient = NORM_GRADIENT, NORM_OP(group_norm, group_samples)};
+const gr_op gr_op_batch_norm2d = {.name = "batch_norm2d",
+                                  .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of each channel",
+                                  .gradient = NORM_GRADIENT,
+                                  NORM_OP(batch_norm2d, batch_samples)};
+const gr_op gr_op_layer_norm = {.name = "layer_norm",
+                                .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of the last axes",
+                                .gradient = NORM_GRADIENT,
+                                NORM_OP(layer_norm, layer_samples)};
+const gr_op gr_op_group_norm = {.name = "group_norm",
+                                .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of a group of channels",
+                                .gradient = NORM_GRADIENT,
+                                NORM_OP(group_norm, group_samples)};
 
 static double epsilon_or_default(double epsilon)
 {
@@ -383,12 +489,16 @@ static gr_tensor *apply_norm(gr_tape *t, const gr_op *op, norm_attr *a, gr_tenso
 
 gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int axes, gr_tensor *gamma, gr_tensor *beta, double epsilon)
 {
-    return apply_norm(t, &gr_op_layer_norm, &(norm_attr){.kind = LAYER, .parts = axes, .epsilon = epsilon_or_default(epsilon)}, x, gamma, beta);
+    return apply_norm(t, &gr_op_layer_norm,
+                      &(norm_attr){.kind = LAYER, .parts = axes, .epsilon = epsilon_or_default(epsilon)}, x, gamma,
+                      beta);
 }
 
 gr_tensor *gr_group_norm(gr_tape *t, gr_tensor *x, int64_t groups, gr_tensor *gamma, gr_tensor *beta, double epsilon)
 {
-    return apply_norm(t, &gr_op_group_norm, &(norm_attr){.kind = GROUP, .parts = groups, .epsilon = epsilon_or_default(epsilon)}, x, gamma, beta);
+    return apply_norm(t, &gr_op_group_norm,
+                      &(norm_attr){.kind = GROUP, .parts = groups, .epsilon = epsilon_or_default(epsilon)}, x, gamma,
+                      beta);
 }
 
 /* ---- y = (x - m) a + b for each channel:  dx = a g,  dm = -sum a g,  da = sum g (x - m),  db = sum g ----------- */
@@ -434,12 +544,20 @@ static const gr_sample affine_samples[] = {
     {.what = "images", .n_in = 4, .in = {GR_IN(-2, 2, 2, 3, 2, 1), SUMMANDS(3), FACTORS(3), SUMMANDS(3)}},
     {.what = "without a summand", .in = {GR_IN(-2, 2, 1, 2, 1, 3), SUMMANDS(2), FACTORS(2)}},
     {.what = "no images", .in = {GR_IN(-2, 2, 0, 2, 1, 3), SUMMANDS(2), FACTORS(2)}},
-    {.what = "another number of channels", .in = {GR_IN(-2, 2, 1, 2, 1, 3), SUMMANDS(2), FACTORS(3)}, .refused = "a is [3], expected [2]"},
+    {.what = "another number of channels",
+     .in = {GR_IN(-2, 2, 1, 2, 1, 3), SUMMANDS(2), FACTORS(3)},
+     .refused = "a is [3], expected [2]"},
 };
 
-const gr_op gr_op_channel_affine = {.name = "channel_affine", .formula = "y = (x - m) a + b, for each channel",
-                                    .gradient = "dx = a g, dm = -sum a g, da = sum g (x - m), db = sum g", .n_in = 3, .n_optional = 1, .shape = affine_shape,
-                                    .forward = GR_KERNELS(channel_affine), .vjp = {affine_x, affine_mean, affine_factor, affine_summand}, GR_SAMPLES(affine_samples)};
+const gr_op gr_op_channel_affine = {.name = "channel_affine",
+                                    .formula = "y = (x - m) a + b, for each channel",
+                                    .gradient = "dx = a g, dm = -sum a g, da = sum g (x - m), db = sum g",
+                                    .n_in = 3,
+                                    .n_optional = 1,
+                                    .shape = affine_shape,
+                                    .forward = GR_KERNELS(channel_affine),
+                                    .vjp = {affine_x, affine_mean, affine_factor, affine_summand},
+                                    GR_SAMPLES(affine_samples)};
 
 /* ---- Batch norm, for training and for use --------------------------------------------------------------------- */
 
@@ -447,7 +565,8 @@ static gr_status check_buffer(const char *what, const gr_tensor *buffer, const g
 {
     const char *who = gr_op_batch_norm2d.name;
     if (!training && !buffer) return gr_fail_null(who, what);
-    if (training && buffer && buffer->tape) return gr_fail(GR_ERR_STATE, "%s: %s is a result of a tape, expected a buffer of yours", who, what);
+    if (training && buffer && buffer->tape)
+        return gr_fail(GR_ERR_STATE, "%s: %s is a result of a tape, expected a buffer of yours", who, what);
     return check_part(who, what, buffer, x, 1, &x->shape[1]);
 }
 
@@ -466,14 +585,20 @@ gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor
 {
     const gr_batch_norm_options o = options ? *options : (gr_batch_norm_options){.training = false};
     const char *who = gr_op_batch_norm2d.name;
-    norm_attr a = {.kind = BATCH, .epsilon = epsilon_or_default(o.epsilon), .momentum = o.momentum == 0.0 ? 0.1 : o.momentum,
-                   .running_mean = running_mean, .running_var = running_var};
+    norm_attr a = {.kind = BATCH,
+                   .epsilon = epsilon_or_default(o.epsilon),
+                   .momentum = o.momentum == 0.0 ? 0.1 : o.momentum,
+                   .running_mean = running_mean,
+                   .running_var = running_var};
     if (!x) return gr_fail_null(who, "input 0"), NULL;
     if (gr_check_images(who, x)) return NULL;
     if (!(a.momentum > 0.0 && a.momentum <= 1.0))
-        return gr_fail(GR_ERR_OPTION, "%s: momentum is %g, expected a number above 0 and up to 1", who, a.momentum), NULL;
+        return gr_fail(GR_ERR_OPTION, "%s: momentum is %g, expected a number above 0 and up to 1", who, a.momentum),
+               NULL;
     if (check_epsilon(who, a.epsilon)) return NULL;
-    if (check_buffer("running_mean", running_mean, x, o.training) || check_buffer("running_var", running_var, x, o.training)) return NULL;
+    if (check_buffer("running_mean", running_mean, x, o.training) ||
+        check_buffer("running_var", running_var, x, o.training))
+        return NULL;
     return o.training ? apply_norm(t, &gr_op_batch_norm2d, &a, x, gamma, beta) : evaluate(t, &a, x, gamma, beta);
 }
 
@@ -489,8 +614,8 @@ static real K(sum_tile)(const real *restrict x, int64_t n)
     return sum;
 }
 
-/* Squares are taken about the mean so far, and of the first tile about its own: what cancels is then no more than the tile
- * adds to the variance. */
+/* Squares are taken about the mean so far, and of the first tile about its own: what cancels is then no more than the
+ * tile adds to the variance. */
 static void K(add_tile)(moments *s, const real *restrict x, int64_t n)
 {
     const real shift = s->n > 0.0 ? (real)s->mean : K(sum_tile)(x, n) / (real)n;
@@ -545,7 +670,8 @@ static void K(affine_piece)(const real *restrict x, real *restrict y, int64_t n,
     for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * factor + summand;
 }
 
-static void K(affine_run)(const real *restrict x, real *restrict y, int64_t n, centre c, const real *restrict gamma, const real *restrict beta)
+static void K(affine_run)(const real *restrict x, real *restrict y, int64_t n, centre c, const real *restrict gamma,
+                          const real *restrict beta)
 {
     const real mean = (real)c.high, factor = (real)c.scale, summand = (real)(-c.low * c.scale);
     if (gamma && beta)
@@ -563,12 +689,15 @@ static void K(normalise_run)(const norm_plan *p, int64_t at, centre c)
     real *y = (real *)p->y + at;
     if (p->by_element) {
         const int64_t first = at % p->channels;
-        K(affine_run)(x, y, p->inner, c, p->gamma ? (const real *)p->gamma + first : NULL, p->beta ? (const real *)p->beta + first : NULL);
+        K(affine_run)
+        (x, y, p->inner, c, p->gamma ? (const real *)p->gamma + first : NULL,
+         p->beta ? (const real *)p->beta + first : NULL);
         return;
     }
     for (int64_t i = 0; i < p->inner; i += p->piece) {
         const int64_t channel = (at + i) / p->piece % p->channels;
-        const double factor = c.scale * K(at_channel)(p->gamma, channel, 1), summand = K(at_channel)(p->beta, channel, 0);
+        const double factor = c.scale * K(at_channel)(p->gamma, channel, 1),
+                     summand = K(at_channel)(p->beta, channel, 0);
         K(affine_piece)(x + i, y + i, p->piece, (real)c.high, (real)factor, (real)(summand - c.low * factor));
     }
 }
@@ -603,8 +732,9 @@ static void K(affine_planes)(void *context, int64_t begin, int64_t end)
     for (int64_t plane = begin; plane < end; plane++) {
         const int64_t c = plane % channels;
         const real summand = n->n_in > 3 ? ((const real *)n->in[3]->data)[c] : 0;
-        K(affine_piece)((const real *)n->in[0]->data + plane * size, (real *)n->out->data + plane * size, size,
-                        ((const real *)n->in[1]->data)[c], ((const real *)n->in[2]->data)[c], summand);
+        K(affine_piece)
+        ((const real *)n->in[0]->data + plane * size, (real *)n->out->data + plane * size, size,
+         ((const real *)n->in[1]->data)[c], ((const real *)n->in[2]->data)[c], summand);
     }
 }
 
@@ -618,7 +748,8 @@ static gr_status K(channel_affine)(gr_node *n)
 /* ---- Backward ----------------------------------------------------------------------------------------------- */
 
 /* sum w g and sum w g (x - mean), w given or 1 */
-static void K(add_products)(const real *restrict x, const real *restrict g, const real *restrict w, int64_t n, real mean, double *of_g, double *of_gx)
+static void K(add_products)(const real *restrict x, const real *restrict g, const real *restrict w, int64_t n,
+                            real mean, double *of_g, double *of_gx)
 {
     for (int64_t i = 0; i < n; i += TILE) {
         const int64_t end = n - i < TILE ? n : i + TILE;
@@ -659,8 +790,8 @@ static void K(sum_run)(const norm_plan *p, int64_t at, centre c, double *of_g, d
 }
 
 /* dx = factor w g + slope (x - mean) + summand */
-static void K(combine)(const real *restrict x, const real *restrict g, const real *restrict w, real *restrict d, int64_t n, real mean,
-                       real factor, real slope, real summand)
+static void K(combine)(const real *restrict x, const real *restrict g, const real *restrict w, real *restrict d,
+                       int64_t n, real mean, real factor, real slope, real summand)
 {
     if (w)
         for (int64_t i = 0; i < n; i++) d[i] = factor * w[i] * g[i] + (slope * (x[i] - mean) + summand);
@@ -717,14 +848,16 @@ static void K(sums_span)(void *context, int64_t begin, int64_t end)
 }
 
 /* sum[k - begin] += g[k] and product[k - begin] += g[k] h[k] for the channels k of a run that lie in begin .. end-1 */
-static void K(add_run)(const norm_plan *p, int64_t m, int64_t begin, int64_t end, real *restrict sum, real *restrict product)
+static void K(add_run)(const norm_plan *p, int64_t m, int64_t begin, int64_t end, real *restrict sum,
+                       real *restrict product)
 {
     const centre c = K(centre_of)(p, m);
     const int64_t at = K(run_at)(p, 0, m), first = at % p->channels;
     const int64_t from = begin > first ? begin : first, n = (end < first + p->inner ? end : first + p->inner) - from;
     const real mean = (real)c.high, factor = (real)c.scale, summand = (real)(-c.low * c.scale);
     if (n <= 0) return;
-    const real *restrict x = (const real *)p->x + at + (from - first), *restrict g = (const real *)p->g + at + (from - first);
+    const real *restrict x = (const real *)p->x + at + (from - first), *restrict g =
+                                                                           (const real *)p->g + at + (from - first);
     sum += from - begin;
     product += from - begin;
     for (int64_t k = 0; k < n; k++) {

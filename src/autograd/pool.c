@@ -1,7 +1,8 @@
 /* pool.c: the largest and the mean of each window of an image.
  *
- * Given x's winners max pooling is linear: pick(x, v) takes v where x is largest in its window, spread(x, g) puts g there, and
- * each is the other's derivative. No index is stored: winners are found again, which is cheaper than reading them. */
+ * Given x's winners max pooling is linear: pick(x, v) takes v where x is largest in its window, spread(x, g) puts g
+ * there, and each is the other's derivative. No index is stored: winners are found again, which is cheaper than reading
+ * them. */
 #ifndef K
 #include "autograd/internal.h"
 
@@ -13,7 +14,8 @@ typedef struct pool_attr {
     int64_t size[2]; /* of the image, for the adjoint of the mean */
 } pool_attr;
 
-/* Windows of a kernel call: rows and columns of an image and of what is pooled from it, and how many images there are. */
+/* Windows of a kernel call: rows and columns of an image and of what is pooled from it, and how many images there are.
+ */
 typedef struct pooling {
     pool_attr a;
     int64_t planes, height, width, rows, columns;
@@ -54,14 +56,16 @@ static inline range windows_of_tap(const pooling *p, int64_t v, range windows)
 /* The taps v that lie in the image for any of these windows. */
 static inline range taps_of(const pooling *p, range windows)
 {
-    const int64_t right = p->a.padding[1] - (windows.end - 1) * p->a.stride[1], left = p->a.padding[1] - windows.begin * p->a.stride[1];
+    const int64_t right = p->a.padding[1] - (windows.end - 1) * p->a.stride[1],
+                  left = p->a.padding[1] - windows.begin * p->a.stride[1];
     return (range){right > 0 ? right : 0, p->width + left < p->a.kernel[1] ? p->width + left : p->a.kernel[1]};
 }
 
 static inline bool is_halving(const pooling *p)
 {
     const pool_attr *a = &p->a;
-    return a->kernel[0] == 2 && a->kernel[1] == 2 && a->stride[0] == 2 && a->stride[1] == 2 && !a->padding[0] && !a->padding[1];
+    return a->kernel[0] == 2 && a->kernel[1] == 2 && a->stride[0] == 2 && a->stride[1] == 2 && !a->padding[0] &&
+           !a->padding[1];
 }
 
 /* Spans of pooled rows, and of images. */
@@ -94,12 +98,16 @@ static gr_status check_options(const gr_node *n)
     const pool_attr *a = n->attr;
     for (int i = 0; i < 2; i++) {
         if (a->kernel[i] < 1)
-            return gr_fail(GR_ERR_OPTION, "%s: the kernel is %lld x %lld, expected 1 or more", n->op->name, (long long)a->kernel[0], (long long)a->kernel[1]);
+            return gr_fail(GR_ERR_OPTION, "%s: the kernel is %lld x %lld, expected 1 or more", n->op->name,
+                           (long long)a->kernel[0], (long long)a->kernel[1]);
         if (a->stride[i] < 1)
-            return gr_fail(GR_ERR_OPTION, "%s: the stride is %lld x %lld, expected 1 or more", n->op->name, (long long)a->stride[0], (long long)a->stride[1]);
+            return gr_fail(GR_ERR_OPTION, "%s: the stride is %lld x %lld, expected 1 or more", n->op->name,
+                           (long long)a->stride[0], (long long)a->stride[1]);
         if (a->padding[i] < 0 || a->padding[i] > a->kernel[i] / 2)
-            return gr_fail(GR_ERR_OPTION, "%s: the padding is %lld x %lld, expected 0 to half the kernel, which is %lld x %lld", n->op->name,
-                           (long long)a->padding[0], (long long)a->padding[1], (long long)a->kernel[0], (long long)a->kernel[1]);
+            return gr_fail(GR_ERR_OPTION,
+                           "%s: the padding is %lld x %lld, expected 0 to half the kernel, which is %lld x %lld",
+                           n->op->name, (long long)a->padding[0], (long long)a->padding[1], (long long)a->kernel[0],
+                           (long long)a->kernel[1]);
     }
     return GR_OK;
 }
@@ -119,7 +127,8 @@ static gr_status pooled_shape(const gr_node *n, gr_type *type)
     gr_type_as(type, x);
     for (int i = 0; i < 2; i++) type->shape[2 + i] = pooled_size(a, i, x->shape[2 + i]);
     if (!type->shape[2] || !type->shape[3])
-        return gr_fail(GR_ERR_SHAPE, "%s: no window of %lld x %lld fits into %s", n->op->name, (long long)a->kernel[0], (long long)a->kernel[1], GR_SHAPE_OF(x));
+        return gr_fail(GR_ERR_SHAPE, "%s: no window of %lld x %lld fits into %s", n->op->name, (long long)a->kernel[0],
+                       (long long)a->kernel[1], GR_SHAPE_OF(x));
     return GR_OK;
 }
 
@@ -149,7 +158,8 @@ static gr_status avg_adjoint_shape(const gr_node *n, gr_type *type)
     gr_type_as(type, g);
     for (int i = 0; i < 2; i++) {
         if (a->size[i] < 1 || pooled_size(a, i, a->size[i]) != g->shape[2 + i])
-            return gr_fail(GR_ERR_SHAPE, "%s: %lld x %lld is not pooled to %s", n->op->name, (long long)a->size[0], (long long)a->size[1], GR_SHAPE_OF(g));
+            return gr_fail(GR_ERR_SHAPE, "%s: %lld x %lld is not pooled to %s", n->op->name, (long long)a->size[0],
+                           (long long)a->size[1], GR_SHAPE_OF(g));
         type->shape[2 + i] = a->size[i];
     }
     return GR_OK;
@@ -159,9 +169,15 @@ static pooling pooling_of(const gr_node *n, const gr_tensor *image)
 {
     const pool_attr *a = n->attr;
     const int64_t height = image->shape[2], width = image->shape[3];
-    return (pooling){.a = *a, .planes = image->shape[0] * image->shape[1], .height = height, .width = width,
-                     .rows = pooled_size(a, 0, height), .columns = pooled_size(a, 1, width), .x = n->in[0]->data,
-                     .g = n->in[n->n_in - 1]->data, .y = n->out->data};
+    return (pooling){.a = *a,
+                     .planes = image->shape[0] * image->shape[1],
+                     .height = height,
+                     .width = width,
+                     .rows = pooled_size(a, 0, height),
+                     .columns = pooled_size(a, 1, width),
+                     .x = n->in[0]->data,
+                     .g = n->in[n->n_in - 1]->data,
+                     .y = n->out->data};
 }
 
 static pool_attr attr_of(const gr_pool2d_options *o)
@@ -185,7 +201,8 @@ static void branch_winners(const gr_node *n, uint64_t *signature)
     const pooling p = pooling_of(n, x);
     for (int64_t window = 0; window < p.planes * p.rows * p.columns; window++) {
         const int64_t plane = window / (p.rows * p.columns) * p.height * p.width;
-        const range rows = rows_of_window(&p, window / p.columns % p.rows), columns = columns_of_window(&p, window % p.columns);
+        const range rows = rows_of_window(&p, window / p.columns % p.rows),
+                    columns = columns_of_window(&p, window % p.columns);
         int64_t winner = -1;
         double best = 0.0;
         for (int64_t i = rows.begin; i < rows.end; i++)
@@ -207,7 +224,11 @@ static gr_tensor *spread_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
     return GR_CALL(max_pool2d_pick, n->attr, n->in[0], h);
 }
 
-#define POOL(...) .attr = &(pool_attr){__VA_ARGS__}
+#define POOL(...)        \
+    .attr = &(pool_attr) \
+    {                    \
+        __VA_ARGS__      \
+    }
 #define WINDOW(kh, kw, sh, sw, ph, pw) .kernel = {kh, kw}, .stride = {sh, sw}, .padding = {ph, pw}
 #define VALUES(n, ...) .values = (double[]){__VA_ARGS__}, .n_values = (n)
 
@@ -219,34 +240,83 @@ static const gr_sample max_samples[] = {
     {.what = "gaps between windows", .in = {GR_IN(-2, 2, 1, 1, 5, 7)}, POOL(WINDOW(1, 2, 2, 3, 0, 0))},
     {.what = "kernel 1", .in = {GR_IN(-2, 2, 1, 2, 2, 3)}, POOL(WINDOW(1, 1, 1, 1, 0, 0))},
     {.what = "one pixel, padded more than needed", .in = {GR_IN(-2, -1, 2, 1, 1, 1)}, POOL(WINDOW(4, 5, 1, 1, 2, 2))},
-    {.what = "extreme", .in = {{.rank = 4, .shape = {1, 1, 2, 4}, VALUES(8, -1e300, 1e300, -(double)INFINITY, -1e30, 1e30, 0, -1e30, 1)}}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .value_only = true},
-    {.what = "equal winners", .in = {{.rank = 4, .shape = {1, 1, 3, 4}, VALUES(3, 1, 1, 0)}}, POOL(WINDOW(2, 2, 1, 2, 0, 0)), .value_only = true},
+    {.what = "extreme",
+     .in = {{.rank = 4, .shape = {1, 1, 2, 4}, VALUES(8, -1e300, 1e300, -(double)INFINITY, -1e30, 1e30, 0, -1e30, 1)}},
+     POOL(WINDOW(2, 2, 2, 2, 0, 0)),
+     .value_only = true},
+    {.what = "equal winners",
+     .in = {{.rank = 4, .shape = {1, 1, 3, 4}, VALUES(3, 1, 1, 0)}},
+     POOL(WINDOW(2, 2, 1, 2, 0, 0)),
+     .value_only = true},
     {.what = "no images", .in = {GR_IN(0, 1, 0, 2, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
-    {.what = "no kernel", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(2, 0, 2, 2, 0, 0)), .refused = "the kernel is 2 x 0, expected 1 or more"},
-    {.what = "backwards", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, -1, 0, 0)), .refused = "the stride is 2 x -1, expected 1 or more"},
-    {.what = "windows of padding", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(3, 3, 2, 2, 1, 2)), .refused = "the padding is 1 x 2, expected 0 to half the kernel, which is 3 x 3"},
-    {.what = "an image smaller than the kernel", .in = {GR_IN(0, 1, 1, 1, 4, 2)}, POOL(WINDOW(3, 3, 1, 1, 0, 0)), .refused = "no window of 3 x 3 fits into [1,1,4,2]"},
-    {.what = "images of nothing", .in = {GR_IN(0, 1, 1, 1, 0, 2)}, POOL(WINDOW(2, 2, 1, 1, 1, 1)), .refused = "images of nothing: [1,1,0,2]"},
-    {.what = "a matrix", .in = {GR_IN(0, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "expected images [N,C,H,W]: [4,4]"},
-    {.what = "class indices", .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "i32"},
+    {.what = "no kernel",
+     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
+     POOL(WINDOW(2, 0, 2, 2, 0, 0)),
+     .refused = "the kernel is 2 x 0, expected 1 or more"},
+    {.what = "backwards",
+     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
+     POOL(WINDOW(2, 2, 2, -1, 0, 0)),
+     .refused = "the stride is 2 x -1, expected 1 or more"},
+    {.what = "windows of padding",
+     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
+     POOL(WINDOW(3, 3, 2, 2, 1, 2)),
+     .refused = "the padding is 1 x 2, expected 0 to half the kernel, which is 3 x 3"},
+    {.what = "an image smaller than the kernel",
+     .in = {GR_IN(0, 1, 1, 1, 4, 2)},
+     POOL(WINDOW(3, 3, 1, 1, 0, 0)),
+     .refused = "no window of 3 x 3 fits into [1,1,4,2]"},
+    {.what = "images of nothing",
+     .in = {GR_IN(0, 1, 1, 1, 0, 2)},
+     POOL(WINDOW(2, 2, 1, 1, 1, 1)),
+     .refused = "images of nothing: [1,1,0,2]"},
+    {.what = "a matrix",
+     .in = {GR_IN(0, 1, 4, 4)},
+     POOL(WINDOW(2, 2, 2, 2, 0, 0)),
+     .refused = "expected images [N,C,H,W]: [4,4]"},
+    {.what = "class indices",
+     .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}},
+     POOL(WINDOW(2, 2, 2, 2, 0, 0)),
+     .refused = "i32"},
 };
 
 static const gr_sample max_pair_samples[] = {
     {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 5), GR_IN(-1, 1, 2, 1, 2, 2)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
-    {.what = "windows that overlap, padded", .in = {GR_IN(-2, 2, 1, 2, 4, 3), GR_IN(-1, 1, 1, 2, 4, 2)}, POOL(WINDOW(3, 3, 1, 2, 1, 1))},
-    {.what = "gaps between windows", .in = {GR_IN(-2, 2, 1, 1, 3, 7), GR_IN(-1, 1, 1, 1, 2, 3)}, POOL(WINDOW(1, 1, 2, 3, 0, 0))},
-    {.what = "equal winners", .in = {{.rank = 4, .shape = {1, 1, 3, 4}, VALUES(3, 1, 1, 0)}, GR_IN(-1, 1, 1, 1, 2, 2)}, POOL(WINDOW(2, 2, 1, 2, 0, 0)), .value_only = true},
-    {.what = "another shape", .in = {GR_IN(-2, 2, 1, 1, 4, 5), GR_IN(-1, 1, 1, 1, 2, 3)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "[1,1,4,5] is pooled to [1,1,2,2], not [1,1,2,3]"},
+    {.what = "windows that overlap, padded",
+     .in = {GR_IN(-2, 2, 1, 2, 4, 3), GR_IN(-1, 1, 1, 2, 4, 2)},
+     POOL(WINDOW(3, 3, 1, 2, 1, 1))},
+    {.what = "gaps between windows",
+     .in = {GR_IN(-2, 2, 1, 1, 3, 7), GR_IN(-1, 1, 1, 1, 2, 3)},
+     POOL(WINDOW(1, 1, 2, 3, 0, 0))},
+    {.what = "equal winners",
+     .in = {{.rank = 4, .shape = {1, 1, 3, 4}, VALUES(3, 1, 1, 0)}, GR_IN(-1, 1, 1, 1, 2, 2)},
+     POOL(WINDOW(2, 2, 1, 2, 0, 0)),
+     .value_only = true},
+    {.what = "another shape",
+     .in = {GR_IN(-2, 2, 1, 1, 4, 5), GR_IN(-1, 1, 1, 1, 2, 3)},
+     POOL(WINDOW(2, 2, 2, 2, 0, 0)),
+     .refused = "[1,1,4,5] is pooled to [1,1,2,2], not [1,1,2,3]"},
 };
 
 #define POOLING(samples_) .attr_size = sizeof(pool_attr), GR_SAMPLES(samples_)
 
-const gr_op gr_op_max_pool2d = {.name = "max_pool2d", .formula = "y = max of a window of x",
-                                .gradient = "dx = g at the first winner", .n_in = 1, .shape = pooled_shape, .forward = GR_KERNELS(max_pool2d),
-                                .branches = branch_winners, .vjp = {max_pool2d_vjp}, POOLING(max_samples)};
-const gr_op gr_op_max_pool2d_spread = {.name = "max_pool2d_spread", .formula = "z = g at the winner of each window of x, 0 elsewhere",
-                                       .gradient = "dx = 0, dg = h at the winners, h that of z", .n_in = 2, .shape = spread_shape,
-                                       .forward = GR_KERNELS(max_pool2d_spread), .branches = branch_winners, .vjp = {gr_vjp_zero, spread_vjp}, POOLING(max_pair_samples)};
+const gr_op gr_op_max_pool2d = {.name = "max_pool2d",
+                                .formula = "y = max of a window of x",
+                                .gradient = "dx = g at the first winner",
+                                .n_in = 1,
+                                .shape = pooled_shape,
+                                .forward = GR_KERNELS(max_pool2d),
+                                .branches = branch_winners,
+                                .vjp = {max_pool2d_vjp},
+                                POOLING(max_samples)};
+const gr_op gr_op_max_pool2d_spread = {.name = "max_pool2d_spread",
+                                       .formula = "z = g at the winner of each window of x, 0 elsewhere",
+                                       .gradient = "dx = 0, dg = h at the winners, h that of z",
+                                       .n_in = 2,
+                                       .shape = spread_shape,
+                                       .forward = GR_KERNELS(max_pool2d_spread),
+                                       .branches = branch_winners,
+                                       .vjp = {gr_vjp_zero, spread_vjp},
+                                       POOLING(max_pair_samples)};
 
 static gr_tensor *pick_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -265,19 +335,31 @@ static gr_status pick_shape(const gr_node *n, gr_type *type)
 {
     if (pooled_shape(n, type)) return gr_last_status();
     if (!gr_same_shape(n->in[0], n->in[1]))
-        return gr_fail(GR_ERR_SHAPE, "%s: shapes differ: %s and %s", n->op->name, GR_SHAPE_OF(n->in[0]), GR_SHAPE_OF(n->in[1]));
+        return gr_fail(GR_ERR_SHAPE, "%s: shapes differ: %s and %s", n->op->name, GR_SHAPE_OF(n->in[0]),
+                       GR_SHAPE_OF(n->in[1]));
     return GR_OK;
 }
 
 static const gr_sample pick_samples[] = {
     {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 5), GR_IN(-1, 1, 2, 1, 4, 5)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
-    {.what = "windows that overlap, padded", .in = {GR_IN(-2, 2, 1, 2, 4, 3), GR_IN(-1, 1, 1, 2, 4, 3)}, POOL(WINDOW(3, 3, 1, 2, 1, 1))},
-    {.what = "another shape", .in = {GR_IN(-2, 2, 1, 1, 4, 5), GR_IN(-1, 1, 1, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "shapes differ"},
+    {.what = "windows that overlap, padded",
+     .in = {GR_IN(-2, 2, 1, 2, 4, 3), GR_IN(-1, 1, 1, 2, 4, 3)},
+     POOL(WINDOW(3, 3, 1, 2, 1, 1))},
+    {.what = "another shape",
+     .in = {GR_IN(-2, 2, 1, 1, 4, 5), GR_IN(-1, 1, 1, 1, 4, 4)},
+     POOL(WINDOW(2, 2, 2, 2, 0, 0)),
+     .refused = "shapes differ"},
 };
 
-const gr_op gr_op_max_pool2d_pick = {.name = "max_pool2d_pick", .formula = "y = v at the winner of each window of x",
-                                     .gradient = "dx = 0, dv = g at the winners", .n_in = 2, .shape = pick_shape, .forward = GR_KERNELS(max_pool2d_pick),
-                                     .branches = branch_winners, .vjp = {gr_vjp_zero, pick_vjp}, POOLING(pick_samples)};
+const gr_op gr_op_max_pool2d_pick = {.name = "max_pool2d_pick",
+                                     .formula = "y = v at the winner of each window of x",
+                                     .gradient = "dx = 0, dv = g at the winners",
+                                     .n_in = 2,
+                                     .shape = pick_shape,
+                                     .forward = GR_KERNELS(max_pool2d_pick),
+                                     .branches = branch_winners,
+                                     .vjp = {gr_vjp_zero, pick_vjp},
+                                     POOLING(pick_samples)};
 
 /* ---- y = the mean of each window:  dx = g over the count, for each window that an element lies in -------------- */
 
@@ -297,28 +379,53 @@ static const gr_sample avg_samples[] = {
     {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 4, 5)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
     {.what = "windows that overlap", .in = {GR_IN(-2, 2, 1, 2, 5, 4)}, POOL(WINDOW(3, 2, 1, 1, 0, 0))},
     {.what = "padded with zeros", .in = {GR_IN(-2, 2, 1, 1, 6, 5)}, POOL(WINDOW(3, 3, 2, 2, 1, 1))},
-    {.what = "without the padding", .in = {GR_IN(-2, 2, 1, 2, 4, 5)}, POOL(WINDOW(3, 3, 2, 3, 1, 1), .exclude_padding = true)},
+    {.what = "without the padding",
+     .in = {GR_IN(-2, 2, 1, 2, 4, 5)},
+     POOL(WINDOW(3, 3, 2, 3, 1, 1), .exclude_padding = true)},
     {.what = "gaps between windows", .in = {GR_IN(-2, 2, 1, 1, 5, 7)}, POOL(WINDOW(1, 2, 2, 3, 0, 0))},
     {.what = "kernel 1", .in = {GR_IN(-2, 2, 1, 2, 2, 3)}, POOL(WINDOW(1, 1, 1, 1, 0, 0))},
-    {.what = "one pixel, padded more than needed", .in = {GR_IN(-2, -1, 2, 1, 1, 1)}, POOL(WINDOW(4, 5, 1, 1, 2, 2), .exclude_padding = true)},
+    {.what = "one pixel, padded more than needed",
+     .in = {GR_IN(-2, -1, 2, 1, 1, 1)},
+     POOL(WINDOW(4, 5, 1, 1, 2, 2), .exclude_padding = true)},
     {.what = "no images", .in = {GR_IN(0, 1, 0, 2, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
-    {.what = "no kernel", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, POOL(WINDOW(-1, 2, 2, 2, 0, 0)), .refused = "the kernel is -1 x 2"},
-    {.what = "an image smaller than the kernel", .in = {GR_IN(0, 1, 1, 1, 4, 2)}, POOL(WINDOW(3, 3, 1, 1, 0, 0)), .refused = "no window of 3 x 3 fits into [1,1,4,2]"},
+    {.what = "no kernel",
+     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
+     POOL(WINDOW(-1, 2, 2, 2, 0, 0)),
+     .refused = "the kernel is -1 x 2"},
+    {.what = "an image smaller than the kernel",
+     .in = {GR_IN(0, 1, 1, 1, 4, 2)},
+     POOL(WINDOW(3, 3, 1, 1, 0, 0)),
+     .refused = "no window of 3 x 3 fits into [1,1,4,2]"},
     {.what = "a matrix", .in = {GR_IN(0, 1, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .refused = "expected images"},
 };
 
 static const gr_sample avg_adjoint_samples[] = {
     {.what = "halves", .in = {GR_IN(-2, 2, 2, 1, 2, 2)}, POOL(WINDOW(2, 2, 2, 2, 0, 0), .size = {4, 5})},
-    {.what = "windows that overlap, without the padding", .in = {GR_IN(-2, 2, 1, 2, 4, 2)}, POOL(WINDOW(3, 3, 1, 2, 1, 1), .exclude_padding = true, .size = {4, 3})},
-    {.what = "another size", .in = {GR_IN(-2, 2, 1, 1, 2, 2)}, POOL(WINDOW(2, 2, 2, 2, 0, 0), .size = {4, 6}), .refused = "4 x 6 is not pooled to [1,1,2,2]"},
+    {.what = "windows that overlap, without the padding",
+     .in = {GR_IN(-2, 2, 1, 2, 4, 2)},
+     POOL(WINDOW(3, 3, 1, 2, 1, 1), .exclude_padding = true, .size = {4, 3})},
+    {.what = "another size",
+     .in = {GR_IN(-2, 2, 1, 1, 2, 2)},
+     POOL(WINDOW(2, 2, 2, 2, 0, 0), .size = {4, 6}),
+     .refused = "4 x 6 is not pooled to [1,1,2,2]"},
 };
 
-const gr_op gr_op_avg_pool2d = {.name = "avg_pool2d", .formula = "y = mean of a window of x",
-                                .gradient = "dx = g / count, summed over the windows of an element", .n_in = 1, .shape = pooled_shape,
-                                .forward = GR_KERNELS(avg_pool2d), .vjp = {avg_pool2d_vjp}, POOLING(avg_samples)};
-const gr_op gr_op_avg_pool2d_adjoint = {.name = "avg_pool2d_adjoint", .formula = "z = g / count, summed over the windows of an element",
-                                        .gradient = "dg = mean of a window of h, that of z", .n_in = 1, .shape = avg_adjoint_shape,
-                                        .forward = GR_KERNELS(avg_pool2d_adjoint), .vjp = {avg_adjoint_vjp}, POOLING(avg_adjoint_samples)};
+const gr_op gr_op_avg_pool2d = {.name = "avg_pool2d",
+                                .formula = "y = mean of a window of x",
+                                .gradient = "dx = g / count, summed over the windows of an element",
+                                .n_in = 1,
+                                .shape = pooled_shape,
+                                .forward = GR_KERNELS(avg_pool2d),
+                                .vjp = {avg_pool2d_vjp},
+                                POOLING(avg_samples)};
+const gr_op gr_op_avg_pool2d_adjoint = {.name = "avg_pool2d_adjoint",
+                                        .formula = "z = g / count, summed over the windows of an element",
+                                        .gradient = "dg = mean of a window of h, that of z",
+                                        .n_in = 1,
+                                        .shape = avg_adjoint_shape,
+                                        .forward = GR_KERNELS(avg_pool2d_adjoint),
+                                        .vjp = {avg_adjoint_vjp},
+                                        POOLING(avg_adjoint_samples)};
 
 gr_tensor *gr_avg_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options)
 {
@@ -336,8 +443,8 @@ gr_tensor *gr_global_avg_pool2d(gr_tape *t, gr_tensor *x)
 
 /* ---- The largest -------------------------------------------------------------------------------------------- */
 
-/* u where a is the larger, v where b is: the first of equals wins, and a NaN does, the first of two. Written as nested choices,
- * of which compilers make vector code. */
+/* u where a is the larger, v where b is: the first of equals wins, and a NaN does, the first of two. Written as nested
+ * choices, of which compilers make vector code. */
 GR_INLINE real K(by_larger)(real a, real b, real u, real v)
 {
     const real of_numbers = a >= b ? u : v;
@@ -350,7 +457,8 @@ GR_INLINE real K(larger)(real a, real b)
 }
 
 /* n windows, the elements of a tap `step` apart, the first of them at `place`. */
-GR_INLINE void K(compare)(const real *restrict x, const int64_t step, int64_t place, int64_t n, real *restrict best, int64_t *restrict at)
+GR_INLINE void K(compare)(const real *restrict x, const int64_t step, int64_t place, int64_t n, real *restrict best,
+                          int64_t *restrict at)
 {
     for (int64_t k = 0; k < n; k++) {
         const real e = x[place + k * step], b = best[k];
@@ -373,7 +481,8 @@ static void K(find_winners)(const pooling *p, const real *x, int64_t i, range wi
     for (int64_t row = rows.begin; row < rows.end; row++)
         for (int64_t v = taps.begin; v < taps.end; v++) {
             const range w = windows_of_tap(p, v, windows);
-            const int64_t place = row * p->width + w.begin * step + v - p->a.padding[1], n = w.end - w.begin, k = w.begin - windows.begin;
+            const int64_t place = row * p->width + w.begin * step + v - p->a.padding[1], n = w.end - w.begin,
+                          k = w.begin - windows.begin;
             if (step == 1) K(compare)(x, 1, place, n, best + k, at + k);
             else if (step == 2) K(compare)(x, 2, place, n, best + k, at + k);
             else K(compare)(x, step, place, n, best + k, at + k);
@@ -388,7 +497,8 @@ static inline range K(next_windows)(const pooling *p, int64_t j)
 /* A row of 2 x 2 windows on the rows a and b. */
 static void K(max_of_pairs)(const real *restrict a, const real *restrict b, real *restrict y, int64_t n)
 {
-    for (int64_t j = 0; j < n; j++) y[j] = K(larger)(K(larger)(a[2 * j], a[2 * j + 1]), K(larger)(b[2 * j], b[2 * j + 1]));
+    for (int64_t j = 0; j < n; j++)
+        y[j] = K(larger)(K(larger)(a[2 * j], a[2 * j + 1]), K(larger)(b[2 * j], b[2 * j + 1]));
 }
 
 static void K(max_span)(void *context, int64_t begin, int64_t end)
@@ -461,7 +571,8 @@ static void K(spread_planes)(void *context, int64_t begin, int64_t end)
 }
 
 /* A row of 2 x 2 windows on the rows a and b, into those of z. */
-static void K(spread_pairs)(const real *restrict a, const real *restrict b, const real *restrict g, real *restrict za, real *restrict zb, int64_t n)
+static void K(spread_pairs)(const real *restrict a, const real *restrict b, const real *restrict g, real *restrict za,
+                            real *restrict zb, int64_t n)
 {
     for (int64_t j = 0; j < n; j++) {
         const real first = a[2 * j], second = a[2 * j + 1], third = b[2 * j], fourth = b[2 * j + 1];
@@ -500,7 +611,8 @@ static gr_status K(max_pool2d_spread)(gr_node *n)
 /* ---- The mean ----------------------------------------------------------------------------------------------- */
 
 /* to[k] += from[k], one of the two in steps. */
-GR_INLINE void K(add_taps)(real *restrict to, const int64_t to_step, const real *restrict from, const int64_t from_step, int64_t n)
+GR_INLINE void K(add_taps)(real *restrict to, const int64_t to_step, const real *restrict from, const int64_t from_step,
+                           int64_t n)
 {
     for (int64_t k = 0; k < n; k++) to[k * to_step] += from[k * from_step];
 }
@@ -571,7 +683,8 @@ static void K(avg_adjoint_planes)(void *context, int64_t begin, int64_t end)
     memset((real *)p->y + begin * size, 0, (size_t)((end - begin) * size) * sizeof(real));
     for (int64_t row = begin * p->rows; row < end * p->rows; row++)
         for (range w = K(next_windows)(p, 0); w.begin < p->columns; w = K(next_windows)(p, w.end))
-            K(spread_mean)(p, row % p->rows, w, (const real *)p->g + row * p->columns + w.begin, (real *)p->y + row / p->rows * size);
+            K(spread_mean)
+            (p, row % p->rows, w, (const real *)p->g + row * p->columns + w.begin, (real *)p->y + row / p->rows * size);
 }
 
 static gr_status K(avg_pool2d_adjoint)(gr_node *n)

@@ -62,8 +62,8 @@ static unsigned axes_mask(const gr_node *n)
     for (int i = 0; i < r->n_axes; i++) {
         int axis = gr_axis(x->rank, r->axes[i]);
         if (axis < 0 || mask >> axis & 1) {
-            gr_fail(GR_ERR_INDEX, "%s: axis %d %s in %s", n->op->name, r->axes[i], axis < 0 ? "is not" : "is named twice",
-                    GR_SHAPE_OF(x));
+            gr_fail(GR_ERR_INDEX, "%s: axis %d %s in %s", n->op->name, r->axes[i],
+                    axis < 0 ? "is not" : "is named twice", GR_SHAPE_OF(x));
             return 0;
         }
         mask |= 1u << axis;
@@ -122,7 +122,8 @@ static rows rows_of(const gr_node *n)
         size[groups - 1] *= x->shape[i];
     }
     int last = groups ? groups - 1 : 0;
-    rows r = {.n_groups = last, .count = 1, .length = size[last], .reduced = reduced[last], .x = x->data, .y = n->out->data};
+    rows r = {
+        .n_groups = last, .count = 1, .length = size[last], .reduced = reduced[last], .x = x->data, .y = n->out->data};
     int64_t stride = r.reduced ? 1 : r.length;
     for (int i = last - 1; i >= 0; i--) {
         r.size[i] = size[i];
@@ -159,13 +160,26 @@ static const gr_sample samples[] = {
     {.what = "columns, kept", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {0}, .keep = true}},
     {.what = "the last of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {-1}}},
     {.what = "the middle of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
-    {.what = "the outer two of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 2, .axes = {-1, 0}}},
-    {.what = "alternating axes of rank 5", .in = {GR_IN(-2, 2, 2, 3, 1, 2, 3)}, .attr = &(reduction){.n_axes = 2, .axes = {1, 4}, .keep = true}},
+    {.what = "the outer two of three",
+     .in = {GR_IN(-2, 2, 2, 3, 4)},
+     .attr = &(reduction){.n_axes = 2, .axes = {-1, 0}}},
+    {.what = "alternating axes of rank 5",
+     .in = {GR_IN(-2, 2, 2, 3, 1, 2, 3)},
+     .attr = &(reduction){.n_axes = 2, .axes = {1, 4}, .keep = true}},
     {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(reduction){.n_axes = 0}},
     {.what = "long rows", .in = {GR_IN(-2, 2, 2, 100)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
-    {.what = "no such axis", .in = {GR_IN(0, 1, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {2}}, .refused = "axis 2 is not in [3,4]"},
-    {.what = "an axis twice", .in = {GR_IN(0, 1, 3, 4)}, .attr = &(reduction){.n_axes = 2, .axes = {1, -1}}, .refused = "named twice"},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(reduction){.n_axes = 0}, .refused = "i32"},
+    {.what = "no such axis",
+     .in = {GR_IN(0, 1, 3, 4)},
+     .attr = &(reduction){.n_axes = 1, .axes = {2}},
+     .refused = "axis 2 is not in [3,4]"},
+    {.what = "an axis twice",
+     .in = {GR_IN(0, 1, 3, 4)},
+     .attr = &(reduction){.n_axes = 2, .axes = {1, -1}},
+     .refused = "named twice"},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(reduction){.n_axes = 0},
+     .refused = "i32"},
 };
 
 #define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(reduction), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
@@ -200,8 +214,13 @@ static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_broadcast_to(t, with_axes(t, n, g), n->in[0]->rank, n->in[0]->shape);
 }
 
-const gr_op gr_op_sum = {.name = "sum", .formula = "y = sum x",
-                         .gradient = "dx = g, repeated", REDUCTION(sum), .terms = sum_terms, .shape = reduced_shape, .vjp = {sum_vjp}};
+const gr_op gr_op_sum = {.name = "sum",
+                         .formula = "y = sum x",
+                         .gradient = "dx = g, repeated",
+                         REDUCTION(sum),
+                         .terms = sum_terms,
+                         .shape = reduced_shape,
+                         .vjp = {sum_vjp}};
 
 gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -215,9 +234,13 @@ static gr_tensor *mean_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return sum_vjp(t, n, gr_scale(t, g, 1.0 / (double)reduced_count(n)));
 }
 
-const gr_op gr_op_mean = {.name = "mean", .formula = "y = (sum x) / n",
+const gr_op gr_op_mean = {.name = "mean",
+                          .formula = "y = (sum x) / n",
                           .gradient = "dx = g / n, repeated",
-                          REDUCTION(mean), .terms = mean_terms, .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
+                          REDUCTION(mean),
+                          .terms = mean_terms,
+                          .shape = reduced_shape_of_some,
+                          .vjp = {mean_vjp}};
 
 gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -234,12 +257,20 @@ static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, with_axes(t, n, g), gr_div(t, won, winners));
 }
 
-const gr_op gr_op_max = {.name = "max", .formula = "y = max x",
+const gr_op gr_op_max = {.name = "max",
+                         .formula = "y = max x",
                          .gradient = "dx = g [x = y] / number of winners",
-                         REDUCTION(max), .branches = branch_winners, .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
-const gr_op gr_op_min = {.name = "min", .formula = "y = min x",
+                         REDUCTION(max),
+                         .branches = branch_winners,
+                         .shape = reduced_shape_of_some,
+                         .vjp = {extreme_vjp}};
+const gr_op gr_op_min = {.name = "min",
+                         .formula = "y = min x",
                          .gradient = "dx = g [x = y] / number of winners",
-                         REDUCTION(min), .branches = branch_winners, .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+                         REDUCTION(min),
+                         .branches = branch_winners,
+                         .shape = reduced_shape_of_some,
+                         .vjp = {extreme_vjp}};
 
 gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -258,9 +289,12 @@ static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, with_axes(t, n, g), gr_exp(t, gr_sub(t, n->in[0], with_axes(t, n, n->out))));
 }
 
-const gr_op gr_op_logsumexp = {.name = "logsumexp", .formula = "y = log sum e^x",
-                               .gradient = "dx = g e^(x - y)", REDUCTION(logsumexp),
-                               .shape = reduced_shape_of_some, .vjp = {logsumexp_vjp}};
+const gr_op gr_op_logsumexp = {.name = "logsumexp",
+                               .formula = "y = log sum e^x",
+                               .gradient = "dx = g e^(x - y)",
+                               REDUCTION(logsumexp),
+                               .shape = reduced_shape_of_some,
+                               .vjp = {logsumexp_vjp}};
 
 gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
 {
@@ -313,8 +347,14 @@ GR_INLINE double K(exp_sum_of)(const real *restrict x, int64_t n, real shift)
 }
 
 /* A NaN that has been met stays. */
-static inline real K(larger)(real a, real b) { return b > a || b != b ? b : a; }
-static inline real K(smaller)(real a, real b) { return b < a || b != b ? b : a; }
+static inline real K(larger)(real a, real b)
+{
+    return b > a || b != b ? b : a;
+}
+static inline real K(smaller)(real a, real b)
+{
+    return b < a || b != b ? b : a;
+}
 
 static inline real K(max_of)(const real *restrict x, int64_t n)
 {

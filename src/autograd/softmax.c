@@ -63,19 +63,32 @@ static const gr_sample samples[] = {
     {.what = "channels", .in = {GR_IN(-2, 2, 2, 3, 2, 2)}, .attr = &(axis_attr){1}},
     {.what = "one class", .in = {GR_IN(-2, 2, 3, 1)}, .attr = &(axis_attr){-1}},
     {.what = "many classes", .in = {GR_IN(-2, 2, 2, 40)}, .attr = &(axis_attr){-1}},
-    {.what = "extreme", .in = {{.rank = 2, .shape = {2, 3}, .values = (double[]){1000, -1000, 0, 40, -40, 39}, .n_values = 6}}, .attr = &(axis_attr){1}},
+    {.what = "extreme",
+     .in = {{.rank = 2, .shape = {2, 3}, .values = (double[]){1000, -1000, 0, 40, -40, 39}, .n_values = 6}},
+     .attr = &(axis_attr){1}},
     {.what = "no rows", .in = {GR_IN(0, 1, 0, 3)}, .attr = &(axis_attr){1}},
     {.what = "no such axis", .in = {GR_IN(0, 1, 3, 4)}, .attr = &(axis_attr){2}, .refused = "axis 2 is not in [3,4]"},
     {.what = "no classes", .in = {GR_IN(0, 1, 3, 0)}, .attr = &(axis_attr){1}, .refused = "of nothing"},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(axis_attr){0}, .refused = "i32"},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(axis_attr){0},
+     .refused = "i32"},
 };
 
-#define SOFTMAX(kernel) .n_in = 1, .shape = softmax_shape, .attr_size = sizeof(axis_attr), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+#define SOFTMAX(kernel)                                                                               \
+    .n_in = 1, .shape = softmax_shape, .attr_size = sizeof(axis_attr), .forward = GR_KERNELS(kernel), \
+    GR_SAMPLES(samples)
 
-const gr_op gr_op_softmax = {.name = "softmax", .formula = "y_c = e^x_c / sum e^x",
-                             .gradient = "dx = y (g - sum g y)", SOFTMAX(softmax), .vjp = {softmax_vjp}};
-const gr_op gr_op_log_softmax = {.name = "log_softmax", .formula = "y_c = x_c - log sum e^x",
-                                 .gradient = "dx = g - e^y sum g", SOFTMAX(log_softmax), .vjp = {log_softmax_vjp}};
+const gr_op gr_op_softmax = {.name = "softmax",
+                             .formula = "y_c = e^x_c / sum e^x",
+                             .gradient = "dx = y (g - sum g y)",
+                             SOFTMAX(softmax),
+                             .vjp = {softmax_vjp}};
+const gr_op gr_op_log_softmax = {.name = "log_softmax",
+                                 .formula = "y_c = x_c - log sum e^x",
+                                 .gradient = "dx = g - e^y sum g",
+                                 SOFTMAX(log_softmax),
+                                 .vjp = {log_softmax_vjp}};
 
 gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis)
 {

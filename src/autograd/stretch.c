@@ -36,15 +36,25 @@ static const gr_sample broadcast_samples[] = {
     {.what = "a column to a matrix", .in = {GR_IN(-2, 2, 3, 1)}, .attr = &(gr_type){.rank = 2, .shape = {3, 4}}},
     {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(gr_type){.rank = 3, .shape = {2, 1, 3}}},
     {.what = "to nothing", .in = {GR_IN(-2, 2, 1)}, .attr = &(gr_type){.rank = 1, .shape = {0}}},
-    {.what = "a smaller shape", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
-    {.what = "another length", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_type){.rank = 1, .shape = {4}}, .refused = "does not broadcast to [4]"},
+    {.what = "a smaller shape",
+     .in = {GR_IN(-2, 2, 3, 4)},
+     .attr = &(gr_type){.rank = 1, .shape = {4}},
+     .refused = "does not broadcast to [4]"},
+    {.what = "another length",
+     .in = {GR_IN(-2, 2, 3)},
+     .attr = &(gr_type){.rank = 1, .shape = {4}},
+     .refused = "does not broadcast to [4]"},
 };
 
-const gr_op gr_op_broadcast_to = {.name = "broadcast_to", .formula = "y = x, repeated",
+const gr_op gr_op_broadcast_to = {.name = "broadcast_to",
+                                  .formula = "y = x, repeated",
                                   .gradient = "dx = g, summed over what was repeated",
-                                  .n_in = 1, .shape = broadcast_to_shape,
+                                  .n_in = 1,
+                                  .shape = broadcast_to_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},
-                                  .attr_size = sizeof(gr_type), .vjp = {broadcast_to_vjp}, GR_SAMPLES(broadcast_samples)};
+                                  .attr_size = sizeof(gr_type),
+                                  .vjp = {broadcast_to_vjp},
+                                  GR_SAMPLES(broadcast_samples)};
 
 gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
 {
@@ -59,8 +69,10 @@ gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t sha
 
 static void fill(void *y, const void *value, int64_t n, size_t size)
 {
-    if (size == sizeof(float)) for (int64_t i = 0; i < n; i++) ((float *)y)[i] = *(const float *)value;
-    else for (int64_t i = 0; i < n; i++) ((double *)y)[i] = *(const double *)value;
+    if (size == sizeof(float))
+        for (int64_t i = 0; i < n; i++) ((float *)y)[i] = *(const float *)value;
+    else
+        for (int64_t i = 0; i < n; i++) ((double *)y)[i] = *(const double *)value;
 }
 
 static void broadcast_span(void *context, int64_t begin, int64_t end)

@@ -65,8 +65,11 @@ bool gr_set_recording(gr_tape *t, bool on)
 gr_tape_stats gr_tape_statistics(const gr_tape *t)
 {
     if (!t) return (gr_tape_stats){0};
-    return (gr_tape_stats){.nodes = t->nodes, .tensors = t->tensors, .bytes = t->pool.live,
-                           .peak_bytes = t->pool.peak, .pool_bytes = t->pool.total};
+    return (gr_tape_stats){.nodes = t->nodes,
+                           .tensors = t->tensors,
+                           .bytes = t->pool.live,
+                           .peak_bytes = t->pool.peak,
+                           .pool_bytes = t->pool.total};
 }
 
 /* Chunks stay in a list; a reset begins again with the first. */

@@ -36,8 +36,13 @@ static int neg_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     return 1;
 }
 
-const gr_op gr_op_neg = {.name = "neg", .formula = "y = -x",
-                         .gradient = "dx = -g", UNARY(neg), .terms = neg_terms, .vjp = {neg_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_neg = {.name = "neg",
+                         .formula = "y = -x",
+                         .gradient = "dx = -g",
+                         UNARY(neg),
+                         .terms = neg_terms,
+                         .vjp = {neg_vjp},
+                         GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_neg(gr_tape *t, gr_tensor *x)
 {
@@ -60,12 +65,20 @@ static int scale_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
 static const gr_sample scale_samples[] = {
     {.what = "a matrix", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_scalars){.a = -2.5}},
     {.what = "by nothing", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){.a = 0}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 2}, .refused = "i32"},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(gr_scalars){.a = 2},
+     .refused = "i32"},
 };
 
-const gr_op gr_op_scale = {.name = "scale", .formula = "y = a x",
-                           .gradient = "dx = a g", UNARY(scale), .attr_size = sizeof(gr_scalars), .terms = scale_terms,
-                           .vjp = {scale_vjp}, GR_SAMPLES(scale_samples)};
+const gr_op gr_op_scale = {.name = "scale",
+                           .formula = "y = a x",
+                           .gradient = "dx = a g",
+                           UNARY(scale),
+                           .attr_size = sizeof(gr_scalars),
+                           .terms = scale_terms,
+                           .vjp = {scale_vjp},
+                           GR_SAMPLES(scale_samples)};
 
 gr_tensor *gr_scale(gr_tape *t, gr_tensor *x, double factor)
 {
@@ -88,9 +101,14 @@ static int shift_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     return 2;
 }
 
-const gr_op gr_op_shift = {.name = "shift", .formula = "y = x + a",
-                           .gradient = "dx = g", UNARY(shift), .attr_size = sizeof(gr_scalars), .terms = shift_terms,
-                           .vjp = {shift_vjp}, GR_SAMPLES(scale_samples)};
+const gr_op gr_op_shift = {.name = "shift",
+                           .formula = "y = x + a",
+                           .gradient = "dx = g",
+                           UNARY(shift),
+                           .attr_size = sizeof(gr_scalars),
+                           .terms = shift_terms,
+                           .vjp = {shift_vjp},
+                           GR_SAMPLES(scale_samples)};
 
 gr_tensor *gr_shift(gr_tape *t, gr_tensor *x, double offset)
 {
@@ -110,14 +128,25 @@ static const gr_sample pow_samples[] = {
     {.what = "a fraction", .in = {GR_IN(0.3, 2, 3, 4)}, .attr = &(gr_scalars){.a = 1.7}},
     {.what = "a negative fraction", .in = {GR_IN(0.3, 2, 5)}, .attr = &(gr_scalars){.a = -0.5}},
     {.what = "a cube, both signs", .in = {GR_IN(-2, 2, 5)}, .attr = &(gr_scalars){.a = 3}},
-    {.what = "the power 1 at 0", .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}}, .attr = &(gr_scalars){.a = 1}},
-    {.what = "the power 0 at 0", .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}}, .attr = &(gr_scalars){.a = 0}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){.a = 2}, .refused = "i32"},
+    {.what = "the power 1 at 0",
+     .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}},
+     .attr = &(gr_scalars){.a = 1}},
+    {.what = "the power 0 at 0",
+     .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}},
+     .attr = &(gr_scalars){.a = 0}},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(gr_scalars){.a = 2},
+     .refused = "i32"},
 };
 
-const gr_op gr_op_pow_scalar = {.name = "pow_scalar", .formula = "y = x^a",
-                                .gradient = "dx = g a x^(a-1)", UNARY(pow_scalar),
-                                .attr_size = sizeof(gr_scalars), .vjp = {pow_scalar_vjp}, GR_SAMPLES(pow_samples)};
+const gr_op gr_op_pow_scalar = {.name = "pow_scalar",
+                                .formula = "y = x^a",
+                                .gradient = "dx = g a x^(a-1)",
+                                UNARY(pow_scalar),
+                                .attr_size = sizeof(gr_scalars),
+                                .vjp = {pow_scalar_vjp},
+                                GR_SAMPLES(pow_samples)};
 
 gr_tensor *gr_pow_scalar(gr_tape *t, gr_tensor *x, double exponent)
 {
@@ -131,8 +160,12 @@ static gr_tensor *square_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, gr_mul(t, g, n->in[0]), 2.0);
 }
 
-const gr_op gr_op_square = {.name = "square", .formula = "y = x^2",
-                            .gradient = "dx = 2 g x", UNARY(square), .vjp = {square_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_square = {.name = "square",
+                            .formula = "y = x^2",
+                            .gradient = "dx = 2 g x",
+                            UNARY(square),
+                            .vjp = {square_vjp},
+                            GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_square(gr_tape *t, gr_tensor *x)
 {
@@ -146,8 +179,12 @@ static gr_tensor *sqrt_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, gr_div(t, g, n->out), 0.5);
 }
 
-const gr_op gr_op_sqrt = {.name = "sqrt", .formula = "y = sqrt(x)",
-                          .gradient = "dx = g / (2 y)", UNARY(sqrt), .vjp = {sqrt_vjp}, GR_SAMPLES(positive)};
+const gr_op gr_op_sqrt = {.name = "sqrt",
+                          .formula = "y = sqrt(x)",
+                          .gradient = "dx = g / (2 y)",
+                          UNARY(sqrt),
+                          .vjp = {sqrt_vjp},
+                          GR_SAMPLES(positive)};
 
 gr_tensor *gr_sqrt(gr_tape *t, gr_tensor *x)
 {
@@ -161,8 +198,8 @@ static gr_tensor *exp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->out);
 }
 
-const gr_op gr_op_exp = {.name = "exp", .formula = "y = e^x",
-                         .gradient = "dx = g y", UNARY(exp), .vjp = {exp_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_exp = {
+    .name = "exp", .formula = "y = e^x", .gradient = "dx = g y", UNARY(exp), .vjp = {exp_vjp}, GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_exp(gr_tape *t, gr_tensor *x)
 {
@@ -176,8 +213,12 @@ static gr_tensor *expm1_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_exp(t, n->in[0]));
 }
 
-const gr_op gr_op_expm1 = {.name = "expm1", .formula = "y = e^x - 1",
-                           .gradient = "dx = g e^x", UNARY(expm1), .vjp = {expm1_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_expm1 = {.name = "expm1",
+                           .formula = "y = e^x - 1",
+                           .gradient = "dx = g e^x",
+                           UNARY(expm1),
+                           .vjp = {expm1_vjp},
+                           GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_expm1(gr_tape *t, gr_tensor *x)
 {
@@ -191,8 +232,12 @@ static gr_tensor *log_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, n->in[0]);
 }
 
-const gr_op gr_op_log = {.name = "log", .formula = "y = log x",
-                         .gradient = "dx = g / x", UNARY(log), .vjp = {log_vjp}, GR_SAMPLES(positive)};
+const gr_op gr_op_log = {.name = "log",
+                         .formula = "y = log x",
+                         .gradient = "dx = g / x",
+                         UNARY(log),
+                         .vjp = {log_vjp},
+                         GR_SAMPLES(positive)};
 
 gr_tensor *gr_log(gr_tape *t, gr_tensor *x)
 {
@@ -206,8 +251,12 @@ static gr_tensor *log1p_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, gr_shift(t, n->in[0], 1.0));
 }
 
-const gr_op gr_op_log1p = {.name = "log1p", .formula = "y = log(1 + x)",
-                           .gradient = "dx = g / (1 + x)", UNARY(log1p), .vjp = {log1p_vjp}, GR_SAMPLES(positive)};
+const gr_op gr_op_log1p = {.name = "log1p",
+                           .formula = "y = log(1 + x)",
+                           .gradient = "dx = g / (1 + x)",
+                           UNARY(log1p),
+                           .vjp = {log1p_vjp},
+                           GR_SAMPLES(positive)};
 
 gr_tensor *gr_log1p(gr_tape *t, gr_tensor *x)
 {
@@ -221,8 +270,13 @@ static gr_tensor *abs_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_sign(t, n->in[0]));
 }
 
-const gr_op gr_op_abs = {.name = "abs", .formula = "y = |x|",
-                         .gradient = "dx = g sign(x)", UNARY(abs), .branches = gr_branch_sign, .vjp = {abs_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_abs = {.name = "abs",
+                         .formula = "y = |x|",
+                         .gradient = "dx = g sign(x)",
+                         UNARY(abs),
+                         .branches = gr_branch_sign,
+                         .vjp = {abs_vjp},
+                         GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 {
@@ -231,8 +285,13 @@ gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 
 /* ---- y = sign(x): steps ------------------------------------------------------------------------------------- */
 
-const gr_op gr_op_sign = {.name = "sign", .formula = "y = [x > 0] - [x < 0]",
-                          .gradient = "dx = 0", UNARY(sign), .branches = gr_branch_sign, .vjp = {gr_vjp_zero}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_sign = {.name = "sign",
+                          .formula = "y = [x > 0] - [x < 0]",
+                          .gradient = "dx = 0",
+                          UNARY(sign),
+                          .branches = gr_branch_sign,
+                          .vjp = {gr_vjp_zero},
+                          GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_sign(gr_tape *t, gr_tensor *x)
 {
@@ -246,8 +305,12 @@ static gr_tensor *sin_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_cos(t, n->in[0]));
 }
 
-const gr_op gr_op_sin = {.name = "sin", .formula = "y = sin x",
-                         .gradient = "dx = g cos x", UNARY(sin), .vjp = {sin_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_sin = {.name = "sin",
+                         .formula = "y = sin x",
+                         .gradient = "dx = g cos x",
+                         UNARY(sin),
+                         .vjp = {sin_vjp},
+                         GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_sin(gr_tape *t, gr_tensor *x)
 {
@@ -261,8 +324,12 @@ static gr_tensor *cos_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, gr_mul(t, g, gr_sin(t, n->in[0])));
 }
 
-const gr_op gr_op_cos = {.name = "cos", .formula = "y = cos x",
-                         .gradient = "dx = -g sin x", UNARY(cos), .vjp = {cos_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_cos = {.name = "cos",
+                         .formula = "y = cos x",
+                         .gradient = "dx = -g sin x",
+                         UNARY(cos),
+                         .vjp = {cos_vjp},
+                         GR_SAMPLES(anywhere)};
 
 gr_tensor *gr_cos(gr_tape *t, gr_tensor *x)
 {
@@ -292,18 +359,36 @@ static gr_tensor *clamp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 static const gr_sample clamp_samples[] = {
     {.what = "all three sides", .in = {GR_IN(-2, 2, 20)}, .attr = &(gr_scalars){-0.7, 1.1}},
     {.what = "one side", .in = {GR_IN(-2, 2, 9)}, .attr = &(gr_scalars){0, (double)INFINITY}},
-    {.what = "at the bounds", .in = {{.rank = 1, .shape = {3}, .values = (double[]){-1, 0, 1}, .n_values = 3}}, .attr = &(gr_scalars){-1, 1}, .value_only = true},
+    {.what = "at the bounds",
+     .in = {{.rank = 1, .shape = {3}, .values = (double[]){-1, 0, 1}, .n_values = 3}},
+     .attr = &(gr_scalars){-1, 1},
+     .value_only = true},
     {.what = "bounds that cross", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){1, -1}, .refused = "hold nothing"},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .attr = &(gr_scalars){-1, 1}, .refused = "i32"},
+    {.what = "class indices",
+     .in = {{.rank = 1, .shape = {3}, .integer = true}},
+     .attr = &(gr_scalars){-1, 1},
+     .refused = "i32"},
 };
 
-const gr_op gr_op_inside = {.name = "inside", .formula = "y = [a <= x <= b]",
-                            .gradient = "dx = 0", .n_in = 1, .shape = clamp_shape,
-                            .forward = GR_KERNELS(inside_map), .attr_size = sizeof(gr_scalars), .branches = gr_branch_bounds, .vjp = {gr_vjp_zero},
+const gr_op gr_op_inside = {.name = "inside",
+                            .formula = "y = [a <= x <= b]",
+                            .gradient = "dx = 0",
+                            .n_in = 1,
+                            .shape = clamp_shape,
+                            .forward = GR_KERNELS(inside_map),
+                            .attr_size = sizeof(gr_scalars),
+                            .branches = gr_branch_bounds,
+                            .vjp = {gr_vjp_zero},
                             GR_SAMPLES(clamp_samples)};
-const gr_op gr_op_clamp = {.name = "clamp", .formula = "y = min(max(x, a), b)",
-                           .gradient = "dx = g [a <= x <= b]", .n_in = 1, .shape = clamp_shape,
-                           .forward = GR_KERNELS(clamp_map), .attr_size = sizeof(gr_scalars), .branches = gr_branch_bounds, .vjp = {clamp_vjp},
+const gr_op gr_op_clamp = {.name = "clamp",
+                           .formula = "y = min(max(x, a), b)",
+                           .gradient = "dx = g [a <= x <= b]",
+                           .n_in = 1,
+                           .shape = clamp_shape,
+                           .forward = GR_KERNELS(clamp_map),
+                           .attr_size = sizeof(gr_scalars),
+                           .branches = gr_branch_bounds,
+                           .vjp = {clamp_vjp},
                            GR_SAMPLES(clamp_samples)};
 
 gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
@@ -313,18 +398,48 @@ gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
-static inline real K(neg)(real x) { return -x; }
-static inline real K(square)(real x) { return x * x; }
-static inline real K(abs)(real x) { return x < 0 ? -x : x == 0 ? 0 : x; }
-static inline real K(sign)(real x) { return x > 0 ? 1 : x < 0 ? -1 : x == x ? 0 : x; }
+static inline real K(neg)(real x)
+{
+    return -x;
+}
+static inline real K(square)(real x)
+{
+    return x * x;
+}
+static inline real K(abs)(real x)
+{
+    return x < 0 ? -x : x == 0 ? 0 : x;
+}
+static inline real K(sign)(real x)
+{
+    return x > 0 ? 1 : x < 0 ? -1 : x == x ? 0 : x;
+}
 #if GR_REAL_IS_F32
-static inline real K(sqrt)(real x) { return sqrtf(x); }
-static inline real K(sin)(real x) { return sinf(x); }
-static inline real K(cos)(real x) { return cosf(x); }
+static inline real K(sqrt)(real x)
+{
+    return sqrtf(x);
+}
+static inline real K(sin)(real x)
+{
+    return sinf(x);
+}
+static inline real K(cos)(real x)
+{
+    return cosf(x);
+}
 #else
-static inline real K(sqrt)(real x) { return sqrt(x); }
-static inline real K(sin)(real x) { return sin(x); }
-static inline real K(cos)(real x) { return cos(x); }
+static inline real K(sqrt)(real x)
+{
+    return sqrt(x);
+}
+static inline real K(sin)(real x)
+{
+    return sin(x);
+}
+static inline real K(cos)(real x)
+{
+    return cos(x);
+}
 #endif
 
 #define F neg
@@ -351,11 +466,26 @@ static inline real K(cos)(real x) { return cos(x); }
 #include "tensor/map1.inc"
 
 /* Of the two scalars the first three use one. */
-static inline real K(scale)(real x, real a, real b) { return (void)b, a * x; }
-static inline real K(shift)(real x, real a, real b) { return (void)b, x + a; }
-static inline real K(pow_scalar)(real x, real a, real b) { return (void)b, (real)pow((double)x, (double)a); }
-static inline real K(clamp)(real x, real a, real b) { return x < a ? a : x > b ? b : x; }
-static inline real K(inside)(real x, real a, real b) { return x >= a && x <= b ? 1 : 0; }
+static inline real K(scale)(real x, real a, real b)
+{
+    return (void)b, a * x;
+}
+static inline real K(shift)(real x, real a, real b)
+{
+    return (void)b, x + a;
+}
+static inline real K(pow_scalar)(real x, real a, real b)
+{
+    return (void)b, (real)pow((double)x, (double)a);
+}
+static inline real K(clamp)(real x, real a, real b)
+{
+    return x < a ? a : x > b ? b : x;
+}
+static inline real K(inside)(real x, real a, real b)
+{
+    return x >= a && x <= b ? 1 : 0;
+}
 
 #define F scale
 #define SCALARS

@@ -1,5 +1,6 @@
-/* upsample.c: images of another size. Every row of the result is a row of x, or a mixture of two, and every column likewise;
- * the derivative hands each gradient back to where its value came from. Both are linear, and each is the other's derivative. */
+/* upsample.c: images of another size. Every row of the result is a row of x, or a mixture of two, and every column
+ * likewise; the derivative hands each gradient back to where its value came from. Both are linear, and each is the
+ * other's derivative. */
 #ifndef K
 #include "autograd/internal.h"
 
@@ -81,7 +82,8 @@ enum { COLUMNS_AT_ONCE = 256 };
 static upsampling upsampling_of(const gr_node *n, const gr_tensor *small, const gr_tensor *large)
 {
     const upsample_attr *a = n->attr;
-    upsampling p = {.mode = a->mode, .planes = small->shape[0] * small->shape[1], .x = n->in[0]->data, .y = n->out->data};
+    upsampling p = {
+        .mode = a->mode, .planes = small->shape[0] * small->shape[1], .x = n->in[0]->data, .y = n->out->data};
     for (int i = 0; i < 2; i++) {
         p.small[i] = small->shape[2 + i];
         p.large[i] = large->shape[2 + i];
@@ -96,12 +98,13 @@ static gr_status resized(const gr_node *n, gr_type *type, bool larger)
     const upsample_attr *a = n->attr;
     const gr_tensor *x = n->in[0];
     if (gr_same_float(n) || gr_check_images(n->op->name, x)) return gr_last_status();
-    if (a->mode < 0 || a->mode >= GR_N_UPSAMPLE_MODES) return gr_fail(GR_ERR_OPTION, "%s: no such mode: %d", n->op->name, (int)a->mode);
+    if (a->mode < 0 || a->mode >= GR_N_UPSAMPLE_MODES)
+        return gr_fail(GR_ERR_OPTION, "%s: no such mode: %d", n->op->name, (int)a->mode);
     gr_type_as(type, x);
     for (int i = 0; i < 2; i++) {
         if (larger ? a->size[i] < x->shape[2 + i] : a->size[i] < 1 || a->size[i] > x->shape[2 + i])
-            return gr_fail(GR_ERR_OPTION, "%s: %s to %lld x %lld, expected no %s rows and columns", n->op->name, GR_SHAPE_OF(x),
-                           (long long)a->size[0], (long long)a->size[1], larger ? "fewer" : "more");
+            return gr_fail(GR_ERR_OPTION, "%s: %s to %lld x %lld, expected no %s rows and columns", n->op->name,
+                           GR_SHAPE_OF(x), (long long)a->size[0], (long long)a->size[1], larger ? "fewer" : "more");
         type->shape[2 + i] = a->size[i];
     }
     return GR_OK;
@@ -138,7 +141,11 @@ static gr_tensor *adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
     return GR_CALL(upsample2d, &a, h);
 }
 
-#define TO(rows, columns, mode_) .attr = &(upsample_attr){.size = {rows, columns}, .mode = (mode_)}
+#define TO(rows, columns, mode_)                 \
+    .attr = &(upsample_attr)                     \
+    {                                            \
+        .size = {rows, columns}, .mode = (mode_) \
+    }
 
 static const gr_sample samples[] = {
     {.what = "twice", .in = {GR_IN(-2, 2, 1, 2, 2, 3)}, TO(4, 6, GR_NEAREST)},
@@ -151,11 +158,26 @@ static const gr_sample samples[] = {
     {.what = "one pixel", .in = {GR_IN(-2, 2, 1, 1, 1, 1)}, TO(3, 2, GR_BILINEAR)},
     {.what = "the same size", .in = {GR_IN(-2, 2, 1, 1, 2, 3)}, TO(2, 3, GR_BILINEAR)},
     {.what = "no images", .in = {GR_IN(0, 1, 0, 2, 2, 3)}, TO(4, 6, GR_BILINEAR)},
-    {.what = "smaller", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, TO(8, 3, GR_NEAREST), .refused = "[1,1,4,4] to 8 x 3, expected no fewer rows and columns"},
-    {.what = "no such mode", .in = {GR_IN(0, 1, 1, 1, 2, 2)}, TO(4, 4, (gr_upsample_mode)7), .refused = "no such mode: 7"},
-    {.what = "images of nothing", .in = {GR_IN(0, 1, 1, 1, 2, 0)}, TO(4, 4, GR_NEAREST), .refused = "images of nothing: [1,1,2,0]"},
-    {.what = "a matrix", .in = {GR_IN(0, 1, 2, 2)}, TO(4, 4, GR_NEAREST), .refused = "expected images [N,C,H,W]: [2,2]"},
-    {.what = "class indices", .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}}, TO(4, 4, GR_NEAREST), .refused = "i32"},
+    {.what = "smaller",
+     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
+     TO(8, 3, GR_NEAREST),
+     .refused = "[1,1,4,4] to 8 x 3, expected no fewer rows and columns"},
+    {.what = "no such mode",
+     .in = {GR_IN(0, 1, 1, 1, 2, 2)},
+     TO(4, 4, (gr_upsample_mode)7),
+     .refused = "no such mode: 7"},
+    {.what = "images of nothing",
+     .in = {GR_IN(0, 1, 1, 1, 2, 0)},
+     TO(4, 4, GR_NEAREST),
+     .refused = "images of nothing: [1,1,2,0]"},
+    {.what = "a matrix",
+     .in = {GR_IN(0, 1, 2, 2)},
+     TO(4, 4, GR_NEAREST),
+     .refused = "expected images [N,C,H,W]: [2,2]"},
+    {.what = "class indices",
+     .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}},
+     TO(4, 4, GR_NEAREST),
+     .refused = "i32"},
 };
 
 static const gr_sample adjoint_samples[] = {
@@ -164,16 +186,31 @@ static const gr_sample adjoint_samples[] = {
     {.what = "nearest, no integer", .in = {GR_IN(-2, 2, 1, 1, 5, 7)}, TO(3, 2, GR_NEAREST)},
     {.what = "bilinear, no integer", .in = {GR_IN(-2, 2, 1, 2, 4, 5)}, TO(3, 2, GR_BILINEAR)},
     {.what = "corners aligned", .in = {GR_IN(-2, 2, 1, 1, 3, 7)}, TO(2, 3, GR_BILINEAR_ALIGNED)},
-    {.what = "larger", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, TO(2, 8, GR_NEAREST), .refused = "[1,1,4,4] to 2 x 8, expected no more rows and columns"},
+    {.what = "larger",
+     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
+     TO(2, 8, GR_NEAREST),
+     .refused = "[1,1,4,4] to 2 x 8, expected no more rows and columns"},
     {.what = "to nothing", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, TO(0, 2, GR_NEAREST), .refused = "[1,1,4,4] to 0 x 2"},
 };
 
-const gr_op gr_op_upsample2d = {.name = "upsample2d", .formula = "y_i = (1-f) x_k + f x_k+1, by rows and by columns",
-                                .gradient = "dx_k += (1-f) g_i, dx_k+1 += f g_i", .n_in = 1, .shape = upsample_shape, .attr_size = sizeof(upsample_attr),
-                                .forward = GR_KERNELS(upsample2d), .vjp = {upsample2d_vjp}, GR_SAMPLES(samples)};
-const gr_op gr_op_upsample2d_adjoint = {.name = "upsample2d_adjoint", .formula = "z_k += (1-f) g_i, z_k+1 += f g_i, by rows and by columns",
-                                        .gradient = "dg_i = (1-f) h_k + f h_k+1, h that of z", .n_in = 1, .shape = adjoint_shape, .attr_size = sizeof(upsample_attr),
-                                        .forward = GR_KERNELS(upsample2d_adjoint), .vjp = {adjoint_vjp}, GR_SAMPLES(adjoint_samples)};
+const gr_op gr_op_upsample2d = {.name = "upsample2d",
+                                .formula = "y_i = (1-f) x_k + f x_k+1, by rows and by columns",
+                                .gradient = "dx_k += (1-f) g_i, dx_k+1 += f g_i",
+                                .n_in = 1,
+                                .shape = upsample_shape,
+                                .attr_size = sizeof(upsample_attr),
+                                .forward = GR_KERNELS(upsample2d),
+                                .vjp = {upsample2d_vjp},
+                                GR_SAMPLES(samples)};
+const gr_op gr_op_upsample2d_adjoint = {.name = "upsample2d_adjoint",
+                                        .formula = "z_k += (1-f) g_i, z_k+1 += f g_i, by rows and by columns",
+                                        .gradient = "dg_i = (1-f) h_k + f h_k+1, h that of z",
+                                        .n_in = 1,
+                                        .shape = adjoint_shape,
+                                        .attr_size = sizeof(upsample_attr),
+                                        .forward = GR_KERNELS(upsample2d_adjoint),
+                                        .vjp = {adjoint_vjp},
+                                        GR_SAMPLES(adjoint_samples)};
 
 gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width, gr_upsample_mode mode)
 {
@@ -238,15 +275,15 @@ static void K(add_blocks_span)(void *context, int64_t begin, int64_t end)
 
 /* ---- Mixtures ----------------------------------------------------------------------------------------------- */
 
-/* Some columns of the large row, and their sources, counted from that of the first. There are no more of these than columns,
- * but for one. */
+/* Some columns of the large row, and their sources, counted from that of the first. There are no more of these than
+ * columns, but for one. */
 typedef struct K(columns) {
     int64_t begin, n, first, width; /* in the large row; in the small one */
     int32_t from[COLUMNS_AT_ONCE], next[COLUMNS_AT_ONCE];
     real share[COLUMNS_AT_ONCE];
 } K(columns);
 
-static void K(find_columns)(const upsampling *p, int64_t begin, K(columns) *c)
+static void K(find_columns)(const upsampling *p, int64_t begin, K(columns) * c)
 {
     const int64_t left = p->large[1] - begin;
     c->begin = begin;
@@ -262,14 +299,14 @@ static void K(find_columns)(const upsampling *p, int64_t begin, K(columns) *c)
 }
 
 /* A row of the large image: two rows of the small one mixed, then its columns. */
-static void K(mix)(const K(columns) *c, const real *restrict a, const real *restrict b, real share, real *restrict y)
+static void K(mix)(const K(columns) * c, const real *restrict a, const real *restrict b, real share, real *restrict y)
 {
     real row[COLUMNS_AT_ONCE + 1];
     for (int64_t i = 0; i < c->width; i++) row[i] = a[i] + share * (b[i] - a[i]);
     for (int64_t j = 0; j < c->n; j++) y[j] = row[c->from[j]] + c->share[j] * (row[c->next[j]] - row[c->from[j]]);
 }
 
-static void K(take)(const K(columns) *c, const real *restrict x, real *restrict y)
+static void K(take)(const K(columns) * c, const real *restrict x, real *restrict y)
 {
     for (int64_t j = 0; j < c->n; j++) y[j] = x[c->from[j]];
 }
@@ -299,7 +336,7 @@ static gr_status K(upsample2d)(gr_node *n)
 }
 
 /* z += x by its sources */
-static void K(unmix)(const K(columns) *c, bool nearest, const real *restrict x, real *restrict z)
+static void K(unmix)(const K(columns) * c, bool nearest, const real *restrict x, real *restrict z)
 {
     for (int64_t j = 0; nearest && j < c->n; j++) z[c->from[j]] += x[j];
     for (int64_t j = 0; !nearest && j < c->n; j++) {
@@ -310,7 +347,7 @@ static void K(unmix)(const K(columns) *c, bool nearest, const real *restrict x, 
 }
 
 /* A row z of the small image: the rows of g that came from it added up, each by its share, then their columns. */
-static void K(unmix_rows)(const upsampling *p, const K(columns) *c, int64_t k, const real *g, real *z)
+static void K(unmix_rows)(const upsampling *p, const K(columns) * c, int64_t k, const real *g, real *z)
 {
     real sum[COLUMNS_AT_ONCE] = {0};
     const range rows = made_of(p, k);
@@ -318,8 +355,10 @@ static void K(unmix_rows)(const upsampling *p, const K(columns) *c, int64_t k, c
         const source s = source_of(p, 0, i);
         const real share = (real)((s.from == k ? 1 - s.share : 0) + (s.next == k ? s.share : 0));
         const real *restrict row = g + i * p->large[1];
-        if (share == 1) for (int64_t j = 0; j < c->n; j++) sum[j] += row[j];
-        else for (int64_t j = 0; j < c->n; j++) sum[j] += share * row[j];
+        if (share == 1)
+            for (int64_t j = 0; j < c->n; j++) sum[j] += row[j];
+        else
+            for (int64_t j = 0; j < c->n; j++) sum[j] += share * row[j];
     }
     K(unmix)(c, p->mode == GR_NEAREST, sum, z);
 }

@@ -33,8 +33,8 @@ static gr_check_verdict judge(const gr_check_options *o, double a, double scale,
 /* How bad a verdict is beside others. */
 static int rank_of(gr_check_verdict v)
 {
-    static const int rank[GR_CHECK_N_VERDICTS] = {[GR_CHECK_KINK] = 1, [GR_CHECK_UNRESOLVED] = 2,
-                                                  [GR_CHECK_NONDETERMINISTIC] = 3, [GR_CHECK_FAIL] = 4};
+    static const int rank[GR_CHECK_N_VERDICTS] = {
+        [GR_CHECK_KINK] = 1, [GR_CHECK_UNRESOLVED] = 2, [GR_CHECK_NONDETERMINISTIC] = 3, [GR_CHECK_FAIL] = 4};
     return rank[v];
 }
 
@@ -235,8 +235,8 @@ static gr_status compare(gr_checker *c)
 }
 
 /* After a failure: which op of the tape is wrong by itself. */
-static gr_status find_culprit(gr_check_function f, void *context, gr_tensor *const x[], int n, const gr_check_options *o,
-                              gr_check_report *r)
+static gr_status find_culprit(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                              const gr_check_options *o, gr_check_report *r)
 {
     gr_check_report nodes = {.culprit = -1};
     gr_check_options by_node = o ? *o : (gr_check_options){0};
@@ -281,27 +281,30 @@ static gr_status check_options(const gr_check_options *o)
         return gr_fail(GR_ERR_OPTION, "check_gradients: no such mode: %d", (int)o->mode);
     if ((int)o->estimate < 0 || o->estimate > GR_CHECK_FIVE_POINT)
         return gr_fail(GR_ERR_OPTION, "check_gradients: no such estimate: %d", (int)o->estimate);
-    if (o->order < 0 || o->order > 2) return gr_fail(GR_ERR_OPTION, "check_gradients: order %d, expected 1 or 2", o->order);
+    if (o->order < 0 || o->order > 2)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: order %d, expected 1 or 2", o->order);
     if (o->order == 2 && (o->mode == GR_CHECK_ACCUMULATION || o->mode == GR_CHECK_F32))
         return gr_fail(GR_ERR_OPTION, "check_gradients: order 2 does not go with this mode");
     if (!(o->rtol >= 0.0 && o->atol >= 0.0 && o->step >= 0.0 && o->step <= 1.0))
-        return gr_fail(GR_ERR_OPTION, "check_gradients: rtol %g, atol %g, step %g: expected 0 or more, and a step up to 1",
-                       o->rtol, o->atol, o->step);
+        return gr_fail(GR_ERR_OPTION,
+                       "check_gradients: rtol %g, atol %g, step %g: expected 0 or more, and a step up to 1", o->rtol,
+                       o->atol, o->step);
     return GR_OK;
 }
 
-gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *const x[], int n, const gr_check_options *options,
-                             gr_check_report *r)
+gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                             const gr_check_options *options, gr_check_report *r)
 {
-    if (!f || !x || !r) return gr_fail_null("check_gradients", !f ? "the function" : !x ? "the list of inputs" : "the report");
+    if (!f || !x || !r)
+        return gr_fail_null("check_gradients", !f ? "the function" : !x ? "the list of inputs" : "the report");
     *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .input = -1, .index = -1, .culprit = -1};
     if (options) r->mode = options->mode;
     if (check_options(options)) return gr_last_status();
     gr_second second = {.f = f, .context = context, .seed = options ? options->seed : 0};
     const bool twice = options && options->order == 2, nodes = r->mode == GR_CHECK_PER_NODE;
-    gr_status status = nodes ? gr_check_nodes(f, context, x, n, options, r)
-                     : twice ? check_whole(gr_second_run, &second, x, n, options, r, &second)
-                             : check_whole(f, context, x, n, options, r, NULL);
+    gr_status status = nodes   ? gr_check_nodes(f, context, x, n, options, r)
+                       : twice ? check_whole(gr_second_run, &second, x, n, options, r, &second)
+                               : check_whole(f, context, x, n, options, r, NULL);
     const bool by_numbers = r->mode <= GR_CHECK_JACOBIAN;
     if (!status && r->verdict == GR_CHECK_FAIL && by_numbers) status = find_culprit(f, context, x, n, options, r);
     mirror_worst(r);
@@ -311,16 +314,19 @@ gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *cons
 gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[], int n, int input, int64_t index,
                        const gr_check_options *options, gr_check_element *e)
 {
-    if (!f || !x || !e) return gr_fail_null("check_one", !f ? "the function" : !x ? "the list of inputs" : "the element");
+    if (!f || !x || !e)
+        return gr_fail_null("check_one", !f ? "the function" : !x ? "the list of inputs" : "the element");
     if (check_options(options)) return gr_last_status();
     if (input < 0 || input >= n || !x[input] || !x[input]->requires_grad || index < 0 || index >= x[input]->size)
-        return gr_fail(GR_ERR_INDEX, "check_one: element %lld of input %d is not one that is differentiated", (long long)index, input);
+        return gr_fail(GR_ERR_INDEX, "check_one: element %lld of input %d is not one that is differentiated",
+                       (long long)index, input);
     gr_checker c;
     gr_status status = gr_checker_open(&c, f, context, x, n, options, NULL);
     double *gradient = status ? NULL : room_for_gradient(&c.probe);
     if (!status && !gradient) status = gr_last_status();
     if (!status) status = gr_probe_gradient(&c.probe, -1, gradient);
-    if (!status) status = gr_check_element_of(&c, c.probe.start[input] + index, gradient[c.probe.start[input] + index], e);
+    if (!status)
+        status = gr_check_element_of(&c, c.probe.start[input] + index, gradient[c.probe.start[input] + index], e);
     gr_release(gradient);
     return gr_checker_close(&c, status);
 }

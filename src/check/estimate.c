@@ -1,12 +1,13 @@
 /* estimate.c: the slope of f along a line, from central differences, with an estimate of its error.
  *
- * D(h) = (f(x+h) - f(x-h)) / 2h is f' + c2 h^2 + c4 h^4 + ... A short h drowns in rounding, which grows as 1/h, a long one
- * in the series. Ridders (1982) starts long, at a tenth of the argument, halves h and extrapolates to h = 0 (a Neville
- * tableau); the columns' disagreement is an estimate of the error. It may be fooled by a function that is periodic in h, so
- * a second tableau starts from a step that has no common measure with the first, and the larger error is taken.
+ * D(h) = (f(x+h) - f(x-h)) / 2h is f' + c2 h^2 + c4 h^4 + ... A short h drowns in rounding, which grows as 1/h, a long
+ * one in the series. Ridders (1982) starts long, at a tenth of the argument, halves h and extrapolates to h = 0 (a
+ * Neville tableau); the columns' disagreement is an estimate of the error. It may be fooled by a function that is
+ * periodic in h, so a second tableau starts from a step that has no common measure with the first, and the larger error
+ * is taken.
  *
- * All of that holds where f is smooth between x-h and x+h. Ops tell by which branches they went; where those differ from
- * the ones at x the step is shortened, and where no step is short enough x is on a kink, which has two slopes. */
+ * All of that holds where f is smooth between x-h and x+h. Ops tell by which branches they went; where those differ
+ * from the ones at x the step is shortened, and where no step is short enough x is on a kink, which has two slopes. */
 #include "internal.h"
 
 enum { LEVELS = 9, RESTARTS = 5 };
@@ -129,7 +130,8 @@ static bool slope_beside(gr_probe *p, double t, double *slope, double *noise)
         at[i] = gr_probe_at(p, (i + 1) * t);
         if (!at[i] || !at[i]->valid || at[i]->signature != at[0]->signature) return false;
     }
-    const double near = gr_probe_difference(p, at[1], at[0], noise, NULL), far = gr_probe_difference(p, at[2], at[1], &unused, NULL);
+    const double near = gr_probe_difference(p, at[1], at[0], noise, NULL),
+                 far = gr_probe_difference(p, at[2], at[1], &unused, NULL);
     *slope = (2.5 * near - 1.5 * far) / t + 0.0; /* -0 is 0 */
     *noise = 8.0 * *noise / fabs(t);
     return isfinite(*slope);
@@ -140,7 +142,8 @@ static bool jumps(gr_probe *p, double t)
 {
     const gr_point *near = gr_probe_at(p, t), *far = gr_probe_at(p, 2.0 * t);
     double noise, unused;
-    const double first = gr_probe_difference(p, near, &p->base, &noise, NULL), second = gr_probe_difference(p, far, near, &unused, NULL);
+    const double first = gr_probe_difference(p, near, &p->base, &noise, NULL),
+                 second = gr_probe_difference(p, far, near, &unused, NULL);
     return fabs(first - second) > 10.0 * fabs(second) + 100.0 * noise;
 }
 
@@ -252,7 +255,9 @@ gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_s
             continue;
         }
         take(p, &found, s);
-        if (s->error <= fmax((five ? 1e-6 : 1e-9) * fabs(s->value), 1e-12 * s->scale) || found.error <= 8.0 * found.noise) break;
+        if (s->error <= fmax((five ? 1e-6 : 1e-9) * fabs(s->value), 1e-12 * s->scale) ||
+            found.error <= 8.0 * found.noise)
+            break;
         h *= 0x1p-5;
         tries++;
     }

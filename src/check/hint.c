@@ -14,7 +14,8 @@ static double common_ratio(const gr_check_report *r)
         const gr_check_element *e = &r->worst[i];
         if (e->verdict != GR_CHECK_FAIL || e->index < 0) continue;
         const double here = e->analytic / e->numeric;
-        if (!isfinite(here) || (!isnan(ratio) && !is_near(here, ratio) && fabs(here - ratio) > 1e-12)) return (double)NAN;
+        if (!isfinite(here) || (!isnan(ratio) && !is_near(here, ratio) && fabs(here - ratio) > 1e-12))
+            return (double)NAN;
         ratio = here;
     }
     return ratio;
@@ -39,10 +40,13 @@ static void hint_at_ratio(gr_check_report *r, double ratio, gr_tensor *const x[]
 {
     const int64_t count = ratio == 0.0 ? 0 : count_that_is(ratio, x, n, terms);
     const char *minus = ratio < 0.0 ? ", and a wrong sign" : "";
-    if (ratio == 0.0) SAY("the gradient is 0 where the function changes: none reached it (a detach, a VJP that is missing?)");
+    if (ratio == 0.0)
+        SAY("the gradient is 0 where the function changes: none reached it (a detach, a VJP that is missing?)");
     else if (is_near(ratio, -1.0)) SAY("the sign is wrong: analytic / numeric is -1");
-    else if (is_near(fabs(ratio), 2.0)) SAY("analytic / numeric is 2: a factor 1/2 is missing, or something is added twice%s", minus);
-    else if (is_near(fabs(ratio), 0.5)) SAY("analytic / numeric is 1/2: a factor 2 is missing, or one of two paths%s", minus);
+    else if (is_near(fabs(ratio), 2.0))
+        SAY("analytic / numeric is 2: a factor 1/2 is missing, or something is added twice%s", minus);
+    else if (is_near(fabs(ratio), 0.5))
+        SAY("analytic / numeric is 1/2: a factor 2 is missing, or one of two paths%s", minus);
     else if (count)
         SAY("analytic / numeric is %s%lld, a count of elements: a mean against a sum, or a sum over an axis%s",
             fabs(ratio) < 1.0 ? "1/" : "", (long long)count, minus);
@@ -55,9 +59,11 @@ static void hint_at_failure(gr_check_report *r, gr_tensor *const x[], int n, int
     const double ratio = common_ratio(r);
     if (!isfinite(e->analytic)) SAY("the analytic gradient is not finite: 0 * inf, a logarithm of 0, a division by 0?");
     else if (!isfinite(e->numeric)) SAY("the function is not finite here");
-    else if (e->left != e->right) SAY("at a kink: the analytic value must lie between the slopes %.6g and %.6g", e->left, e->right);
+    else if (e->left != e->right)
+        SAY("at a kink: the analytic value must lie between the slopes %.6g and %.6g", e->left, e->right);
     else if (isfinite(ratio) && (r->failed > 1 || r->compared == 1)) hint_at_ratio(r, ratio, x, n, terms);
-    else if (isfinite(ratio) && r->failed * 4 < r->compared) SAY("few elements are wrong: a border, a remainder of a loop, an index?");
+    else if (isfinite(ratio) && r->failed * 4 < r->compared)
+        SAY("few elements are wrong: a border, a remainder of a loop, an index?");
 }
 
 void gr_check_hint(gr_check_report *r, gr_tensor *const x[], int n, int64_t terms)
@@ -65,7 +71,8 @@ void gr_check_hint(gr_check_report *r, gr_tensor *const x[], int n, int64_t term
     switch (r->verdict) {
     case GR_CHECK_FAIL: hint_at_failure(r, x, n, terms); break;
     case GR_CHECK_UNRESOLVED:
-        SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one (per node)");
+        SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one "
+            "(per node)");
         break;
     case GR_CHECK_NONDETERMINISTIC:
         SAY("two runs differ: dropout, random numbers, a state that f keeps, or memory that is not initialised?");

@@ -56,9 +56,9 @@ typedef struct gr_probe {
     gr_tensor *const *x;
     int n;
     uint64_t seed;
-    gr_tensor *saved[GR_CHECK_MAX_INPUTS];    /* copies of all inputs, as they were */
-    int64_t start[GR_CHECK_MAX_INPUTS + 1];   /* of each input's elements in the count of those differentiated */
-    gr_line line;                             /* the one that the points are on */
+    gr_tensor *saved[GR_CHECK_MAX_INPUTS];  /* copies of all inputs, as they were */
+    int64_t start[GR_CHECK_MAX_INPUTS + 1]; /* of each input's elements in the count of those differentiated */
+    gr_line line;                           /* the one that the points are on */
     gr_point base, points[GR_MAX_POINTS];
     int n_points, next, capacity;
     int64_t n_terms;
@@ -135,9 +135,9 @@ typedef struct gr_checker {
     gr_check_report *report;
     int64_t node; /* being checked by itself, or -1 */
     const char *op;
-    double largest;       /* of all derivatives */
+    double largest;          /* of all derivatives */
     double worst_unresolved; /* the largest that an unresolved one may be */
-    bool anything;        /* some derivative is not 0 */
+    bool anything;           /* some derivative is not 0 */
 } gr_checker;
 
 gr_status gr_checker_open(gr_checker *c, gr_check_function f, void *context, gr_tensor *const x[], int n,
@@ -162,8 +162,8 @@ gr_status gr_check_elements(gr_checker *c, int samples);
 
 gr_status gr_check_directions(gr_checker *c);
 gr_status gr_check_jacobian(gr_checker *c);
-gr_status gr_check_nodes(gr_check_function f, void *context, gr_tensor *const x[], int n, const gr_check_options *options,
-                         gr_check_report *report);
+gr_status gr_check_nodes(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                         const gr_check_options *options, gr_check_report *report);
 gr_status gr_check_repeats(gr_checker *c);
 gr_status gr_check_accumulation(gr_checker *c);
 gr_status gr_check_f32(gr_checker *c);

@@ -1,5 +1,5 @@
-/* nodes.c: a network taken apart, each op checked by itself at the inputs that it had, so that the first broken one has a
- * name; and the gradient of a gradient as a function to be checked like any other. */
+/* nodes.c: a network taken apart, each op checked by itself at the inputs that it had, so that the first broken one has
+ * a name; and the gradient of a gradient as a function to be checked like any other. */
 #include "internal.h"
 
 /* ---- Each op by itself -------------------------------------------------------------------------------------- */
@@ -22,19 +22,24 @@ static gr_tensor *copy_input(const gr_node *node, int i)
 /* How the verdicts on two ops make one. */
 static gr_check_verdict heavier(gr_check_verdict a, gr_check_verdict b)
 {
-    static const int weight[GR_CHECK_N_VERDICTS] = {[GR_CHECK_KINK] = 1, [GR_CHECK_PASS] = 2, [GR_CHECK_UNRESOLVED] = 3,
-                                                    [GR_CHECK_NONDETERMINISTIC] = 4, [GR_CHECK_FAIL] = 5};
+    static const int weight[GR_CHECK_N_VERDICTS] = {[GR_CHECK_KINK] = 1,
+                                                    [GR_CHECK_PASS] = 2,
+                                                    [GR_CHECK_UNRESOLVED] = 3,
+                                                    [GR_CHECK_NONDETERMINISTIC] = 4,
+                                                    [GR_CHECK_FAIL] = 5};
     return weight[a] >= weight[b] ? a : b;
 }
 
 /* Elements of each input, or all at once along directions. */
-static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_check_options *o, gr_check_report *report, bool directions)
+static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_check_options *o, gr_check_report *report,
+                              bool directions)
 {
     gr_checker c;
     gr_second second = {.f = run_node, .context = &r->n, .seed = o->seed};
     const bool twice = o->order == 2;
     const gr_check_verdict before = report->verdict;
-    gr_status status = gr_checker_open(&c, twice ? gr_second_run : run_node, twice ? (void *)&second : &r->n, in, r->n.n_in, o, report);
+    gr_status status = gr_checker_open(&c, twice ? gr_second_run : run_node, twice ? (void *)&second : &r->n, in,
+                                       r->n.n_in, o, report);
     c.node = r->id;
     c.op = r->n.op->name;
     if (!status && twice && !directions) status = gr_check_graph_agrees(&c, &second);
@@ -45,8 +50,8 @@ static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_chec
     return status == GR_ERR_DTYPE ? GR_OK : status; /* an op of F32, whatever it is given: nothing to compare */
 }
 
-/* An input that moves the result in steps stays where it is while others move: behind a step their slopes are not those here.
- * Whether there is more to see than samples. */
+/* An input that moves the result in steps stays where it is while others move: behind a step their slopes are not those
+ * here. Whether there is more to see than samples. */
 static bool hold_steps(const gr_record *r, gr_tensor *const in[], int samples)
 {
     bool more = false;
@@ -69,7 +74,8 @@ static gr_status check_node(gr_record *r, const gr_check_options *o, gr_check_re
     if (n < r->n.n_in) status = gr_last_status();
     const int64_t failed = report->failed;
     if (!status) status = check_copies(r, in, o, report, false);
-    if (!status && hold_steps(r, in, o->samples > 0 ? o->samples : GR_CHECK_SAMPLES)) status = check_copies(r, in, o, report, true);
+    if (!status && hold_steps(r, in, o->samples > 0 ? o->samples : GR_CHECK_SAMPLES))
+        status = check_copies(r, in, o, report, true);
     for (int i = 0; i < n; i++) gr_tensor_free(in[i]);
     if (report->failed > failed && report->culprit < 0) {
         report->culprit = r->id;
@@ -78,8 +84,8 @@ static gr_status check_node(gr_record *r, const gr_check_options *o, gr_check_re
     return status;
 }
 
-gr_status gr_check_nodes(gr_check_function f, void *context, gr_tensor *const x[], int n, const gr_check_options *options,
-                         gr_check_report *report)
+gr_status gr_check_nodes(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                         const gr_check_options *options, gr_check_report *report)
 {
     gr_probe p;
     const gr_check_options o = options ? *options : (gr_check_options){0};

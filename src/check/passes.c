@@ -33,7 +33,11 @@ gr_status gr_check_repeats(gr_checker *c)
     double *first, *second = NULL;
     if (gr_probe_repeats(p, &same)) return gr_last_status();
     if (!same) {
-        gr_check_element e = {.verdict = GR_CHECK_NONDETERMINISTIC, .input = -1, .index = -1, .output = -1, .node = -1,
+        gr_check_element e = {.verdict = GR_CHECK_NONDETERMINISTIC,
+                              .input = -1,
+                              .index = -1,
+                              .output = -1,
+                              .node = -1,
                               .place = "the forward pass"};
         gr_note(c->report, &e);
         return GR_OK;
@@ -127,7 +131,8 @@ static void read_gradients(const gr_probe *p, double *to)
 {
     memset(to, 0, (size_t)p->start[p->n] * sizeof *to);
     for (int i = 0; i < p->n; i++)
-        if (gr_is_checked(p->x[i]) && p->x[i]->has_grad) memcpy(to + p->start[i], p->x[i]->grad->data, gr_bytes(p->x[i]));
+        if (gr_is_checked(p->x[i]) && p->x[i]->has_grad)
+            memcpy(to + p->start[i], p->x[i]->grad->data, gr_bytes(p->x[i]));
 }
 
 static gr_status accumulate_twice(gr_probe *p, gr_tensor *y, double *once, double *twice)
@@ -159,7 +164,8 @@ gr_status gr_check_accumulation(gr_checker *c)
     if (!status) status = accumulate_twice(p, y, once, twice);
     for (int64_t k = 0; k < p->start[p->n] && !status; k++) {
         const bool same = twice[k] == 2.0 * once[k];
-        note(c, k, same ? GR_CHECK_PASS : GR_CHECK_FAIL, twice[k], 2.0 * once[k], fmax(fabs(twice[k]), fabs(2.0 * once[k])));
+        note(c, k, same ? GR_CHECK_PASS : GR_CHECK_FAIL, twice[k], 2.0 * once[k],
+             fmax(fabs(twice[k]), fabs(2.0 * once[k])));
     }
     if (s) put_back(s, leaves);
     gr_release(once);
@@ -186,14 +192,16 @@ static gr_status rounded_inputs(const gr_probe *p, gr_dtype dtype, gr_tensor *co
 /* And the branches that f took. */
 static gr_status gradient_in(gr_probe *p, gr_dtype dtype, double *gradient, uint64_t *branches)
 {
-    gr_tensor *copy[GR_CHECK_MAX_INPUTS] = {NULL}, *wanted[GR_CHECK_MAX_INPUTS], *found[GR_CHECK_MAX_INPUTS], *y = NULL, *g = NULL;
+    gr_tensor *copy[GR_CHECK_MAX_INPUTS] = {NULL}, *wanted[GR_CHECK_MAX_INPUTS], *found[GR_CHECK_MAX_INPUTS], *y = NULL,
+              *g = NULL;
     int n = 0;
     gr_tape_reset(p->t);
     gr_clear_error();
     gr_status status = rounded_inputs(p, dtype, copy);
     p->t->checking = true;
     p->t->signature = 0;
-    if (!status && !(y = p->f(p->t, copy, p->n, p->context))) status = gr_fail_null("check_gradients", "the function's result");
+    if (!status && !(y = p->f(p->t, copy, p->n, p->context)))
+        status = gr_fail_null("check_gradients", "the function's result");
     p->t->checking = false;
     *branches = p->t->signature;
     for (int i = 0; i < p->n && !status; i++)

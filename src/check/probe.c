@@ -1,7 +1,8 @@
 /* probe.c: f, evaluated at points along a line through its inputs.
  *
- * A result that is a sum, as nearly every loss is, is kept as its terms: of a mean over a million elements one derivative
- * moves a few, and the difference of those is exact where the difference of two means has lost the digits that count. */
+ * A result that is a sum, as nearly every loss is, is kept as its terms: of a mean over a million elements one
+ * derivative moves a few, and the difference of those is exact where the difference of two means has lost the digits
+ * that count. */
 #include "internal.h"
 
 /* ---- A result as terms -------------------------------------------------------------------------------------- */
@@ -30,7 +31,8 @@ static bool take_apart(parts *p, gr_tensor *y, double factor)
     return true;
 }
 
-/* Whether the terms add up to the result, with factors that others can be measured by: a rule that is wrong is not believed. */
+/* Whether the terms add up to the result, with factors that others can be measured by: a rule that is wrong is not
+ * believed. */
 static bool adds_up(const parts *p, const gr_tensor *y)
 {
     double sum = p->constant, size = fabs(p->constant);
@@ -91,7 +93,8 @@ gr_tensor *gr_probe_cotangent(gr_probe *p, const gr_tensor *y)
     return g;
 }
 
-/* A part's terms, which are summed with the factor that it had at the base. It has another one where f made it of its inputs. */
+/* A part's terms, which are summed with the factor that it had at the base. It has another one where f made it of its
+ * inputs. */
 static void take_values(double *values, const gr_term *part, double factor)
 {
     const double *x = part->of->data; /* F64, as the result is */
@@ -119,7 +122,8 @@ static bool evaluate(gr_probe *p, gr_point *point)
     point->valid = true;
     point->constant = found.constant;
     for (int64_t i = 0, at = 0; i < found.n; at += found.part[i++].of->size)
-        if (found.part[i].of->size) take_values(point->values + at, &found.part[i], p->outputs == 1 ? p->weights[at] : 1.0);
+        if (found.part[i].of->size)
+            take_values(point->values + at, &found.part[i], p->outputs == 1 ? p->weights[at] : 1.0);
     return true;
 }
 
@@ -195,8 +199,10 @@ gr_status gr_probe_close(gr_probe *p)
         if (memcmp(p->x[i]->data, saved->data, gr_bytes(saved)) != 0) {
             const size_t each = gr_dtype_bytes(gr_type_of(saved));
             int64_t k = 0;
-            while (memcmp((char *)p->x[i]->data + (size_t)k * each, (char *)saved->data + (size_t)k * each, each) == 0) k++;
-            status = gr_fail(GR_ERR_STATE, "check_gradients: input %d was changed at %s, by the function under check; it is put back",
+            while (memcmp((char *)p->x[i]->data + (size_t)k * each, (char *)saved->data + (size_t)k * each, each) == 0)
+                k++;
+            status = gr_fail(GR_ERR_STATE,
+                             "check_gradients: input %d was changed at %s, by the function under check; it is put back",
                              i, gr_position_text(&(gr_text){{0}}, saved, k));
             memcpy(p->x[i]->data, saved->data, gr_bytes(saved));
         }

@@ -7,13 +7,15 @@
 
 const char *gr_check_verdict_name(gr_check_verdict v)
 {
-    static const char *const name[GR_CHECK_N_VERDICTS] = {"PASS", "FAIL", "KINK", "UNRESOLVED", "VACUOUS", "NONDETERMINISTIC"};
+    static const char *const name[GR_CHECK_N_VERDICTS] = {"PASS",       "FAIL",    "KINK",
+                                                          "UNRESOLVED", "VACUOUS", "NONDETERMINISTIC"};
     return (int)v >= 0 && v < GR_CHECK_N_VERDICTS ? name[v] : "?";
 }
 
 static const char *mode_name(gr_check_mode m)
 {
-    static const char *const name[GR_CHECK_N_MODES] = {"full", "sampled", "directional", "jacobian", "per node", "accumulation", "f32"};
+    static const char *const name[GR_CHECK_N_MODES] = {"full",     "sampled",      "directional", "jacobian",
+                                                       "per node", "accumulation", "f32"};
     return (int)m >= 0 && m < GR_CHECK_N_MODES ? name[m] : "?";
 }
 
@@ -31,7 +33,8 @@ static GR_PRINTF(2, 3) void say(sink *s, const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     const size_t left = s->length < s->capacity ? s->capacity - s->length : 0;
-    int n = s->file ? vfprintf(s->file, format, arguments) : vsnprintf(left ? s->text + s->length : NULL, left, format, arguments);
+    int n = s->file ? vfprintf(s->file, format, arguments)
+                    : vsnprintf(left ? s->text + s->length : NULL, left, format, arguments);
     va_end(arguments);
     if (n > 0) s->length += (size_t)n;
 }
@@ -42,7 +45,8 @@ static void say_counts(sink *s, const gr_check_report *r)
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
         if (r->count[v]) say(s, ", %lld %s", (long long)r->count[v], gr_check_verdict_name((gr_check_verdict)v));
     say(s, "; %lld evaluations, %lld backward passes\n", (long long)r->evaluations, (long long)r->backwards);
-    if (r->culprit_op) say(s, "the first op that is wrong by itself: %s, node %lld\n", r->culprit_op, (long long)r->culprit);
+    if (r->culprit_op)
+        say(s, "the first op that is wrong by itself: %s, node %lld\n", r->culprit_op, (long long)r->culprit);
     if (*r->hint) say(s, "hint: %s\n", r->hint);
 }
 
@@ -72,8 +76,8 @@ static void say_report(sink *s, const gr_check_report *r)
     say_counts(s, r);
     if (!r->n_worst) return;
     say_histogram(s, r);
-    say(s, "%-16s %-24s %16s %16s %9s %9s %16s %16s %8s\n", "the worst", "", "analytic", "numeric", "+-error", "relative",
-        "f(x-h)", "f(x+h)", "h");
+    say(s, "%-16s %-24s %16s %16s %9s %9s %16s %16s %8s\n", "the worst", "", "analytic", "numeric", "+-error",
+        "relative", "f(x-h)", "f(x+h)", "h");
     for (int i = 0; i < r->n_worst; i++) say_element(s, &r->worst[i]);
 }
 
@@ -110,8 +114,8 @@ void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
         say_quoted(&s, e->place);
         say(&s, ",%d,%lld,%lld,", e->input, (long long)e->index, (long long)e->output);
         say_quoted(&s, e->op ? e->op : "");
-        say(&s, ",%lld,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g\n", (long long)e->node, e->analytic, e->numeric,
-            e->error, e->relative, e->step, e->below, e->above, e->left, e->right);
+        say(&s, ",%lld,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g\n", (long long)e->node, e->analytic,
+            e->numeric, e->error, e->relative, e->step, e->below, e->above, e->left, e->right);
     }
 }
 
@@ -167,8 +171,8 @@ void gr_check_fprint_json(FILE *file, const gr_check_report *r)
     json_text(&s, "verdict", gr_check_verdict_name(r->verdict));
     say(&s, ", ");
     json_text(&s, "mode", mode_name(r->mode));
-    say(&s, ", \"compared\": %lld, \"failed\": %lld, \"evaluations\": %lld, \"backwards\": %lld, \"counts\": {", (long long)r->compared,
-        (long long)r->failed, (long long)r->evaluations, (long long)r->backwards);
+    say(&s, ", \"compared\": %lld, \"failed\": %lld, \"evaluations\": %lld, \"backwards\": %lld, \"counts\": {",
+        (long long)r->compared, (long long)r->failed, (long long)r->evaluations, (long long)r->backwards);
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
         say(&s, "%s\"%s\": %lld", v ? ", " : "", gr_check_verdict_name((gr_check_verdict)v), (long long)r->count[v]);
     say(&s, "}, \"histogram\": [");

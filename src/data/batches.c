@@ -30,8 +30,8 @@ gr_batches *gr_batches_new(const gr_dataset *set, int64_t batch_size, gr_rng *rn
 {
     if (!set) return gr_fail_null("batches_new", "set"), NULL;
     if (batch_size < 1)
-        return gr_fail(GR_ERR_OPTION, "batches_new: a batch of %lld rows: expected 1 or more",
-                       (long long)batch_size), NULL;
+        return gr_fail(GR_ERR_OPTION, "batches_new: a batch of %lld rows: expected 1 or more", (long long)batch_size),
+               NULL;
     gr_batches *b = gr_allocate(sizeof *b);
     if (!b) return NULL;
     int64_t n = gr_dataset_size(set), size = batch_size < n ? batch_size : n;

@@ -175,8 +175,7 @@ typedef struct load {
     unsigned char *numbers;
 } load;
 
-#define FAIL(status, format, ...) \
-    gr_fail((status), "params_load: %s: " format, GR_QUOTE_PATH(l->path), __VA_ARGS__)
+#define FAIL(status, format, ...) gr_fail((status), "params_load: %s: " format, GR_QUOTE_PATH(l->path), __VA_ARGS__)
 
 static int find(const load *l, const char *name)
 {
@@ -241,8 +240,9 @@ static char *read_header(load *l, gr_source *source, size_t *size)
     if (got < 0) return NULL;
     uint64_t claimed = got == 8 ? get_little(length, 8) : 0;
     if (claimed < 2 || claimed > 100000000) /* the format's own limit */
-        return FAIL(GR_ERR_FORMAT, "%s", got < 8 ? "too short for a safetensors file"
-                                                 : "no safetensors file: a header's length is missing"), NULL;
+        return FAIL(GR_ERR_FORMAT, "%s",
+                    got < 8 ? "too short for a safetensors file" : "no safetensors file: a header's length is missing"),
+               NULL;
     char *header = gr_source_read_all(source, claimed, size);
     if (!header || *size == claimed) return header;
     FAIL(GR_ERR_FORMAT, "the file ends in its header, after %zu bytes of %llu", *size, (unsigned long long)claimed);

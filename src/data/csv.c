@@ -94,8 +94,8 @@ static int no_column(const table *t, const char *option, item name)
     size_t used = 0;
     known[0] = '\0';
     for (int c = 0; t->csv.header && c < t->csv.columns && used < 120; c++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : ": ",
-                                 GR_QUOTE(t->csv.header[c]));
+        used +=
+            (size_t)snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : ": ", GR_QUOTE(t->csv.header[c]));
     gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: no column \"%s\" among the %d%s", GR_QUOTE_PATH(t->csv.path), option,
             GR_QUOTE(wanted), t->csv.columns, known);
     return -1;
@@ -109,7 +109,8 @@ static int find_column(const table *t, const char *option, item name)
         if (!same(name, without_blanks((item){t->csv.header[c], strlen(t->csv.header[c])}))) continue;
         if (found >= 0)
             return gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: two columns are \"%s\": write the position, %d or %d",
-                           GR_QUOTE_PATH(t->csv.path), option, GR_QUOTE(t->csv.header[c]), found, c), -1;
+                           GR_QUOTE_PATH(t->csv.path), option, GR_QUOTE(t->csv.header[c]), found, c),
+                   -1;
         found = c;
     }
     if (found < 0) found = column_at(t, name);

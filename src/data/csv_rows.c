@@ -87,7 +87,8 @@ static gr_status quoted_field(gr_csv *csv, gr_csv_field *field, int column)
     if (!ends)
         return gr_csv_fail(csv, GR_ERR_FORMAT, csv->line, column,
                            "text follows a closing quote: expected '%c' or the line's end; a quote within quotes is "
-                           "written \"\"", csv->separator);
+                           "written \"\"",
+                           csv->separator);
     *to = '\0';
     return GR_OK;
 }

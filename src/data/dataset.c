@@ -158,8 +158,7 @@ static bool some_names(gr_names **to, const gr_names *names, const int64_t *orde
     if (!names) return true;
     const char **texts = gr_allocate_array(count, sizeof *texts);
     if (!texts) return false;
-    for (int64_t i = 0; i < count; i++)
-        texts[i] = gr_names_get(names, (int)(order ? order[start + i] : start + i));
+    for (int64_t i = 0; i < count; i++) texts[i] = gr_names_get(names, (int)(order ? order[start + i] : start + i));
     *to = gr_names_new((int)count, texts);
     gr_release(texts);
     return *to != NULL;
@@ -290,8 +289,10 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
     measure(set->x, gr_dataset_size(set), features, m);
     for (int64_t j = 0; j < features && !status; j++)
         if (!isfinite(m[j].mean) || !isfinite(m[j].deviation))
-            status = gr_fail(GR_ERR_VALUE, "dataset_standardize: feature %lld has the mean %g and the deviation %g: "
-                             "is a value of it not finite?", (long long)j, m[j].mean, m[j].deviation);
+            status = gr_fail(GR_ERR_VALUE,
+                             "dataset_standardize: feature %lld has the mean %g and the deviation %g: "
+                             "is a value of it not finite?",
+                             (long long)j, m[j].mean, m[j].deviation);
     if (!status) rescale(set->x, gr_dataset_size(set), features, m);
     for (int i = 0; i < n_others && !status; i++) rescale(others[i]->x, gr_dataset_size(others[i]), features, m);
     gr_release(m);
@@ -304,8 +305,7 @@ gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t classes)
 {
     if (!index) return gr_fail_null("one_hot", "index"), NULL;
     if (index->dtype != GR_I32)
-        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32",
-                       gr_dtype_name((gr_dtype)index->dtype)), NULL;
+        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32", gr_dtype_name((gr_dtype)index->dtype)), NULL;
     if (index->rank == GR_MAX_RANK)
         return gr_fail(GR_ERR_SHAPE, "one_hot: %s has no room for another axis", GR_SHAPE_OF(index)), NULL;
     int64_t shape[GR_MAX_RANK];

@@ -145,8 +145,8 @@ static gr_tensor *read_tensor(gr_source *s, const char *path, bool integer, idx_
 {
     if (read_header(s, path, h)) return NULL;
     if (integer && !h->type->integer)
-        return gr_fail(GR_ERR_DTYPE, "idx_read: %s: holds %s: expected integers", GR_QUOTE_PATH(path),
-                       h->type->name), NULL;
+        return gr_fail(GR_ERR_DTYPE, "idx_read: %s: holds %s: expected integers", GR_QUOTE_PATH(path), h->type->name),
+               NULL;
     unsigned char *bytes = read_elements(s, path, h);
     gr_tensor *t = bytes ? gr_new("idx_read", integer ? GR_I32 : h->type->dtype, h->rank, h->shape) : NULL;
     if (t) convert(t, bytes, h->type);
@@ -198,8 +198,8 @@ static gr_tensor *read_labels(const char *path)
         int32_t label = ((const int32_t *)y->data)[i];
         fits = label >= 0 && label < GR_MAX_CLASSES;
         if (!fits)
-            gr_fail(GR_ERR_FORMAT, "idx_read: %s: label %d at [%lld] is outside 0..%d", GR_QUOTE_PATH(path),
-                    (int)label, (long long)i, GR_MAX_CLASSES - 1);
+            gr_fail(GR_ERR_FORMAT, "idx_read: %s: label %d at [%lld] is outside 0..%d", GR_QUOTE_PATH(path), (int)label,
+                    (long long)i, GR_MAX_CLASSES - 1);
     }
     if (fits) return y;
     gr_tensor_free(y);

@@ -92,8 +92,7 @@ static void add_few(few *f, const char *name)
 
 static const char *end_few(few *f)
 {
-    if (f->count > 3)
-        snprintf(f->text + f->used, sizeof f->text - f->used, " and %lld more", (long long)f->count - 3);
+    if (f->count > 3) snprintf(f->text + f->used, sizeof f->text - f->used, " and %lld more", (long long)f->count - 3);
     return f->text;
 }
 
@@ -113,8 +112,7 @@ static gr_status check_partners(const listing *images, const listing *masks)
                        no_mask.count ? "no mask for " : "", end_few(&no_mask),
                        no_mask.count && no_image.count ? "; " : "", no_image.count ? "no image for " : "",
                        end_few(&no_image));
-    if (!images->count)
-        return gr_fail(GR_ERR_FORMAT, "%s: no PNG files in %s", who, GR_QUOTE_PATH(images->folder));
+    if (!images->count) return gr_fail(GR_ERR_FORMAT, "%s: no PNG files in %s", who, GR_QUOTE_PATH(images->folder));
     return GR_OK;
 }
 

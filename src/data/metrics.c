@@ -56,7 +56,8 @@ static int said_of_two(const question *q, int64_t i)
     if (isnan(v)) return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number", AT(q->p, i)), -1;
     if (!q->options->from_logits && !(v >= 0.0 && v <= 1.0))
         return gr_fail(GR_ERR_VALUE, "confuse: prediction %g at %s is outside [0,1]; are these logits?", v,
-                       AT(q->p, i)), -1;
+                       AT(q->p, i)),
+               -1;
     return v > q->limit;
 }
 
@@ -82,8 +83,8 @@ static int largest_of_many(const question *q, int64_t i)
     for (int c = 0; c < q->n; c++) {
         double v = gr_element(q->p, first + c * q->inner);
         if (isnan(v))
-            return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number",
-                           AT(q->p, first + c * q->inner)), -1;
+            return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number", AT(q->p, first + c * q->inner)),
+                   -1;
         if (v > gr_element(q->p, first + best * q->inner)) best = c;
     }
     return best;
@@ -258,14 +259,14 @@ double gr_otsu(const gr_tensor *values)
     if (!values) return gr_fail_null("otsu", "values"), (double)NAN;
     if (!gr_is_float((gr_dtype)values->dtype))
         return gr_fail(GR_ERR_DTYPE, "otsu: values are %s: expected f32 or f64",
-                       gr_dtype_name((gr_dtype)values->dtype)), (double)NAN;
+                       gr_dtype_name((gr_dtype)values->dtype)),
+               (double)NAN;
     if (!values->size) return gr_fail(GR_ERR_SHAPE, "otsu: %s has no values", GR_SHAPE_OF(values)), (double)NAN;
     if (!values->data) return gr_fail(GR_ERR_STATE, "otsu: the values were given back by backward"), (double)NAN;
     double lo = (double)INFINITY, hi = -(double)INFINITY;
     for (int64_t i = 0; i < values->size; i++) {
         double v = gr_element(values, i);
-        if (!isfinite(v))
-            return gr_fail(GR_ERR_VALUE, "otsu: %g at %s is not finite", v, AT(values, i)), (double)NAN;
+        if (!isfinite(v)) return gr_fail(GR_ERR_VALUE, "otsu: %g at %s is not finite", v, AT(values, i)), (double)NAN;
         lo = fmin(lo, v);
         hi = fmax(hi, v);
     }

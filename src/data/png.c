@@ -13,10 +13,10 @@ typedef struct codec {
     const char *who, *path;
     png_structp png;
     png_infop info;
-    gr_status status; /* of the failure that a callback has noted */
+    gr_status status;      /* of the failure that a callback has noted */
     const png_byte *bytes; /* being read: what is left of the file */
     size_t left, size;
-    gr_sink *sink; /* being written */
+    gr_sink *sink;  /* being written */
     png_byte *rows; /* the picture as libpng has it */
     png_bytep *row;
     png_uint_32 width, height;
@@ -90,8 +90,8 @@ static gr_status check_sizes(codec *c)
         return gr_fail(GR_ERR_FORMAT, "%s: %s: %u x %u pixels are too many: at most %d on a side and %d altogether",
                        c->who, GR_QUOTE_PATH(c->path), c->width, c->height, GR_MAX_SIDE, GR_MAX_PIXELS);
     if (pixels * png_get_bit_depth(c->png, c->info) / 8.0 > 1032.0 * (double)c->size)
-        return gr_fail(GR_ERR_FORMAT, "%s: %s: %u x %u pixels cannot be in %zu bytes", c->who,
-                       GR_QUOTE_PATH(c->path), c->width, c->height, c->size);
+        return gr_fail(GR_ERR_FORMAT, "%s: %s: %u x %u pixels cannot be in %zu bytes", c->who, GR_QUOTE_PATH(c->path),
+                       c->width, c->height, c->size);
     return GR_OK;
 }
 
@@ -279,8 +279,10 @@ gr_status gr_png_write(const char *path, const gr_tensor *image)
 
 static gr_status no_libpng(const char *who)
 {
-    return gr_fail(GR_ERR_UNSUPPORTED, "%s: this build of Gradus has no libpng: install it with its header (Debian and "
-                   "Ubuntu: libpng-dev) and build again", who);
+    return gr_fail(GR_ERR_UNSUPPORTED,
+                   "%s: this build of Gradus has no libpng: install it with its header (Debian and "
+                   "Ubuntu: libpng-dev) and build again",
+                   who);
 }
 
 gr_tensor *gr_png_read(const char *path, int channels)

@@ -196,8 +196,10 @@ static bool read_member(reader *r, gr_entry *e, int *seen)
 {
     const char *key = read_text(r);
     if (!key || !expect(r, ':')) return false;
-    int which = strcmp(key, "dtype") == 0 ? DTYPE : strcmp(key, "shape") == 0 ? SHAPE
-              : strcmp(key, "data_offsets") == 0 ? OFFSETS : 0;
+    int which = strcmp(key, "dtype") == 0          ? DTYPE
+                : strcmp(key, "shape") == 0        ? SHAPE
+                : strcmp(key, "data_offsets") == 0 ? OFFSETS
+                                                   : 0;
     if (!which) return wrong(r, "neither dtype, shape nor data_offsets");
     if (*seen & which) return wrong(r, "a member is there twice");
     *seen |= which;

@@ -121,7 +121,8 @@ static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes, bool *ended
         *ended = true;
         if (s->between) return 0;
         return gr_fail(GR_ERR_FORMAT, "%s: %s: the file ends in the middle of its gzip'd data", s->who,
-                       GR_QUOTE_PATH(s->path)), -1;
+                       GR_QUOTE_PATH(s->path)),
+               -1;
     }
     if (s->between && !unpacked(s, inflateReset(&s->z))) return -1;
     uInt room = bytes < 1u << 30 ? (uInt)bytes : 1u << 30;

@@ -24,7 +24,8 @@ static gr_status over_classes(const gr_node *n, gr_type *type)
 {
     if (gr_shape_same(n, type)) return gr_last_status();
     if (type->rank < 2 || type->shape[1] == 0)
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name, GR_SHAPE_OF(n->in[0]));
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name,
+                       GR_SHAPE_OF(n->in[0]));
     return GR_OK;
 }
 
@@ -52,16 +53,22 @@ static gr_tensor *softmax_grad_v(gr_tape *t, const gr_node *n, gr_tensor *h)
 static const gr_sample grad_samples[] = {
     {.what = "rows", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-1, 1, 3, 4)}},
     {.what = "images", .in = {GR_IN(-2, 2, 2, 3, 2, 2), GR_IN(-1, 1, 2, 3, 2, 2)}},
-    {.what = "extreme", .in = {{.rank = 2, .shape = {2, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39)}, GR_IN(-1, 1, 2, 3)}},
+    {.what = "extreme",
+     .in = {{.rank = 2, .shape = {2, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39)}, GR_IN(-1, 1, 2, 3)}},
     {.what = "nothing", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}},
     {.what = "a vector", .in = {GR_IN(-2, 2, 3), GR_IN(-2, 2, 3)}, .refused = "expected classes along axis 1"},
     {.what = "shapes that differ", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 4)}, .refused = "shapes differ"},
 };
 
-const gr_op gr_op_softmax_grad = {.name = "softmax_grad", .formula = "z_c = p_c (v_c - sum p v), p = softmax(x)",
-                                  .gradient = "dv_c = p_c (h_c - sum p h), dx = the same of h (v - sum p v) - v sum p h, h that of z",
-                                  .n_in = 2, .shape = over_classes, .forward = GR_KERNELS(softmax_grad),
-                                  .vjp = {softmax_grad_x, softmax_grad_v}, GR_SAMPLES(grad_samples)};
+const gr_op gr_op_softmax_grad = {
+    .name = "softmax_grad",
+    .formula = "z_c = p_c (v_c - sum p v), p = softmax(x)",
+    .gradient = "dv_c = p_c (h_c - sum p h), dx = the same of h (v - sum p v) - v sum p h, h that of z",
+    .n_in = 2,
+    .shape = over_classes,
+    .forward = GR_KERNELS(softmax_grad),
+    .vjp = {softmax_grad_x, softmax_grad_v},
+    GR_SAMPLES(grad_samples)};
 
 gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v)
 {
@@ -89,10 +96,14 @@ static const gr_sample error_samples[] = {
     {.what = "a vector", .in = {GR_IN(-2, 2, 3), GR_BITS(3)}, .refused = "expected classes along axis 1"},
 };
 
-const gr_op gr_op_class_error = {.name = "class_error", .formula = "e = y (1-p) + (1-y) p, p = softmax(x)",
+const gr_op gr_op_class_error = {.name = "class_error",
+                                 .formula = "e = y (1-p) + (1-y) p, p = softmax(x)",
                                  .gradient = "dx_c = p_c (v_c - sum p v), v = g (1 - 2y); dy = g (1 - 2p)",
-                                 .n_in = 2, .shape = over_classes, .forward = GR_KERNELS(class_error),
-                                 .vjp = {class_error_x, class_error_y}, GR_SAMPLES(error_samples)};
+                                 .n_in = 2,
+                                 .shape = over_classes,
+                                 .forward = GR_KERNELS(class_error),
+                                 .vjp = {class_error_x, class_error_y},
+                                 GR_SAMPLES(error_samples)};
 
 #else /* ---- once per number type and processor ---------------------------------------------------------------- */
 
@@ -135,10 +146,12 @@ static void K(class_error_columns)(const softmaxes *s, int64_t at, int64_t n)
 }
 
 /* Blocks of images, in tiles of neighbouring pixels. */
-GR_INLINE void K(softmax_blocks)(const softmaxes *s, int64_t begin, int64_t end, void (*columns)(const softmaxes *s, int64_t at, int64_t n))
+GR_INLINE void K(softmax_blocks)(const softmaxes *s, int64_t begin, int64_t end,
+                                 void (*columns)(const softmaxes *s, int64_t at, int64_t n))
 {
     for (int64_t item = begin; item < end; item++) {
-        const int64_t from = item % s->blocks * BLOCK, to = at_most(from + BLOCK, s->inner), image = item / s->blocks * s->classes * s->inner;
+        const int64_t from = item % s->blocks * BLOCK, to = at_most(from + BLOCK, s->inner),
+                      image = item / s->blocks * s->classes * s->inner;
         for (int64_t i = from; i < to; i += K(COLUMNS)) columns(s, image + i, at_most(to - i, K(COLUMNS)));
     }
 }

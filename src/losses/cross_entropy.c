@@ -56,19 +56,23 @@ static gr_status class_complain(const gr_node *n);
 static gr_status check_target(const gr_node *n, const gr_tensor *p, const gr_tensor *y)
 {
     if (!gr_is_float(gr_type_of(p)))
-        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, expected f32 or f64", n->op->name, gr_dtype_name(gr_type_of(p)));
+        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, expected f32 or f64", n->op->name,
+                       gr_dtype_name(gr_type_of(p)));
     if (p->rank < 2 || p->shape[1] == 0)
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name, GR_SHAPE_OF(p));
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name,
+                       GR_SHAPE_OF(p));
     bool fits = y->dtype == GR_I32 ? y->rank == p->rank - 1 : gr_same_shape(p, y);
     for (int i = 0; fits && y->dtype == GR_I32 && i < y->rank; i++) fits = y->shape[i] == p->shape[i ? i + 1 : 0];
     if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1",
+        return gr_fail(GR_ERR_SHAPE,
+                       "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1",
                        n->op->name, GR_SHAPE_OF(p), GR_SHAPE_OF(y));
     if (y->dtype != GR_I32 && y->dtype != p->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, the target %s", n->op->name, gr_dtype_name(gr_type_of(p)),
-                       gr_dtype_name(gr_type_of(y)));
+        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, the target %s", n->op->name,
+                       gr_dtype_name(gr_type_of(p)), gr_dtype_name(gr_type_of(y)));
     if (gr_loss_attr_of(n)->ignore && y->dtype != GR_I32)
-        return gr_fail(GR_ERR_OPTION, "%s: ignore_index goes with class indices, not with a target of f32 or f64", n->op->name);
+        return gr_fail(GR_ERR_OPTION, "%s: ignore_index goes with class indices, not with a target of f32 or f64",
+                       n->op->name);
     return gr_check_weight(n, gr_loss_class_weight(n), "class_weight", 1, &p->shape[1]);
 }
 
@@ -103,7 +107,8 @@ static gr_status class_complain(const gr_node *n)
             return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes", n->op->name, index[i],
                            gr_position_text(&(gr_text){{0}}, y, i), (long long)l.c);
     for (int64_t i = 0; !attr->from_logits && i < p->size; i++)
-        if ((gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0) && !is_ignored(attr, index, i / (l.c * l.inner) * l.inner + i % l.inner))
+        if ((gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0) &&
+            !is_ignored(attr, index, i / (l.c * l.inner) * l.inner + i % l.inner))
             return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
                            gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
     return gr_complain(n, no_share, "0 or more");
@@ -213,56 +218,128 @@ static gr_tensor *class_target_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 /* ---- Samples ------------------------------------------------------------------------------------------------ */
 
-#define INDICES(...) {.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, GR_VALUES(2, 0, 1, 2)}
-#define FOUR_CLASSES {.rank = 1, .shape = {4}, GR_VALUES(0.5, 2, 0, 1.25)}
+#define INDICES(...)                                                                                                \
+    {                                                                                                               \
+        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
+        GR_VALUES(2, 0, 1, 2)                                                                                       \
+    }
+#define FOUR_CLASSES                                        \
+    {                                                       \
+        .rank = 1, .shape = {4}, GR_VALUES(0.5, 2, 0, 1.25) \
+    }
 
 static const gr_sample samples[] = {
     {.what = "logits by index", .in = {GR_IN(-2, 2, 3, 4), INDICES(3)}, GR_LOSS(.from_logits = true)},
     {.what = "logits by share", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(.from_logits = true)},
     {.what = "probabilities by index, summed", .in = {GR_IN(0.1, 0.9, 3, 4), INDICES(3)}, GR_LOSS(.reduction = GR_SUM)},
     {.what = "probabilities by share", .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(0)},
-    {.what = "images, none reduced", .in = {GR_IN(-2, 2, 2, 3, 2, 2), INDICES(2, 2, 2)}, GR_LOSS(.from_logits = true, .reduction = GR_NONE)},
+    {.what = "images, none reduced",
+     .in = {GR_IN(-2, 2, 2, 3, 2, 2), INDICES(2, 2, 2)},
+     GR_LOSS(.from_logits = true, .reduction = GR_NONE)},
     {.what = "images by share", .in = {GR_IN(-2, 2, 2, 3, 2), GR_IN(0.1, 0.4, 2, 3, 2)}, GR_LOSS(.from_logits = true)},
-    {.what = "smoothed index", .in = {GR_IN(-2, 2, 3, 4), INDICES(3)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.1)},
-    {.what = "smoothed shares, none reduced", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(.from_logits = true, .label_smoothing = 0.1, .reduction = GR_NONE)},
-    {.what = "an ignored class", .in = {GR_IN(-2, 2, 4, 4), INDICES(4)}, GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
-    {.what = "weights of classes", .n_in = 3, .in = {GR_IN(-2, 2, 3, 4), INDICES(3), FOUR_CLASSES}, GR_LOSS(.from_logits = true, .class_weighted = true)},
-    {.what = "weights of classes, shares", .n_in = 3, .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4), FOUR_CLASSES}, GR_LOSS(.class_weighted = true)},
-    {.what = "all weights", .n_in = 4, .in = {GR_IN(-2, 2, 2, 4, 2), INDICES(2, 2), GR_WEIGHTS(2, 2), FOUR_CLASSES}, GR_LOSS(.from_logits = true, .weighted = true, .class_weighted = true)},
-    {.what = "extreme logits", .in = {{.rank = 2, .shape = {3, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39, -100, 100, 1)}, INDICES(3)}, GR_LOSS(.from_logits = true)},
+    {.what = "smoothed index",
+     .in = {GR_IN(-2, 2, 3, 4), INDICES(3)},
+     GR_LOSS(.from_logits = true, .label_smoothing = 0.1)},
+    {.what = "smoothed shares, none reduced",
+     .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)},
+     GR_LOSS(.from_logits = true, .label_smoothing = 0.1, .reduction = GR_NONE)},
+    {.what = "an ignored class",
+     .in = {GR_IN(-2, 2, 4, 4), INDICES(4)},
+     GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
+    {.what = "weights of classes",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 3, 4), INDICES(3), FOUR_CLASSES},
+     GR_LOSS(.from_logits = true, .class_weighted = true)},
+    {.what = "weights of classes, shares",
+     .n_in = 3,
+     .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4), FOUR_CLASSES},
+     GR_LOSS(.class_weighted = true)},
+    {.what = "all weights",
+     .n_in = 4,
+     .in = {GR_IN(-2, 2, 2, 4, 2), INDICES(2, 2), GR_WEIGHTS(2, 2), FOUR_CLASSES},
+     GR_LOSS(.from_logits = true, .weighted = true, .class_weighted = true)},
+    {.what = "extreme logits",
+     .in = {{.rank = 2, .shape = {3, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39, -100, 100, 1)}, INDICES(3)},
+     GR_LOSS(.from_logits = true)},
     {.what = "many classes", .in = {GR_IN(-2, 2, 3, 70), INDICES(3)}, GR_LOSS(.from_logits = true)},
     {.what = "one class", .in = {GR_IN(-2, 2, 3, 1), GR_IN(0.1, 1, 3, 1)}, GR_LOSS(.from_logits = true)},
-    {.what = "all ignored", .in = {GR_IN(-2, 2, 1, 4), INDICES(1)}, GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
-    {.what = "a class that is none", .in = {GR_IN(-2, 2, 3, 2), INDICES(3)}, GR_LOSS(.from_logits = true), .refused = "class 2 at [0] is outside the 2 classes"},
-    {.what = "logits for probabilities", .in = {GR_IN(2, 3, 3, 4), INDICES(3)}, GR_LOSS(0), .refused = "are these logits?"},
-    {.what = "a negative share", .in = {GR_IN(-2, 2, 1, 3), {.rank = 2, .shape = {1, 3}, GR_VALUES(1, -0.5, 0.5)}}, GR_LOSS(.from_logits = true), .refused = "target -0.5 at [0,1]"},
-    {.what = "a vector", .in = {GR_IN(-2, 2, 3), INDICES(3)}, GR_LOSS(.from_logits = true), .refused = "expected classes along axis 1"},
-    {.what = "indices of another shape", .in = {GR_IN(-2, 2, 3, 4), INDICES(3, 1)}, GR_LOSS(.from_logits = true), .refused = "the target [3,1]"},
-    {.what = "a mean over nothing", .in = {GR_IN(0, 1, 0, 3), INDICES(0)}, GR_LOSS(.from_logits = true), .refused = "a mean over nothing"},
-    {.what = "too few class weights", .n_in = 3, .in = {GR_IN(-2, 2, 3, 3), INDICES(3), FOUR_CLASSES}, GR_LOSS(.from_logits = true, .class_weighted = true), .refused = "the class_weight is [4], expected [3]"},
-    {.what = "ignored shares", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0, 1, 3, 4)}, GR_LOSS(.from_logits = true, .ignore = true), .refused = "ignore_index goes with class indices"},
+    {.what = "all ignored",
+     .in = {GR_IN(-2, 2, 1, 4), INDICES(1)},
+     GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
+    {.what = "a class that is none",
+     .in = {GR_IN(-2, 2, 3, 2), INDICES(3)},
+     GR_LOSS(.from_logits = true),
+     .refused = "class 2 at [0] is outside the 2 classes"},
+    {.what = "logits for probabilities",
+     .in = {GR_IN(2, 3, 3, 4), INDICES(3)},
+     GR_LOSS(0),
+     .refused = "are these logits?"},
+    {.what = "a negative share",
+     .in = {GR_IN(-2, 2, 1, 3), {.rank = 2, .shape = {1, 3}, GR_VALUES(1, -0.5, 0.5)}},
+     GR_LOSS(.from_logits = true),
+     .refused = "target -0.5 at [0,1]"},
+    {.what = "a vector",
+     .in = {GR_IN(-2, 2, 3), INDICES(3)},
+     GR_LOSS(.from_logits = true),
+     .refused = "expected classes along axis 1"},
+    {.what = "indices of another shape",
+     .in = {GR_IN(-2, 2, 3, 4), INDICES(3, 1)},
+     GR_LOSS(.from_logits = true),
+     .refused = "the target [3,1]"},
+    {.what = "a mean over nothing",
+     .in = {GR_IN(0, 1, 0, 3), INDICES(0)},
+     GR_LOSS(.from_logits = true),
+     .refused = "a mean over nothing"},
+    {.what = "too few class weights",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 3, 3), INDICES(3), FOUR_CLASSES},
+     GR_LOSS(.from_logits = true, .class_weighted = true),
+     .refused = "the class_weight is [4], expected [3]"},
+    {.what = "ignored shares",
+     .in = {GR_IN(-2, 2, 3, 4), GR_IN(0, 1, 3, 4)},
+     GR_LOSS(.from_logits = true, .ignore = true),
+     .refused = "ignore_index goes with class indices"},
 };
 
 static const gr_sample target_samples[] = {
     {.what = "shares", .in = {GR_IN(0, 1, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(0)},
     {.what = "indices, smoothed", .in = {GR_IN(0, 1, 3, 4), INDICES(3)}, GR_LOSS(.label_smoothing = 0.1)},
-    {.what = "images, weighted", .n_in = 3, .in = {GR_IN(0, 1, 2, 4, 2), GR_IN(0.1, 0.4, 2, 4, 2), FOUR_CLASSES}, GR_LOSS(.class_weighted = true)},
-    {.what = "indices of another shape", .in = {GR_IN(0, 1, 3, 4), INDICES(3, 1)}, GR_LOSS(0), .refused = "the target [3,1]"},
+    {.what = "images, weighted",
+     .n_in = 3,
+     .in = {GR_IN(0, 1, 2, 4, 2), GR_IN(0.1, 0.4, 2, 4, 2), FOUR_CLASSES},
+     GR_LOSS(.class_weighted = true)},
+    {.what = "indices of another shape",
+     .in = {GR_IN(0, 1, 3, 4), INDICES(3, 1)},
+     GR_LOSS(0),
+     .refused = "the target [3,1]"},
 };
 
-#define CLASSES(kernel)                                                                                                \
-    .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .terms = gr_loss_terms, .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+#define CLASSES(kernel)                                                                                          \
+    .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .terms = gr_loss_terms, \
+    .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
 
-const gr_op gr_op_cross_entropy = {.name = "cross_entropy", .formula = "l = -sum y log p",
-                                   .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = -g log p_c",
-                                   CLASSES(cross_entropy), .vjp = {class_p, cross_entropy_y}};
-const gr_op gr_op_kl = {.name = "kl", .formula = "l = sum y (log y - log p)",
-                        .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = g (log y_c + 1 - log p_c)",
-                        CLASSES(kl), .vjp = {class_p, kl_y}};
-const gr_op gr_op_class_target = {.name = "class_target", .formula = "T = w ((1-s) y + s/C)",
-                                  .gradient = "dy = g w (1 - s)", .n_in = 2, .n_optional = 1,
-                                  .shape = class_target_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(class_target),
-                                  .vjp = {gr_vjp_zero, class_target_y}, GR_SAMPLES(target_samples)};
+const gr_op gr_op_cross_entropy = {.name = "cross_entropy",
+                                   .formula = "l = -sum y log p",
+                                   .gradient =
+                                       "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = -g log p_c",
+                                   CLASSES(cross_entropy),
+                                   .vjp = {class_p, cross_entropy_y}};
+const gr_op gr_op_kl = {
+    .name = "kl",
+    .formula = "l = sum y (log y - log p)",
+    .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = g (log y_c + 1 - log p_c)",
+    CLASSES(kl),
+    .vjp = {class_p, kl_y}};
+const gr_op gr_op_class_target = {.name = "class_target",
+                                  .formula = "T = w ((1-s) y + s/C)",
+                                  .gradient = "dy = g w (1 - s)",
+                                  .n_in = 2,
+                                  .n_optional = 1,
+                                  .shape = class_target_shape,
+                                  .attr_size = sizeof(gr_loss_attr),
+                                  .forward = GR_KERNELS(class_target),
+                                  .vjp = {gr_vjp_zero, class_target_y},
+                                  GR_SAMPLES(target_samples)};
 
 enum { HAS = GR_HAS_LOGITS | GR_HAS_SMOOTHING | GR_HAS_CLASSES };
 
@@ -296,9 +373,11 @@ GR_INLINE void K(share_row)(const class_rows *r, real smoothing, int64_t row, re
     for (int64_t j = 0; smoothing != 0 && j < r->c; j++) t[j] = (1 - smoothing) * t[j] + smoothing / (real)r->c;
 }
 
-/* The value of a row of logits with any target, its shares in d, into whose place the slopes go. The largest exponential,
- * which is 1, and the largest T stand apart from the others, to which they belong only from their second time on. */
-GR_INLINE real K(logits_row)(const real *restrict x, real *restrict d, const real *restrict weight, int64_t c, const bool kl)
+/* The value of a row of logits with any target, its shares in d, into whose place the slopes go. The largest
+ * exponential, which is 1, and the largest T stand apart from the others, to which they belong only from their second
+ * time on. */
+GR_INLINE real K(logits_row)(const real *restrict x, real *restrict d, const real *restrict weight, int64_t c,
+                             const bool kl)
 {
     real m = x[0], most = 0, rest = 0, share_rest = 0, tops = 0, mosts = 0, value = 0;
 #pragma omp simd reduction(max : m, most)
@@ -330,7 +409,8 @@ GR_INLINE real K(logits_row)(const real *restrict x, real *restrict d, const rea
 }
 
 /* The same of a row of probabilities. A share of 0 removes its term, whatever the logarithm. */
-GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, const real *restrict weight, int64_t c, const bool kl, bool *bad)
+GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, const real *restrict weight, int64_t c,
+                                    const bool kl, bool *bad)
 {
     real value = 0;
     int wrong = 0;
@@ -346,7 +426,8 @@ GR_INLINE real K(probabilities_row)(const real *restrict p, real *restrict d, co
     return value;
 }
 
-GR_INLINE real K(any_row)(const class_rows *r, const bool logits, const real *weight, const bool kl, int64_t row, real *restrict d, bool *bad)
+GR_INLINE real K(any_row)(const class_rows *r, const bool logits, const real *weight, const bool kl, int64_t row,
+                          real *restrict d, bool *bad)
 {
     const real *x = (const real *)r->x + row * r->c;
     return logits ? K(logits_row)(x, d, weight, r->c, kl) : K(probabilities_row)(x, d, weight, r->c, kl, bad);
@@ -390,14 +471,15 @@ static void K(any_rows)(class_rows *r, int64_t begin, int64_t end)
     r->pass.bad[begin / r->pass.grain] |= bad;
 }
 
-/* The usual case, logits by class index without smoothing, a few rows at a time, slopes into e. With the true class y out
- * of the sum, others = sum of e_c over c != y, they are p_c, and -others/sum for y. */
+/* The usual case, logits by class index without smoothing, a few rows at a time, slopes into e. With the true class y
+ * out of the sum, others = sum of e_c over c != y, they are p_c, and -others/sum for y. */
 static double K(index_rows)(const class_rows *r, int64_t begin, int64_t n, real *restrict e, bool *bad)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(r->pass.n);
     const int64_t c = r->c;
     const real *restrict x = (const real *)r->x + begin * c;
-    real m[ROWS_AT_ONCE], sum[ROWS_AT_ONCE], own[ROWS_AT_ONCE], gap[ROWS_AT_ONCE], weight[ROWS_AT_ONCE], value[ROWS_AT_ONCE];
+    real m[ROWS_AT_ONCE], sum[ROWS_AT_ONCE], own[ROWS_AT_ONCE], gap[ROWS_AT_ONCE], weight[ROWS_AT_ONCE],
+        value[ROWS_AT_ONCE];
     int32_t label[ROWS_AT_ONCE];
     K(exp_rows)(x, e, m, n, c);
     for (int64_t i = 0; i < n; i++) {
@@ -475,13 +557,21 @@ static gr_status K(run_classes)(gr_node *n, bool kl)
     gr_tensor *work = copies || !n->saved ? gr_result(n->tape, gr_type_of(p), p->rank, p->shape) : n->saved;
     gr_status status = !work || (copies && (!x || (y->dtype != GR_I32 && !soft))) ? gr_last_status() : GR_OK;
     if (!status) {
-        class_rows r = {.x = x ? x->data : p->data, .soft = y->dtype == GR_I32 ? NULL : soft ? soft->data : y->data,
-                        .index = y->dtype == GR_I32 ? y->data : NULL, .class_weight = w ? w->data : NULL,
-                        .weight = weight ? weight->data : NULL, .work = work->data, .c = l.c, .kl = kl,
+        class_rows r = {.x = x ? x->data : p->data,
+                        .soft = y->dtype == GR_I32 ? NULL
+                                : soft             ? soft->data
+                                                   : y->data,
+                        .index = y->dtype == GR_I32 ? y->data : NULL,
+                        .class_weight = w ? w->data : NULL,
+                        .weight = weight ? weight->data : NULL,
+                        .work = work->data,
+                        .c = l.c,
+                        .kl = kl,
                         .streams = gr_bytes(work) >= GR_STREAM_BYTES};
         if (x) K(transpose)(p->data, x->data, l.n, l.c, l.inner);
         if (soft) K(transpose)(y->data, soft->data, l.n, l.c, l.inner);
-        status = gr_loss_run(n, &r.pass, l.n * l.inner, GR_GRAIN / l.c / ROWS_AT_ONCE * ROWS_AT_ONCE + ROWS_AT_ONCE, K(class_span), class_complain);
+        status = gr_loss_run(n, &r.pass, l.n * l.inner, GR_GRAIN / l.c / ROWS_AT_ONCE * ROWS_AT_ONCE + ROWS_AT_ONCE,
+                             K(class_span), class_complain);
         if (!status && copies && n->saved) K(transpose)(work->data, n->saved->data, l.n, l.inner, l.c);
     }
     if (work && work != n->saved) gr_discard(n->tape, work);
@@ -510,7 +600,8 @@ static gr_status K(class_target)(gr_node *n)
         for (int64_t c = 0; c < l.c; c++)
             for (int64_t k = 0; k < l.inner; k++) {
                 int64_t at = (i * l.c + c) * l.inner + k;
-                real share = y->dtype == GR_I32 ? ((const int32_t *)y->data)[i * l.inner + k] == c : ((const real *)y->data)[at];
+                real share =
+                    y->dtype == GR_I32 ? ((const int32_t *)y->data)[i * l.inner + k] == c : ((const real *)y->data)[at];
                 to[at] = (w ? ((const real *)w->data)[c] : 1) * ((1 - s) * share + s / (real)l.c);
             }
     return GR_OK;

@@ -21,7 +21,8 @@ gr_tensor *gr_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_optio
     return gr_region_reduce(&c, dice(&c), gr_region_filled(&c));
 }
 
-/* log cosh d = log(1 + 2 sinh^2(d/2)), and with f = e^(d/2) - 1, sinh(d/2) = (f + f/(1+f)) / 2: nothing cancels near 0. */
+/* log cosh d = log(1 + 2 sinh^2(d/2)), and with f = e^(d/2) - 1, sinh(d/2) = (f + f/(1+f)) / 2: nothing cancels near 0.
+ */
 static gr_tensor *log_cosh(gr_tape *t, gr_tensor *d)
 {
     gr_tensor *f = gr_expm1(t, gr_scale(t, d, 0.5));
@@ -49,7 +50,8 @@ static gr_tensor *class_sizes_to_weights(gr_tape *t, gr_tensor *size, int axis)
     return gr_square(t, gr_div(t, smallest, gr_maximum(t, size, smallest)));
 }
 
-/* R, the weighted sum of y. TP + FN is that too, but rounded as the prediction has it: equal sizes would not stay equal. */
+/* R, the weighted sum of y. TP + FN is that too, but rounded as the prediction has it: equal sizes would not stay
+ * equal. */
 static gr_tensor *class_sizes(const gr_region_call *c)
 {
     gr_tensor *weight = gr_region_weight(c->t, &c->attr, c->x, c->y, c->o.base.weight);
@@ -76,10 +78,13 @@ gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_
 
 /* ---- Beside a loss of pixels ------------------------------------------------------------------------------------ */
 
-static gr_status begin_sum(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *p, gr_tensor *y, const gr_region_options *o)
+static gr_status begin_sum(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *p, gr_tensor *y,
+                           const gr_region_options *o)
 {
     if (gr_region_begin(c, t, who, GR_HAS_EPSILON | GR_HAS_MIX | has, p, y, o)) return gr_last_status();
-    if (c->o.base.reduction == GR_NONE) return gr_fail(GR_ERR_OPTION, "%s: a loss of regions and one of pixels have no sum before they are reduced", who);
+    if (c->o.base.reduction == GR_NONE)
+        return gr_fail(GR_ERR_OPTION, "%s: a loss of regions and one of pixels have no sum before they are reduced",
+                       who);
     return GR_OK;
 }
 

@@ -60,22 +60,46 @@ static const gr_sample samples[] = {
     {.what = "sum, narrow", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.reduction = GR_SUM, .a = 0.1)},
     {.what = "none, wide", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.reduction = GR_NONE, .a = 2.5)},
     {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2), GR_IN_SCALAR(-2, 2)}, GR_LOSS(.a = 1)},
-    {.what = "weighted mean", .n_in = 3, .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4), GR_WEIGHTS(3, 4)}, GR_LOSS(.weighted = true, .a = 1)},
-    {.what = "at the joint", .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, -1, 0)}, GR_IN(0, 0, 3)}, GR_LOSS(.a = 1), .value_only = true},
+    {.what = "weighted mean",
+     .n_in = 3,
+     .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4), GR_WEIGHTS(3, 4)},
+     GR_LOSS(.weighted = true, .a = 1)},
+    {.what = "at the joint",
+     .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, -1, 0)}, GR_IN(0, 0, 3)},
+     GR_LOSS(.a = 1),
+     .value_only = true},
     {.what = "nothing, summed", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}, GR_LOSS(.reduction = GR_SUM, .a = 1)},
-    {.what = "a mean over nothing", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}, GR_LOSS(.a = 1), .refused = "a mean over nothing"},
-    {.what = "a target that is NaN", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, (double)NAN, 1)}}, GR_LOSS(.a = 1), .refused = "target nan at [1]"},
-    {.what = "a column against a vector", .in = {GR_IN(0, 1, 3), GR_IN(0, 1, 3, 1)}, GR_LOSS(.a = 1), .refused = "the prediction is [3], the target [3,1]"},
+    {.what = "a mean over nothing",
+     .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)},
+     GR_LOSS(.a = 1),
+     .refused = "a mean over nothing"},
+    {.what = "a target that is NaN",
+     .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, (double)NAN, 1)}},
+     GR_LOSS(.a = 1),
+     .refused = "target nan at [1]"},
+    {.what = "a column against a vector",
+     .in = {GR_IN(0, 1, 3), GR_IN(0, 1, 3, 1)},
+     GR_LOSS(.a = 1),
+     .refused = "the prediction is [3], the target [3,1]"},
 };
 
-const gr_op gr_op_huber = {.name = "huber", .formula = "l = d^2/2, or a (|d| - a/2) beyond |d| = a, d = p - y, a = delta",
-                           .gradient = "dp = g min(max(d, -a), a), dy = -dp", GR_POINTWISE(huber), .branches = huber_branches, .vjp = {huber_p, huber_y},
+const gr_op gr_op_huber = {.name = "huber",
+                           .formula = "l = d^2/2, or a (|d| - a/2) beyond |d| = a, d = p - y, a = delta",
+                           .gradient = "dp = g min(max(d, -a), a), dy = -dp",
+                           GR_POINTWISE(huber),
+                           .branches = huber_branches,
+                           .vjp = {huber_p, huber_y},
                            GR_SAMPLES(samples)};
-const gr_op gr_op_smooth_l1 = {.name = "smooth_l1", .formula = "l = d^2/(2 b), or |d| - b/2 beyond |d| = b, d = p - y, b = beta",
-                               .gradient = "dp = g min(max(d/b, -1), 1), dy = -dp", GR_POINTWISE(smooth_l1), .branches = huber_branches,
-                               .vjp = {smooth_l1_p, smooth_l1_y}, GR_SAMPLES(samples)};
+const gr_op gr_op_smooth_l1 = {.name = "smooth_l1",
+                               .formula = "l = d^2/(2 b), or |d| - b/2 beyond |d| = b, d = p - y, b = beta",
+                               .gradient = "dp = g min(max(d/b, -1), 1), dy = -dp",
+                               GR_POINTWISE(smooth_l1),
+                               .branches = huber_branches,
+                               .vjp = {smooth_l1_p, smooth_l1_y},
+                               GR_SAMPLES(samples)};
 
-static gr_tensor *apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y, const gr_loss_options *base, double width)
+static gr_tensor *apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y,
+                        const gr_loss_options *base, double width)
 {
     if (!(width >= 0.0 && width < (double)INFINITY))
         return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected a number above 0", op->name, what, width), NULL;

@@ -23,10 +23,10 @@ enum { GR_HAS_LOGITS = 1, GR_HAS_SMOOTHING = 2, GR_HAS_CLASSES = 4 };
 
 /* Runs the op of a loss with the user's options. The second form is for an op whose attributes begin with these: fills
  * in what is the user's. */
-gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
-                         double a, double b);
-gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
-                              gr_loss_attr *attr);
+gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
+                         const gr_loss_options *options, double a, double b);
+gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
+                              const gr_loss_options *options, gr_loss_attr *attr);
 
 /* Refuses options that are out of range or that a loss does not have. */
 gr_status gr_check_loss_options(const char *who, int has, const gr_loss_options *o);
@@ -73,10 +73,10 @@ gr_status gr_pointwise_shape(const gr_node *n, gr_type *type);
 /* The slope's: p and y of one shape, and so the result. */
 #define gr_slope_shape gr_shape_same
 
-#define GR_POINTWISE(loss)                                                                                             \
-    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr), .terms = gr_loss_terms,                        \
-    .forward = GR_KERNELS(loss##_loss)
-#define GR_POINTWISE_SLOPE(loss)                                                                                       \
+#define GR_POINTWISE(loss)                                                                      \
+    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr), \
+    .terms = gr_loss_terms, .forward = GR_KERNELS(loss##_loss)
+#define GR_POINTWISE_SLOPE(loss) \
     .n_in = 2, .shape = gr_slope_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(loss##_slope)
 
 /* The gradient of the prediction. The forward pass has saved it for a g of 1; where the backward pass is itself being
@@ -100,7 +100,8 @@ static inline gr_tensor *gr_saved_slope(gr_tape *t, const gr_node *n, gr_tensor 
     return g->is_one ? n->saved : gr_mul(t, n->saved, g);
 }
 
-/* 1 - p; p as a divisor or a logarithm's argument: at least the smallest normal number; log p; log(1-p), exact near p = 0. */
+/* 1 - p; p as a divisor or a logarithm's argument: at least the smallest normal number; log p; log(1-p), exact near p =
+ * 0. */
 gr_tensor *gr_complement(gr_tape *t, gr_tensor *p);
 gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p);
 gr_tensor *gr_safe_log(gr_tape *t, gr_tensor *p);
@@ -113,17 +114,17 @@ enum { GR_LOSS_BLOCKS = 1024 };
 /* One pass over the positions. */
 typedef struct gr_loss_pass {
     const gr_node *n;
-    int64_t grain;    /* positions of a block */
-    double scale;     /* of the slope: 1/count for a mean */
-    bool keep_values; /* GR_NONE */
+    int64_t grain;        /* positions of a block */
+    double scale;         /* of the slope: 1/count for a mean */
+    bool keep_values;     /* GR_NONE */
     const double *planes; /* a number of each plane, for a loss that has one, */
     int64_t plane;        /* and its positions */
     double sum[GR_LOSS_BLOCKS];
     bool bad[GR_LOSS_BLOCKS]; /* a target or prediction out of range was met */
 } gr_loss_pass;
 
-/* Counts what is not ignored, runs `span` over `positions` with at least `least` of them in a block, and writes the reduced
- * value. The pass is the span's context. On a bad value calls `complain`, which finds it and says so. */
+/* Counts what is not ignored, runs `span` over `positions` with at least `least` of them in a block, and writes the
+ * reduced value. The pass is the span's context. On a bad value calls `complain`, which finds it and says so. */
 typedef gr_status (*gr_loss_complaint)(const gr_node *n);
 gr_status gr_loss_run(gr_node *n, gr_loss_pass *pass, int64_t positions, int64_t least, gr_span_body span,
                       gr_loss_complaint complain);

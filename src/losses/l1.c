@@ -17,12 +17,20 @@ static gr_tensor *l1_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_loss_scaled(t, n, g, gr_sign(t, gr_sub(t, n->in[1], n->in[0])));
 }
 
-const gr_op gr_op_l1 = {.name = "l1", .formula = "l = |p - y|",
-                        .gradient = "dp = g sign(p - y), dy = -dp", GR_POINTWISE(l1), .branches = gr_branch_residual, .vjp = {l1_p, l1_y},
+const gr_op gr_op_l1 = {.name = "l1",
+                        .formula = "l = |p - y|",
+                        .gradient = "dp = g sign(p - y), dy = -dp",
+                        GR_POINTWISE(l1),
+                        .branches = gr_branch_residual,
+                        .vjp = {l1_p, l1_y},
                         GR_SAMPLES(gr_regression_samples)};
-const gr_op gr_op_l1_slope = {.name = "l1_slope", .formula = "d = sign(p - y)",
-                              .gradient = "dp = 0, dy = 0", GR_POINTWISE_SLOPE(l1), .branches = gr_branch_residual,
-                              .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(gr_regression_slope_samples)};
+const gr_op gr_op_l1_slope = {.name = "l1_slope",
+                              .formula = "d = sign(p - y)",
+                              .gradient = "dp = 0, dy = 0",
+                              GR_POINTWISE_SLOPE(l1),
+                              .branches = gr_branch_residual,
+                              .vjp = {gr_vjp_zero, gr_vjp_zero},
+                              GR_SAMPLES(gr_regression_slope_samples)};
 
 gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

@@ -11,7 +11,8 @@ gr_status gr_check_loss_options(const char *name, int has, const gr_loss_options
         return gr_fail(GR_ERR_OPTION, "%s: no such reduction: %d", name, (int)o->reduction);
     if (o->from_logits && !(has & GR_HAS_LOGITS)) return gr_fail(GR_ERR_OPTION, "%s: has no from_logits", name);
     if (o->class_weight && !(has & GR_HAS_CLASSES)) return gr_fail(GR_ERR_OPTION, "%s: has no class_weight", name);
-    if (o->label_smoothing != 0.0 && !(has & GR_HAS_SMOOTHING)) return gr_fail(GR_ERR_OPTION, "%s: has no label_smoothing", name);
+    if (o->label_smoothing != 0.0 && !(has & GR_HAS_SMOOTHING))
+        return gr_fail(GR_ERR_OPTION, "%s: has no label_smoothing", name);
     if (!(o->label_smoothing >= 0.0 && o->label_smoothing <= 1.0))
         return gr_fail(GR_ERR_OPTION, "%s: label_smoothing %g is outside [0,1]", name, o->label_smoothing);
     return GR_OK;
@@ -24,8 +25,8 @@ gr_status gr_check_number(const char *who, const char *what, double x, double lo
     return gr_fail(GR_ERR_OPTION, "%s: %s %g is outside [%g,%g]", who, what, x, lo, hi);
 }
 
-gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
-                              gr_loss_attr *attr)
+gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
+                              const gr_loss_options *options, gr_loss_attr *attr)
 {
     const gr_loss_options o = options ? *options : (gr_loss_options){0};
     if (gr_check_loss_options(op->name, has, &o)) return NULL;
@@ -44,8 +45,8 @@ gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p
     return gr_apply(t, op, in, n_in, attr);
 }
 
-gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y, const gr_loss_options *options,
-                         double a, double b)
+gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
+                         const gr_loss_options *options, double a, double b)
 {
     return gr_loss_apply_with(t, op, has, p, y, options, &(gr_loss_attr){.a = a, .b = b});
 }
@@ -54,8 +55,8 @@ gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what
 {
     if (!w) return GR_OK;
     if (w->dtype != n->in[0]->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: the %s is %s, the prediction %s", n->op->name, what, gr_dtype_name(gr_type_of(w)),
-                       gr_dtype_name(gr_type_of(n->in[0])));
+        return gr_fail(GR_ERR_DTYPE, "%s: the %s is %s, the prediction %s", n->op->name, what,
+                       gr_dtype_name(gr_type_of(w)), gr_dtype_name(gr_type_of(n->in[0])));
     bool fits = w->rank == rank;
     for (int i = 0; fits && i < rank; i++) fits = w->shape[i] == shape[i];
     if (!fits)
@@ -63,8 +64,8 @@ gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what
                        gr_shape_text(&(gr_text){{0}}, rank, shape));
     for (int64_t i = 0; i < w->size; i++)
         if (!(gr_element(w, i) >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the %s is %g at %s, expected 0 or more", n->op->name, what, gr_element(w, i),
-                           gr_position_text(&(gr_text){{0}}, w, i));
+            return gr_fail(GR_ERR_VALUE, "%s: the %s is %g at %s, expected 0 or more", n->op->name, what,
+                           gr_element(w, i), gr_position_text(&(gr_text){{0}}, w, i));
     return GR_OK;
 }
 

@@ -38,7 +38,10 @@ static int64_t region_start(const lovasz *s, int64_t region)
 static lovasz lovasz_of(const gr_node *n)
 {
     const gr_region_attr *a = n->attr;
-    lovasz s = {.n = n, .l = gr_layout_of(n->in[0], a->region, a->without_background), .rows = 1, .weight = n->n_in > 2 ? n->in[2]->data : NULL};
+    lovasz s = {.n = n,
+                .l = gr_layout_of(n->in[0], a->region, a->without_background),
+                .rows = 1,
+                .weight = n->n_in > 2 ? n->in[2]->data : NULL};
     const bool one_class = a->region == GR_PER_PLANE || a->region == GR_PER_CLASS;
     s.length = (one_class ? 1 : s.l.c - s.l.first) * s.l.inner;
     s.stride = s.l.c * s.l.inner;
@@ -58,9 +61,11 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
     const gr_region_attr *a = n->attr;
     const gr_tensor *e = n->in[0];
     gr_type same;
-    if (gr_shape_same(n, &same) || gr_check_region(n->op->name, e, a->region, a->without_background)) return gr_last_status();
+    if (gr_shape_same(n, &same) || gr_check_region(n->op->name, e, a->region, a->without_background))
+        return gr_last_status();
     gr_layout l = gr_layout_of(e, a->region, a->without_background);
-    if (e->size > (int64_t)UINT32_MAX) return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_OF(e));
+    if (e->size > (int64_t)UINT32_MAX)
+        return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_OF(e));
     type->dtype = gr_type_of(e);
     type->rank = gr_region_shape(&l, type->shape);
     return GR_OK;
@@ -70,8 +75,10 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
 static gr_status lovasz_complain(const gr_node *n, int k, int64_t i)
 {
     const gr_region_attr *a = n->attr;
-    return gr_fail(GR_ERR_VALUE, k == 1 ? "%s: target %g at %s, expected 0 or 1" : "%s: the weight is %g at %s, expected 0 or more",
-                   a->who ? a->who : n->op->name, gr_element(n->in[k], i), gr_position_text(&(gr_text){{0}}, n->in[k], i));
+    return gr_fail(GR_ERR_VALUE,
+                   k == 1 ? "%s: target %g at %s, expected 0 or 1" : "%s: the weight is %g at %s, expected 0 or more",
+                   a->who ? a->who : n->op->name, gr_element(n->in[k], i),
+                   gr_position_text(&(gr_text){{0}}, n->in[k], i));
 }
 
 /* de = g times the growth of J at each element, which the forward pass has saved */
@@ -93,29 +100,55 @@ static void lovasz_branches(const gr_node *n, uint64_t *signature)
     }
 }
 
-#define ATTR(...) .attr = &(gr_region_attr){__VA_ARGS__}
+#define ATTR(...)             \
+    .attr = &(gr_region_attr) \
+    {                         \
+        __VA_ARGS__           \
+    }
 #define ERRORS GR_IN(0, 2, 2, 3, 2, 3)
 #define MASK GR_BITS(2, 3, 2, 3)
 
 static const gr_sample samples[] = {
     {.what = "planes", .in = {ERRORS, MASK}, ATTR(0)},
     {.what = "classes", .in = {ERRORS, MASK}, ATTR(.region = GR_PER_CLASS)},
-    {.what = "samples, without background", .in = {ERRORS, MASK}, ATTR(.region = GR_PER_SAMPLE, .without_background = true)},
-    {.what = "the whole, without background", .in = {ERRORS, MASK}, ATTR(.region = GR_WHOLE, .without_background = true)},
+    {.what = "samples, without background",
+     .in = {ERRORS, MASK},
+     ATTR(.region = GR_PER_SAMPLE, .without_background = true)},
+    {.what = "the whole, without background",
+     .in = {ERRORS, MASK},
+     ATTR(.region = GR_WHOLE, .without_background = true)},
     {.what = "weighted", .n_in = 3, .in = {ERRORS, MASK, GR_WEIGHTS(2, 3, 2, 3)}, ATTR(0)},
     {.what = "an empty mask", .in = {GR_IN(0, 2, 5), GR_IN(0, 0, 5)}, ATTR(.region = GR_WHOLE)},
     {.what = "a full mask", .in = {GR_IN(0, 2, 5), GR_IN(1, 1, 5)}, ATTR(.region = GR_WHOLE)},
     {.what = "no errors", .in = {GR_IN(0, 0, 5), GR_BITS(5)}, ATTR(.region = GR_WHOLE), .value_only = true},
     {.what = "planes of nothing", .in = {GR_IN(0, 1, 2, 3, 0), GR_IN(0, 1, 2, 3, 0)}, ATTR(0)},
-    {.what = "a negative weight", .n_in = 3, .in = {GR_IN(0, 2, 3), GR_BITS(3), GR_IN(-1, -1, 3)}, ATTR(.region = GR_WHOLE), .refused = "the weight is -1 at [0], expected 0 or more"},
-    {.what = "a soft target", .in = {GR_IN(0, 2, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, 0.5)}}, ATTR(.region = GR_WHOLE), .refused = "target 0.5 at [2], expected 0 or 1"},
-    {.what = "shapes that differ", .in = {GR_IN(0, 2, 3), GR_BITS(3, 1)}, ATTR(.region = GR_WHOLE), .refused = "shapes differ"},
+    {.what = "a negative weight",
+     .n_in = 3,
+     .in = {GR_IN(0, 2, 3), GR_BITS(3), GR_IN(-1, -1, 3)},
+     ATTR(.region = GR_WHOLE),
+     .refused = "the weight is -1 at [0], expected 0 or more"},
+    {.what = "a soft target",
+     .in = {GR_IN(0, 2, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, 0.5)}},
+     ATTR(.region = GR_WHOLE),
+     .refused = "target 0.5 at [2], expected 0 or 1"},
+    {.what = "shapes that differ",
+     .in = {GR_IN(0, 2, 3), GR_BITS(3, 1)},
+     ATTR(.region = GR_WHOLE),
+     .refused = "shapes differ"},
     {.what = "a vector has no planes", .in = {GR_IN(0, 2, 3), GR_BITS(3)}, ATTR(0), .refused = "has no planes"},
 };
 
-const gr_op gr_op_lovasz = {.name = "lovasz", .formula = "l = sum_i e_i (J_i - J_(i-1)), e falling",
-                            .gradient = "de_i = g (J_i - J_(i-1))", .n_in = 2, .n_optional = 1, .shape = lovasz_shape,
-                            .attr_size = sizeof(gr_region_attr), .branches = lovasz_branches, .forward = GR_KERNELS(lovasz), .vjp = {lovasz_e}, GR_SAMPLES(samples)};
+const gr_op gr_op_lovasz = {.name = "lovasz",
+                            .formula = "l = sum_i e_i (J_i - J_(i-1)), e falling",
+                            .gradient = "de_i = g (J_i - J_(i-1))",
+                            .n_in = 2,
+                            .n_optional = 1,
+                            .shape = lovasz_shape,
+                            .attr_size = sizeof(gr_region_attr),
+                            .branches = lovasz_branches,
+                            .forward = GR_KERNELS(lovasz),
+                            .vjp = {lovasz_e},
+                            GR_SAMPLES(samples)};
 
 /* ---- The losses ------------------------------------------------------------------------------------------------ */
 
@@ -127,7 +160,8 @@ static gr_tensor *extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y,
 }
 
 /* Where an index says which class, the index must be one, and probabilities must be some. */
-static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y,
+                       const gr_region_options *o)
 {
     if (gr_region_options_of(c, t, who, has, x, y, o)) return gr_last_status();
     if (y->dtype == GR_I32 && gr_check_classes(who, &c->attr, x, y)) return gr_last_status();
@@ -157,10 +191,12 @@ gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_re
     o.softmax = o.base.from_logits;
     if (begin(&c, t, "lovasz_softmax", GR_HAS_ABSENT, p, y, &o)) return NULL;
     gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w = gr_region_weight(t, &c.attr, p, y, o.base.weight);
-    gr_tensor *counted = o.absent_classes ? gr_broadcast_to(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
+    gr_tensor *counted =
+        o.absent_classes ? gr_broadcast_to(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
     gr_tensor *there = gr_sum_regions(t, &c.layout, gr_weighed(t, counted, w));
-    gr_tensor *e = o.softmax ? GR_CALL(class_error, NULL, p, target)
-                             : gr_add(t, gr_mul(t, target, gr_complement(t, p)), gr_mul(t, gr_complement(t, target), p));
+    gr_tensor *e = o.softmax
+                       ? GR_CALL(class_error, NULL, p, target)
+                       : gr_add(t, gr_mul(t, target, gr_complement(t, p)), gr_mul(t, gr_complement(t, target), p));
     return gr_region_reduce(&c, extension(&c, e, target, w), there);
 }
 
@@ -215,7 +251,8 @@ static void K(lovasz_region)(const lovasz *s, int64_t region)
     real *growth = s->growth ? s->growth->data : NULL;
     const int64_t n = s->rows * s->length, start = region_start(s, region), at = region * n;
     const double positives = K(gather)(s, start, at); /* P */
-    const uint32_t *order = K(order)((bits *)s->key[0] + at, (bits *)s->key[1] + at, s->place[0] + at, s->place[1] + at, n);
+    const uint32_t *order =
+        K(order)((bits *)s->key[0] + at, (bits *)s->key[1] + at, s->place[0] + at, s->place[1] + at, n);
     double in = 0, out = 0, loss = 0; /* T and F */
     for (int64_t k = 0; k < n; k++) {
         const int64_t i = start + order[k] / s->length * s->stride + order[k] % s->length;
@@ -254,7 +291,8 @@ static gr_status K(lovasz)(gr_node *n)
     if (s.growth) memset(s.growth->data, 0, gr_bytes(s.growth));
     gr_tensor *room[4] = {0};
     bool fits = true;
-    for (int i = 0; i < 4 && fits; i++) fits = (room[i] = gr_result(n->tape, i < 2 ? gr_type_of(e) : GR_I32, 1, &e->size)) != NULL;
+    for (int i = 0; i < 4 && fits; i++)
+        fits = (room[i] = gr_result(n->tape, i < 2 ? gr_type_of(e) : GR_I32, 1, &e->size)) != NULL;
     for (int i = 0; i < 2 && fits; i++) s.key[i] = room[i]->data, s.place[i] = room[2 + i]->data;
     if (fits) gr_parallel(gr_region_count(&s.l), 1, K(lovasz_regions), &s);
     for (int i = 3; i >= 0; i--)

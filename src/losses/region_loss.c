@@ -54,15 +54,18 @@ static gr_status check_class_weight(const gr_region_call *c)
 {
     const gr_tensor *w = c->o.base.class_weight, *x = c->x;
     if (!w) return GR_OK;
-    if (!has_classes(c)) return gr_fail(GR_ERR_OPTION, "%s: a class_weight is for regions of one class: planes or classes", c->who);
+    if (!has_classes(c))
+        return gr_fail(GR_ERR_OPTION, "%s: a class_weight is for regions of one class: planes or classes", c->who);
     if (w->dtype != x->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: the class_weight is %s, the prediction %s", c->who, gr_dtype_name(gr_type_of(w)),
-                       gr_dtype_name(gr_type_of(x)));
+        return gr_fail(GR_ERR_DTYPE, "%s: the class_weight is %s, the prediction %s", c->who,
+                       gr_dtype_name(gr_type_of(w)), gr_dtype_name(gr_type_of(x)));
     if (w->rank != 1 || w->size != c->layout.c)
-        return gr_fail(GR_ERR_SHAPE, "%s: the class_weight is %s, expected [%lld]", c->who, GR_SHAPE_OF(w), (long long)c->layout.c);
+        return gr_fail(GR_ERR_SHAPE, "%s: the class_weight is %s, expected [%lld]", c->who, GR_SHAPE_OF(w),
+                       (long long)c->layout.c);
     for (int64_t i = 0; i < w->size; i++)
         if (!(gr_element(w, i) >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the class_weight is %g at [%lld], expected 0 or more", c->who, gr_element(w, i), (long long)i);
+            return gr_fail(GR_ERR_VALUE, "%s: the class_weight is %g at [%lld], expected 0 or more", c->who,
+                           gr_element(w, i), (long long)i);
     return GR_OK;
 }
 
@@ -73,11 +76,17 @@ gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, i
     if (options) c->o = *options;
     const gr_loss_options *base = &c->o.base;
     if (!t || !x || !y) return gr_fail_null(who, !t ? "tape" : !x ? "input 0" : "input 1");
-    if (gr_check_loss_options(who, GR_HAS_LOGITS | GR_HAS_CLASSES, base) || check_numbers(who, has, &c->o)) return gr_last_status();
+    if (gr_check_loss_options(who, GR_HAS_LOGITS | GR_HAS_CLASSES, base) || check_numbers(who, has, &c->o))
+        return gr_last_status();
     fill_in(&c->o, has);
-    c->attr = (gr_region_attr){.who = who, .region = c->o.region, .from_logits = base->from_logits, .softmax = c->o.softmax,
-                               .without_background = c->o.without_background, .ignore = base->ignore,
-                               .ignore_index = y->dtype == GR_F32 ? (double)(float)base->ignore_index : base->ignore_index};
+    c->attr =
+        (gr_region_attr){.who = who,
+                         .region = c->o.region,
+                         .from_logits = base->from_logits,
+                         .softmax = c->o.softmax,
+                         .without_background = c->o.without_background,
+                         .ignore = base->ignore,
+                         .ignore_index = y->dtype == GR_F32 ? (double)(float)base->ignore_index : base->ignore_index};
     if (gr_check_region_inputs(who, &c->attr, x, y, base->weight)) return gr_last_status();
     c->layout = gr_layout_of(x, c->o.region, c->o.without_background);
     if (base->reduction == GR_MEAN && x->size == 0)

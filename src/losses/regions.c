@@ -6,14 +6,18 @@
 static const struct {
     int rank; /* the least */
     const char *what;
-} regions[GR_N_REGIONS] = {
-    [GR_PER_PLANE] = {3, "planes"}, [GR_PER_CLASS] = {2, "classes"}, [GR_PER_SAMPLE] = {1, "samples"}, [GR_WHOLE] = {0, ""}};
+} regions[GR_N_REGIONS] = {[GR_PER_PLANE] = {3, "planes"},
+                           [GR_PER_CLASS] = {2, "classes"},
+                           [GR_PER_SAMPLE] = {1, "samples"},
+                           [GR_WHOLE] = {0, ""}};
 
 gr_status gr_check_region(const char *who, const gr_tensor *x, gr_region region, bool without_background)
 {
-    if ((int)region < 0 || region >= GR_N_REGIONS) return gr_fail(GR_ERR_OPTION, "%s: no such region: %d", who, (int)region);
+    if ((int)region < 0 || region >= GR_N_REGIONS)
+        return gr_fail(GR_ERR_OPTION, "%s: no such region: %d", who, (int)region);
     if (x->rank < regions[region].rank)
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s and has no %s, expected [N,C,...]; GR_WHOLE makes it one region", who,
+        return gr_fail(GR_ERR_SHAPE,
+                       "%s: the prediction is %s and has no %s, expected [N,C,...]; GR_WHOLE makes it one region", who,
                        GR_SHAPE_OF(x), regions[region].what);
     if (without_background && (x->rank < 2 || x->shape[1] < 2))
         return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s: without class 0 nothing is left", who, GR_SHAPE_OF(x));
@@ -22,8 +26,11 @@ gr_status gr_check_region(const char *who, const gr_tensor *x, gr_region region,
 
 gr_layout gr_layout_of(const gr_tensor *x, gr_region region, bool without_background)
 {
-    gr_layout l = {.region = region, .n = x->rank > 0 ? x->shape[0] : 1, .c = x->rank > 1 ? x->shape[1] : 1,
-                   .inner = 1, .first = without_background};
+    gr_layout l = {.region = region,
+                   .n = x->rank > 0 ? x->shape[0] : 1,
+                   .c = x->rank > 1 ? x->shape[1] : 1,
+                   .inner = 1,
+                   .first = without_background};
     for (int i = 2; i < x->rank; i++) l.inner *= x->shape[i];
     return l;
 }
@@ -31,7 +38,8 @@ gr_layout gr_layout_of(const gr_tensor *x, gr_region region, bool without_backgr
 gr_layout gr_layout_merged(gr_layout l)
 {
     if (l.region == GR_WHOLE) return (gr_layout){.region = GR_WHOLE, .n = 1, .c = 1, .inner = l.n * l.c * l.inner};
-    if (l.region == GR_PER_SAMPLE) return (gr_layout){.region = GR_PER_SAMPLE, .n = l.n, .c = 1, .inner = l.c * l.inner};
+    if (l.region == GR_PER_SAMPLE)
+        return (gr_layout){.region = GR_PER_SAMPLE, .n = l.n, .c = 1, .inner = l.c * l.inner};
     return l;
 }
 
@@ -71,7 +79,9 @@ gr_tensor *gr_sum_regions(gr_tape *t, const gr_layout *l, gr_tensor *x)
     if (!x) return gr_fail_null("sum", "input 0"), NULL;
     int axes[GR_MAX_RANK], n = 0;
     for (int i = 0; i < x->rank; i++) {
-        bool kept = l->region == GR_PER_PLANE ? i < 2 : l->region == GR_PER_CLASS ? i == 1 : l->region == GR_PER_SAMPLE && i == 0;
+        bool kept = l->region == GR_PER_PLANE   ? i < 2
+                    : l->region == GR_PER_CLASS ? i == 1
+                                                : l->region == GR_PER_SAMPLE && i == 0;
         if (!kept) axes[n++] = i;
     }
     if (l->first) x = gr_slice(t, x, 1, l->first, l->c);
@@ -92,29 +102,36 @@ static gr_status check_target(const char *who, const gr_tensor *x, const gr_tens
 {
     const bool index = y->dtype == GR_I32;
     if (!gr_is_float(gr_type_of(x)))
-        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, expected f32 or f64", who, gr_dtype_name(gr_type_of(x)));
+        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, expected f32 or f64", who,
+                       gr_dtype_name(gr_type_of(x)));
     if (!index && y->dtype != x->dtype)
         return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, the target %s", who, gr_dtype_name(gr_type_of(x)),
                        gr_dtype_name(gr_type_of(y)));
     if (index ? !by_pixel(x, y) : !gr_same_shape(x, y))
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1", who,
+        return gr_fail(GR_ERR_SHAPE,
+                       "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1", who,
                        GR_SHAPE_OF(x), GR_SHAPE_OF(y));
     return GR_OK;
 }
 
-gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y, const gr_tensor *w)
+gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                                 const gr_tensor *w)
 {
     if (check_target(who, x, y) || gr_check_region(who, x, a->region, a->without_background)) return gr_last_status();
     if (a->softmax && !a->from_logits)
         return gr_fail(GR_ERR_OPTION, "%s: softmax goes with from_logits: probabilities have been through theirs", who);
     if (a->softmax && (x->rank < 2 || x->shape[1] < 2))
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s: a softmax over axis 1 needs two classes or more; one alone goes "
-                       "through a sigmoid", who, GR_SHAPE_OF(x));
+        return gr_fail(GR_ERR_SHAPE,
+                       "%s: the prediction is %s: a softmax over axis 1 needs two classes or more; one alone goes "
+                       "through a sigmoid",
+                       who, GR_SHAPE_OF(x));
     if (!w) return GR_OK;
     if (w->dtype != x->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: the weight is %s, the prediction %s", who, gr_dtype_name(gr_type_of(w)), gr_dtype_name(gr_type_of(x)));
+        return gr_fail(GR_ERR_DTYPE, "%s: the weight is %s, the prediction %s", who, gr_dtype_name(gr_type_of(w)),
+                       gr_dtype_name(gr_type_of(x)));
     if (!gr_same_shape(x, w) && !by_pixel(x, w))
-        return gr_fail(GR_ERR_SHAPE, "%s: the weight is %s, the prediction %s; expected that shape, or that without axis 1", who,
+        return gr_fail(GR_ERR_SHAPE,
+                       "%s: the weight is %s, the prediction %s; expected that shape, or that without axis 1", who,
                        GR_SHAPE_OF(w), GR_SHAPE_OF(x));
     return GR_OK;
 }
@@ -141,7 +158,8 @@ bool gr_is_counted(const gr_region_attr *a, const gr_layout *l, const gr_tensor 
     return !a->ignore || gr_element(y, y->dtype == GR_I32 ? pixel_of(l, i) : i) != a->ignore_index;
 }
 
-gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y, const gr_tensor *w)
+gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                           const gr_tensor *w)
 {
     const gr_layout l = gr_layout_of(x, a->region, a->without_background);
     const bool by_element = w && gr_same_shape(w, x);
@@ -151,8 +169,10 @@ gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_te
         const bool bad_prediction = !a->from_logits && weight != 0.0 && (p < 0.0 || p > 1.0);
         if ((weight >= 0.0 && !bad_prediction) || !gr_is_counted(a, &l, y, i)) continue;
         if (!(weight >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the weight is %g at %s, expected 0 or more", who, weight, gr_position_text(&(gr_text){{0}}, w, at));
-        return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", who, p, gr_position_text(&(gr_text){{0}}, x, i));
+            return gr_fail(GR_ERR_VALUE, "%s: the weight is %g at %s, expected 0 or more", who, weight,
+                           gr_position_text(&(gr_text){{0}}, w, at));
+        return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", who, p,
+                       gr_position_text(&(gr_text){{0}}, x, i));
     }
     return GR_OK;
 }
@@ -170,7 +190,8 @@ gr_tensor *gr_over_pixels(gr_tape *t, const gr_tensor *x, gr_tensor *pixels)
 static gr_tensor *ignored(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y)
 {
     const bool index = y->dtype == GR_I32;
-    gr_tensor *is = gr_equal(t, index ? gr_cast(t, y, GR_F64) : y, gr_constant(t, index ? GR_F64 : gr_type_of(y), a->ignore_index));
+    gr_tensor *is =
+        gr_equal(t, index ? gr_cast(t, y, GR_F64) : y, gr_constant(t, index ? GR_F64 : gr_type_of(y), a->ignore_index));
     return index ? gr_over_pixels(t, x, gr_cast(t, is, gr_type_of(x))) : is;
 }
 

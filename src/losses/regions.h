@@ -52,7 +52,8 @@ typedef struct gr_region_attr {
 } gr_region_attr;
 
 /* Refuses inputs that do not fit together. `weight` may be NULL. */
-gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y, const gr_tensor *weight);
+gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                                 const gr_tensor *weight);
 
 /* Refuses the first class that is none; y is I32. */
 gr_status gr_check_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y);
@@ -60,9 +61,10 @@ gr_status gr_check_classes(const char *who, const gr_region_attr *a, const gr_te
 /* Whether element i of a prediction is counted: of a class that is, and not ignored. */
 bool gr_is_counted(const gr_region_attr *a, const gr_layout *l, const gr_tensor *y, int64_t i);
 
-/* Refuses the first weight below 0 and the first prediction that is no probability, among those that are counted; logits may
- * be anything. */
-gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y, const gr_tensor *weight);
+/* Refuses the first weight below 0 and the first prediction that is no probability, among those that are counted;
+ * logits may be anything. */
+gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                           const gr_tensor *weight);
 
 /* The target as numbers of x's shape, 0 where it is ignored: class indices as shares of 1. */
 gr_tensor *gr_region_target(gr_tape *t, const gr_region_attr *a, gr_tensor *x, gr_tensor *y);

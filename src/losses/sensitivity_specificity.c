@@ -3,7 +3,8 @@
  *     1 - (w TP/(TP+FN) + (1-w) TN/(TN+FP)) = w FN/(FN+TP) + (1-w) FP/(FP+TN) */
 #include "regions.h"
 
-static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *p, gr_tensor *y, const gr_region_options *o)
+static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *p, gr_tensor *y,
+                       const gr_region_options *o)
 {
     const double epsilon = o ? o->epsilon : 0.0;
     if (gr_region_begin(c, t, who, GR_HAS_EPSILON | GR_HAS_W, p, y, o)) return gr_last_status();

@@ -14,7 +14,8 @@
 static gr_tensor *whole(gr_tape *t, const gr_node *n)
 {
     const gr_dtype dtype = gr_type_of(n->in[0]);
-    gr_tensor *sum = gr_add(t, n->in[0], n->in[1]), *least = gr_constant(t, dtype, dtype == GR_F32 ? 0x1p-126 : 0x1p-1022);
+    gr_tensor *sum = gr_add(t, n->in[0], n->in[1]),
+              *least = gr_constant(t, dtype, dtype == GR_F32 ? 0x1p-126 : 0x1p-1022);
     return gr_where(t, gr_greater(t, least, sum), gr_constant(t, dtype, (double)INFINITY), sum);
 }
 
@@ -36,21 +37,37 @@ static gr_tensor *share_b(gr_tape *t, const gr_node *n, gr_tensor *g)
 static void share_branches(const gr_node *n, uint64_t *signature)
 {
     const double least = n->in[0]->dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
-    for (int64_t i = 0; i < n->out->size; i++) gr_fold_branch(signature, gr_element(n->in[0], i) + gr_element(n->in[1], i) < least);
+    for (int64_t i = 0; i < n->out->size; i++)
+        gr_fold_branch(signature, gr_element(n->in[0], i) + gr_element(n->in[1], i) < least);
 }
 
 static const gr_sample samples[] = {
     {.what = "counts", .in = {GR_IN(0.5, 20, 3, 4), GR_IN(0.5, 20, 3, 4)}, .attr = &(gr_scalars){.a = 0}},
     {.what = "scalars", .in = {GR_IN_SCALAR(0.5, 2), GR_IN_SCALAR(0.5, 2)}, .attr = &(gr_scalars){.a = 1}},
     {.what = "nearly nothing of much", .in = {GR_IN(1e-4, 2e-4, 5), GR_IN(100, 200, 5)}, .attr = &(gr_scalars){.a = 0}},
-    {.what = "of nothing: 0", .in = {{.rank = 1, .shape = {2}, GR_VALUES(0, 1)}, {.rank = 1, .shape = {2}, GR_VALUES(0, 2)}}, .attr = &(gr_scalars){.a = 0}, .value_only = true},
-    {.what = "of nothing: 1", .in = {{.rank = 1, .shape = {2}, GR_VALUES(0, 1)}, {.rank = 1, .shape = {2}, GR_VALUES(0, 2)}}, .attr = &(gr_scalars){.a = 1}, .value_only = true},
-    {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 4)}, .attr = &(gr_scalars){.a = 0}, .refused = "shapes differ: [3,4] and [4]"},
+    {.what = "of nothing: 0",
+     .in = {{.rank = 1, .shape = {2}, GR_VALUES(0, 1)}, {.rank = 1, .shape = {2}, GR_VALUES(0, 2)}},
+     .attr = &(gr_scalars){.a = 0},
+     .value_only = true},
+    {.what = "of nothing: 1",
+     .in = {{.rank = 1, .shape = {2}, GR_VALUES(0, 1)}, {.rank = 1, .shape = {2}, GR_VALUES(0, 2)}},
+     .attr = &(gr_scalars){.a = 1},
+     .value_only = true},
+    {.what = "shapes that differ",
+     .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 4)},
+     .attr = &(gr_scalars){.a = 0},
+     .refused = "shapes differ: [3,4] and [4]"},
 };
 
-const gr_op gr_op_share = {.name = "share", .formula = "s = a / (a + b)",
-                           .gradient = "da = g b / (a + b)^2, db = -g a / (a + b)^2; 0 where a + b = 0", .n_in = 2, .shape = gr_shape_same,
-                           .forward = GR_KERNELS(share), .attr_size = sizeof(gr_scalars), .branches = share_branches, .vjp = {share_a, share_b},
+const gr_op gr_op_share = {.name = "share",
+                           .formula = "s = a / (a + b)",
+                           .gradient = "da = g b / (a + b)^2, db = -g a / (a + b)^2; 0 where a + b = 0",
+                           .n_in = 2,
+                           .shape = gr_shape_same,
+                           .forward = GR_KERNELS(share),
+                           .attr_size = sizeof(gr_scalars),
+                           .branches = share_branches,
+                           .vjp = {share_a, share_b},
                            GR_SAMPLES(samples)};
 
 gr_tensor *gr_share(gr_tape *t, gr_tensor *a, gr_tensor *b, double empty)
@@ -62,7 +79,8 @@ gr_tensor *gr_share(gr_tape *t, gr_tensor *a, gr_tensor *b, double empty)
 
 static gr_status K(share)(gr_node *n)
 {
-    const real *restrict a = n->in[0]->data, *restrict b = n->in[1]->data, empty = (real)((const gr_scalars *)n->attr)->a;
+    const real *restrict a = n->in[0]->data, *restrict b = n->in[1]->data,
+                         empty = (real)((const gr_scalars *)n->attr)->a;
     real *restrict s = n->out->data;
     for (int64_t i = 0; i < n->out->size; i++) s[i] = a[i] + b[i] < TINY ? empty : a[i] / (a[i] + b[i]);
     return GR_OK;

@@ -32,7 +32,8 @@ static gr_tensor *power(gr_tape *t, gr_tensor *x, double gamma)
 gr_tensor *gr_focal_tversky(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
 {
     gr_region_call c;
-    if (gr_region_begin(&c, t, "focal_tversky", GR_HAS_EPSILON | GR_HAS_SIDES | GR_HAS_GAMMA, p, y, options)) return NULL;
+    if (gr_region_begin(&c, t, "focal_tversky", GR_HAS_EPSILON | GR_HAS_SIDES | GR_HAS_GAMMA, p, y, options))
+        return NULL;
     return gr_region_reduce(&c, power(t, tversky(&c), c.o.gamma), gr_region_filled(&c));
 }
 

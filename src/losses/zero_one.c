@@ -34,10 +34,20 @@ static void zero_one_branches(const gr_node *n, uint64_t *signature)
 
 static const gr_sample samples[] = {
     {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
-    {.what = "sum of logits", .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)}, GR_LOSS(.reduction = GR_SUM, .from_logits = true)},
-    {.what = "none, one class ignored", .in = {GR_IN(0.05, 0.95, 5), GR_BITS(5)}, GR_LOSS(.reduction = GR_NONE, .ignore = true)},
-    {.what = "a weight for each", .n_in = 3, .in = {GR_IN(0, 1, 5), GR_BITS(5), GR_WEIGHTS(5)}, GR_LOSS(.weighted = true)},
-    {.what = "logits for probabilities", .in = {{.rank = 1, .shape = {2}, GR_VALUES(0.5, -3.25)}, GR_BITS(2)}, GR_LOSS(0), .refused = "prediction -3.25 at [1] is outside [0,1]; are these logits?"},
+    {.what = "sum of logits",
+     .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)},
+     GR_LOSS(.reduction = GR_SUM, .from_logits = true)},
+    {.what = "none, one class ignored",
+     .in = {GR_IN(0.05, 0.95, 5), GR_BITS(5)},
+     GR_LOSS(.reduction = GR_NONE, .ignore = true)},
+    {.what = "a weight for each",
+     .n_in = 3,
+     .in = {GR_IN(0, 1, 5), GR_BITS(5), GR_WEIGHTS(5)},
+     GR_LOSS(.weighted = true)},
+    {.what = "logits for probabilities",
+     .in = {{.rank = 1, .shape = {2}, GR_VALUES(0.5, -3.25)}, GR_BITS(2)},
+     GR_LOSS(0),
+     .refused = "prediction -3.25 at [1] is outside [0,1]; are these logits?"},
     {.what = "a soft target", .in = {GR_IN(0, 1, 3), GR_IN(0.2, 0.8, 3)}, GR_LOSS(0), .refused = "expected 0 or 1"},
 };
 
@@ -46,12 +56,20 @@ static const gr_sample slope_samples[] = {
     {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
 };
 
-const gr_op gr_op_zero_one = {.name = "zero_one", .formula = "l = [label(p) != y]",
-                              .gradient = "dp = 0", GR_POINTWISE(zero_one), .branches = zero_one_branches,
-                              .vjp = {zero_one_p}, GR_SAMPLES(samples)};
-const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope", .formula = "d = 0",
-                                    .gradient = "dp = 0, dy = 0", GR_POINTWISE_SLOPE(zero_one), .branches = zero_one_branches,
-                                    .vjp = {gr_vjp_zero, gr_vjp_zero}, GR_SAMPLES(slope_samples)};
+const gr_op gr_op_zero_one = {.name = "zero_one",
+                              .formula = "l = [label(p) != y]",
+                              .gradient = "dp = 0",
+                              GR_POINTWISE(zero_one),
+                              .branches = zero_one_branches,
+                              .vjp = {zero_one_p},
+                              GR_SAMPLES(samples)};
+const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope",
+                                    .formula = "d = 0",
+                                    .gradient = "dp = 0, dy = 0",
+                                    GR_POINTWISE_SLOPE(zero_one),
+                                    .branches = zero_one_branches,
+                                    .vjp = {gr_vjp_zero, gr_vjp_zero},
+                                    GR_SAMPLES(slope_samples)};
 
 gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

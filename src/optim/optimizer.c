@@ -27,8 +27,7 @@ bool gr_option_fits(const char *who, const gr_option *option)
     if (value >= 0.0 && value < below) return true;
     if (below < GR_ANY_SIZE)
         gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected 0 <= %s < %g", who, name, value, name, below);
-    else
-        gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected a finite number, 0 or more", who, name, value);
+    else gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected a finite number, 0 or more", who, name, value);
     return false;
 }
 
@@ -113,6 +112,9 @@ gr_status gr_step(gr_optimizer *o)
         update(o, p);
         stepped = true;
     }
-    return stepped ? GR_OK : gr_fail(GR_ERR_STATE, "step: none of the %d parameters of %s has a gradient: run "
-                                     "gr_backward() first", o->n, o->rule->name);
+    return stepped ? GR_OK
+                   : gr_fail(GR_ERR_STATE,
+                             "step: none of the %d parameters of %s has a gradient: run "
+                             "gr_backward() first",
+                             o->n, o->rule->name);
 }

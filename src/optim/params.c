@@ -79,8 +79,8 @@ gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *w)
     if (!is_free(who, params, w)) return NULL;
     gr_status status = check_new(who, params, name);
     if (!status && !gr_is_float((gr_dtype)w->dtype))
-        status = gr_fail(GR_ERR_DTYPE, "params_add: %s is %s, expected f32 or f64", name,
-                         gr_dtype_name((gr_dtype)w->dtype));
+        status =
+            gr_fail(GR_ERR_DTYPE, "params_add: %s is %s, expected f32 or f64", name, gr_dtype_name((gr_dtype)w->dtype));
     if (status || make_room(&params->tensors, params->n, &params->capacity) || gr_set_name(w, name) ||
         gr_require_grad(w)) {
         gr_tensor_free(w);

@@ -17,13 +17,16 @@ static ahead look_ahead(const gr_stencil *s, int64_t i, int64_t n, int64_t bytes
 {
     const int64_t part = i / s->tiles, row = i % s->tiles * s->tile;
     const int64_t pitch = s->columns.source * bytes, plane = gr_source_plane(s) * bytes;
-    const int64_t top = s->rows.first + row * s->rows.step, bottom = top + (s->tile - 1) * s->rows.step + s->rows.extent;
+    const int64_t top = s->rows.first + row * s->rows.step,
+                  bottom = top + (s->tile - 1) * s->rows.step + s->rows.extent;
     const int64_t fresh = row ? top + s->rows.extent - s->rows.step : top; /* above it this tile has them already */
     const int64_t first = fresh < 0 ? 0 : fresh, last = bottom < s->rows.source ? bottom : s->rows.source;
     const bool small = s->n * s->groups * s->sources * plane < LARGE_BYTES;
     if (i >= n || first >= last || s->in_place || small) return (ahead){.channels = 0};
-    return (ahead){.from = (const char *)s->from + part * s->sources * plane + first * pitch, .plane = plane,
-                   .bytes = (last - first) * pitch, .channels = s->sources,
+    return (ahead){.from = (const char *)s->from + part * s->sources * plane + first * pitch,
+                   .plane = plane,
+                   .bytes = (last - first) * pitch,
+                   .channels = s->sources,
                    .lines = s->sources * ((last - first) * pitch / LINE_BYTES + 1) / times + 1};
 }
 
@@ -111,8 +114,9 @@ static void K(fill_tile)(const gr_stencil *s, const real *from, int64_t channels
         for (int64_t i = 0; i < height; i++) {
             const bool inside = first + i >= 0 && first + i < s->rows.source;
             for (int64_t a = 0; a < s->columns.step; a++)
-                K(fill_columns)(from + (inside ? (first + i) * s->columns.source : 0), inside ? s->columns.source : 0,
-                                s->columns.first + a, s->columns.step, s->width, tile + i * s->pitch + a * s->width);
+                K(fill_columns)
+                (from + (inside ? (first + i) * s->columns.source : 0), inside ? s->columns.source : 0,
+                 s->columns.first + a, s->columns.step, s->width, tile + i * s->pitch + a * s->width);
         }
         for (int64_t i = height * s->pitch; i < s->channel; i++) tile[i] = 0; /* what the last vector reads beyond */
     }
@@ -148,8 +152,9 @@ static void K(pack_weights)(void *context, int64_t begin, int64_t end)
         const int64_t last = left < PANEL ? s->results : first + PANEL;
         for (int64_t o = first, n; o < last; o += n) {
             n = K(together)(s->results - o);
-            K(pack_block)(s, (const real *)s->k + group * s->results * each + o * s->of_result, n,
-                          (real *)s->weights + (group * s->results + o) * each);
+            K(pack_block)
+            (s, (const real *)s->k + group * s->results * each + o * s->of_result, n,
+             (real *)s->weights + (group * s->results + o) * each);
         }
     }
 }
@@ -162,17 +167,17 @@ GR_INLINE void K(strip)(const run *r, int64_t at, const int results, const int v
     const int64_t n_taps = r->phase->taps;
     const real *k = r->weights, *in = (const real *)r->in + at, *bias = r->bias;
     K(lanes) sum[8][4];
-    GR_UNROLL for (int o = 0; o < results; o++)
-        GR_UNROLL for (int v = 0; v < vectors; v++) sum[o][v] = (K(lanes)){0} + (bias ? bias[o] : 0);
+    GR_UNROLL for (int o = 0; o < results; o++) GR_UNROLL for (int v = 0; v < vectors; v++) sum[o][v] =
+        (K(lanes)){0} + (bias ? bias[o] : 0);
     for (int64_t c = 0; c < s->sources; c++, in += s->channel)
         for (int64_t t = 0; t < n_taps; t++, k += results) {
             const K(lanes) *x = (const K(lanes) *)(in + taps[t].offset);
-            GR_UNROLL for (int o = 0; o < results; o++)
-                GR_UNROLL for (int v = 0; v < vectors; v++) sum[o][v] += k[o] * x[v];
+            GR_UNROLL for (int o = 0; o < results; o++) GR_UNROLL for (int v = 0; v < vectors; v++) sum[o][v] +=
+                k[o] * x[v];
         }
     real *out = (real *)r->out + at;
-    GR_UNROLL for (int o = 0; o < results; o++)
-        GR_UNROLL for (int v = 0; v < vectors; v++) *(K(lanes) *)(out + o * r->out_channel + v * K(LANES)) = sum[o][v];
+    GR_UNROLL for (int o = 0; o < results; o++) GR_UNROLL for (int v = 0; v < vectors; v++) *
+        (K(lanes) *)(out + o * r->out_channel + v * K(LANES)) = sum[o][v];
 }
 
 GR_INLINE void K(strips)(const run *r, const int results, const int vectors)
@@ -185,10 +190,22 @@ GR_INLINE void K(strips)(const run *r, const int results, const int vectors)
     for (; at < r->length; at += K(LANES)) K(strip)(r, at, results, 1);
 }
 
-static void K(strips_of_8)(const run *r) { K(strips)(r, 8, 2); }
-static void K(strips_of_4)(const run *r) { K(strips)(r, 4, GR_REGISTERS >= 32 ? 4 : 2); }
-static void K(strips_of_2)(const run *r) { K(strips)(r, 2, 4); }
-static void K(strips_of_1)(const run *r) { K(strips)(r, 1, 4); }
+static void K(strips_of_8)(const run *r)
+{
+    K(strips)(r, 8, 2);
+}
+static void K(strips_of_4)(const run *r)
+{
+    K(strips)(r, 4, GR_REGISTERS >= 32 ? 4 : 2);
+}
+static void K(strips_of_2)(const run *r)
+{
+    K(strips)(r, 2, 4);
+}
+static void K(strips_of_1)(const run *r)
+{
+    K(strips)(r, 1, 4);
+}
 
 /* The results of a run that was computed on the side go to where they belong: `rows` rows of them, without the gaps. */
 static void K(place_results)(const gr_stencil *s, const gr_conv_phase *p, const real *line, int64_t rows, real *to)
@@ -232,7 +249,10 @@ static void K(tile_results)(const gr_stencil *s, int64_t group, int64_t row, con
         n = K(together)(s->results - o);
         const int64_t result = group * s->results + o;
         for (const gr_conv_phase *p = s->phases; p < s->phases + s->n_phases; p++) {
-            const run r = {.s = s, .phase = p, .in = tile, .next = next,
+            const run r = {.s = s,
+                           .phase = p,
+                           .in = tile,
+                           .next = next,
                            .bias = s->b ? (const real *)s->b + result : NULL,
                            .weights = (const real *)s->weights + result * each + p->first * s->sources * n};
             K(phase_rows)(r, (int)n, row, gr_rows_at(s, p->count[0], row), to + o * gr_result_plane(s), line);
@@ -245,8 +265,8 @@ static void K(conv_worker)(void *context, int64_t begin, int64_t end)
 {
     const gr_stencil *s = context;
     const int64_t all = s->n * s->groups * s->tiles;
-    const int64_t strips = s->tile * ((s->columns.most - 1) / (2 * K(LANES)) + 1) *
-                           ((s->results - 1) / K(RESULTS) + 1); /* or so */
+    const int64_t strips =
+        s->tile * ((s->columns.most - 1) / (2 * K(LANES)) + 1) * ((s->results - 1) / K(RESULTS) + 1); /* or so */
     for (int64_t w = begin; w < end; w++) {
         real *scratch = (real *)(s->scratch + (size_t)w * s->scratch_bytes);
         real *line = scratch + (s->in_place ? 0 : s->sources * s->channel);
@@ -276,7 +296,7 @@ typedef struct K(product) {
 } K(product);
 
 /* sum[o][q] += y_o x_q, run by run, for some channels of y and some taps of the sources. */
-GR_INLINE void K(add_product)(const K(product) *p, int64_t o, int64_t q, real *sums, const int outs, const int taps)
+GR_INLINE void K(add_product)(const K(product) * p, int64_t o, int64_t q, real *sums, const int outs, const int taps)
 {
     const gr_stencil *s = p->s;
     const real *x[K(TAPS)], *y[K(OUTS)];
@@ -286,38 +306,36 @@ GR_INLINE void K(add_product)(const K(product) *p, int64_t o, int64_t q, real *s
         x[j] = p->x + channel * s->channel + s->taps[tap].offset;
     }
     for (int i = 0; i < outs; i++) y[i] = p->y + (o + i) * p->y_channel;
-    GR_UNROLL for (int i = 0; i < outs; i++)
-        GR_UNROLL for (int j = 0; j < taps; j++) sum[i][j] = kept[i * K(TAPS) + j];
+    GR_UNROLL for (int i = 0; i < outs; i++) GR_UNROLL for (int j = 0; j < taps; j++) sum[i][j] = kept[i * K(TAPS) + j];
     for (int64_t r = 0; r < p->runs; r++) {
         for (int64_t at = 0; at < p->length; at += K(LANES)) {
             K(lanes) xs[K(TAPS)];
             GR_UNROLL for (int j = 0; j < taps; j++) xs[j] = *(const K(lanes) *)(x[j] + at);
-            GR_UNROLL for (int i = 0; i < outs; i++)
-                GR_UNROLL for (int j = 0; j < taps; j++) sum[i][j] += *(const K(lanes) *)(y[i] + at) * xs[j];
+            GR_UNROLL for (int i = 0; i < outs; i++) GR_UNROLL for (int j = 0; j < taps; j++) sum[i][j] +=
+                *(const K(lanes) *)(y[i] + at) * xs[j];
         }
         for (int j = 0; j < taps; j++) x[j] += s->rows.step * s->pitch;
         for (int i = 0; i < outs; i++) y[i] += s->y_pitch;
     }
-    GR_UNROLL for (int i = 0; i < outs; i++)
-        GR_UNROLL for (int j = 0; j < taps; j++) kept[i * K(TAPS) + j] = sum[i][j];
+    GR_UNROLL for (int i = 0; i < outs; i++) GR_UNROLL for (int j = 0; j < taps; j++) kept[i * K(TAPS) + j] = sum[i][j];
 }
 
-static void K(whole_block)(const K(product) *p, int64_t o, int64_t q, real *sums)
+static void K(whole_block)(const K(product) * p, int64_t o, int64_t q, real *sums)
 {
     K(add_product)(p, o, q, sums, K(OUTS), K(TAPS));
 }
 
-static void K(one_out)(const K(product) *p, int64_t o, int64_t q, real *sums)
+static void K(one_out)(const K(product) * p, int64_t o, int64_t q, real *sums)
 {
     K(add_product)(p, o, q, sums, 1, K(TAPS));
 }
 
-static void K(one_tap)(const K(product) *p, int64_t o, int64_t q, real *sums)
+static void K(one_tap)(const K(product) * p, int64_t o, int64_t q, real *sums)
 {
     K(add_product)(p, o, q, sums, K(OUTS), 1);
 }
 
-static void K(one_of_each)(const K(product) *p, int64_t o, int64_t q, real *sums)
+static void K(one_of_each)(const K(product) * p, int64_t o, int64_t q, real *sums)
 {
     K(add_product)(p, o, q, sums, 1, 1);
 }
@@ -334,12 +352,13 @@ GR_INLINE int64_t K(taps_at)(const gr_stencil *s, int64_t q)
     return left < K(TAPS) ? left : K(TAPS);
 }
 
-static void K(product_block)(const K(product) *p, int64_t o, int64_t q, real *sums)
+static void K(product_block)(const K(product) * p, int64_t o, int64_t q, real *sums)
 {
     const int64_t outs = K(outs_at)(p->s, o), taps = K(taps_at)(p->s, q);
     const bool many = outs == K(OUTS), whole = taps == K(TAPS);
-    void (*const body)(const K(product) *, int64_t, int64_t, real *) =
-        many ? whole ? K(whole_block) : K(one_tap) : whole ? K(one_out) : K(one_of_each);
+    void (*const body)(const K(product) *, int64_t, int64_t, real *) = many    ? whole ? K(whole_block) : K(one_tap)
+                                                                          : whole ? K(one_out)
+                                                                               : K(one_of_each);
     for (int64_t i = 0; i < outs; i += many ? K(OUTS) : 1)
         for (int64_t j = 0; j < taps; j += whole ? K(TAPS) : 1)
             body(p, o + i, q + j, sums + (i * K(TAPS) + j) * K(LANES));
@@ -353,10 +372,12 @@ static void K(fill_y)(const gr_stencil *s, const real *y, int64_t rows, real *ti
     memset(tile, 0, (size_t)(s->results * channel) * sizeof *tile);
     for (int64_t o = 0; o < s->results; o++)
         for (int64_t i = 0; i < rows; i++)
-            memcpy(tile + o * channel + i * pitch, y + o * gr_result_plane(s) + i * columns, (size_t)columns * sizeof *y);
+            memcpy(tile + o * channel + i * pitch, y + o * gr_result_plane(s) + i * columns,
+                   (size_t)columns * sizeof *y);
 }
 
-/* Blocks are in the order of the sources' taps, and for each in that of the channels of y, of which so many are needed. */
+/* Blocks are in the order of the sources' taps, and for each in that of the channels of y, of which so many are needed.
+ */
 GR_INLINE int64_t K(blocks_of_outs)(const gr_stencil *s)
 {
     return (s->results + K(OUTS) - 1) / K(OUTS);
@@ -371,8 +392,12 @@ static K(product) K(fill_product)(const gr_stencil *s, int64_t part, int64_t row
     real *y_tile = scratch + (s->in_place ? 0 : s->sources * s->channel);
     if (!s->in_place) K(fill_tile)(s, x + c0 * plane, c1 - c0, row, rows, scratch + c0 * s->channel);
     if (s->y_copied) K(fill_y)(s, y, rows, y_tile);
-    return (K(product)){.s = s, .x = s->in_place ? x + row * s->pitch : scratch, .y = s->y_copied ? y_tile : y,
-                        .y_channel = !s->y_copied ? gr_result_plane(s) : s->flat ? s->run : s->run * s->tile,
+    return (K(product)){.s = s,
+                        .x = s->in_place ? x + row * s->pitch : scratch,
+                        .y = s->y_copied ? y_tile : y,
+                        .y_channel = !s->y_copied ? gr_result_plane(s)
+                                     : s->flat    ? s->run
+                                                  : s->run * s->tile,
                         .runs = s->flat ? 1 : rows,
                         .length = s->flat ? (rows - 1) * s->pitch + s->columns.most : s->columns.most};
 }
@@ -417,8 +442,8 @@ static void K(kernel_blocks)(const gr_stencil *s, int64_t group, int64_t first, 
     K(finish_blocks)(s, first, last, sums, (real *)s->to + group * s->results * each);
 }
 
-/* Every worker has its share of the blocks, and goes through all images for as many as it has memory for. What becomes of
- * a block does not depend on the number of workers. */
+/* Every worker has its share of the blocks, and goes through all images for as many as it has memory for. What becomes
+ * of a block does not depend on the number of workers. */
 static void K(kernel_worker)(void *context, int64_t begin, int64_t end)
 {
     const gr_stencil *s = context;

@@ -1,9 +1,10 @@
 /* conv.h: the three products that a convolution and its derivatives are made of, on planes in memory.
  *
  * A few rows of all channels of the source are copied into a tile, in which padding is written out and, for a stride,
- * columns of equal remainder lie side by side. There every tap of the kernel is one offset, and the columns of the result
- * are consecutive: a vector of them is a sum over channels and taps, of k times the vector at that offset. The adjoint of a
- * convolution is a convolution too, one for each remainder that a result's row and column may have by the stride. */
+ * columns of equal remainder lie side by side. There every tap of the kernel is one offset, and the columns of the
+ * result are consecutive: a vector of them is a sum over channels and taps, of k times the vector at that offset. The
+ * adjoint of a convolution is a convolution too, one for each remainder that a result's row and column may have by the
+ * stride. */
 #ifndef GR_TENSOR_CONV_H
 #define GR_TENSOR_CONV_H
 
@@ -16,9 +17,9 @@ typedef struct gr_conv {
     int64_t stride[2], padding[2], dilation[2];
 } gr_conv;
 
-/* The convolution y of x, and its adjoint x of y, both plus b for each channel where b is not NULL; and the gradient of k
- * when x is convolved and y the gradient of the result. `pool` lends memory for the time of the call; GR_ERR_MEMORY when
- * there is none. */
+/* The convolution y of x, and its adjoint x of y, both plus b for each channel where b is not NULL; and the gradient of
+ * k when x is convolved and y the gradient of the result. `pool` lends memory for the time of the call; GR_ERR_MEMORY
+ * when there is none. */
 gr_status gr_conv_forward(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *k, const void *b,
                           void *y);
 gr_status gr_conv_adjoint(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *y, const void *k, const void *b,
@@ -71,7 +72,8 @@ typedef struct gr_stencil {
     size_t scratch_bytes;
 } gr_stencil;
 
-/* Channels of the result that are computed at once, at most; elements of the sums of which the kernel's gradient is made. */
+/* Channels of the result that are computed at once, at most; elements of the sums of which the kernel's gradient is
+ * made. */
 enum { GR_CONV_RESULTS = 8, GR_CONV_SUMS = 3 << 17 };
 
 static inline int64_t gr_round_up(int64_t n, int64_t to)

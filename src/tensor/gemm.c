@@ -1,5 +1,5 @@
-/* gemm.c: matrix products. OpenBLAS does them, in the form in which it is fastest; a matrix times a single column or row
- * is ours, where a call costs more than the arithmetic. */
+/* gemm.c: matrix products. OpenBLAS does them, in the form in which it is fastest; a matrix times a single column or
+ * row is ours, where a call costs more than the arithmetic. */
 #ifndef K
 #include <stdatomic.h>
 
@@ -26,11 +26,11 @@ static void gemv(gr_dtype dtype, gr_product *p)
 static void blas(gr_dtype dtype, const gr_product *p, int64_t a_row, int64_t b_row, int64_t c_row)
 {
     const CBLAS_TRANSPOSE ta = p->ta ? CblasTrans : CblasNoTrans, tb = p->tb ? CblasTrans : CblasNoTrans;
-    const int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = a_row ? (int)a_row : 1, ldb = b_row ? (int)b_row : 1, ldc = (int)c_row;
+    const int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = a_row ? (int)a_row : 1, ldb = b_row ? (int)b_row : 1,
+              ldc = (int)c_row;
     if (dtype == GR_F32)
         cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, p->a, lda, p->b, ldb, p->adds ? 1.0f : 0.0f, p->c, ldc);
-    else
-        cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, p->a, lda, p->b, ldb, p->adds ? 1.0 : 0.0, p->c, ldc);
+    else cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, p->a, lda, p->b, ldb, p->adds ? 1.0 : 0.0, p->c, ldc);
 }
 
 static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void *from, void *to)
@@ -42,16 +42,16 @@ static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void 
 
 /* ---- Tiles -------------------------------------------------------------------------------------------------- */
 
-/* With AVX-512 OpenBLAS takes a product of up to a million multiplications straight from A and B, at the processor's full
- * speed; of A B^T it asks besides that C be small, and is slow at it where k is. Larger ones it packs first, which costs a
- * tenth of the time or more. So a product of medium size is cut into tiles of C. The threads are then ours, and no bit
- * depends on them.
+/* With AVX-512 OpenBLAS takes a product of up to a million multiplications straight from A and B, at the processor's
+ * full speed; of A B^T it asks besides that C be small, and is slow at it where k is. Larger ones it packs first, which
+ * costs a tenth of the time or more. So a product of medium size is cut into tiles of C. The threads are then ours, and
+ * no bit depends on them.
  *
  * Where C has few columns, vectors along its rows would be half empty: a tile is computed as C^T = B^T A^T. */
 enum { DIRECT = 1000000, MOST_OF_ABT = 1200, MEDIUM = 1 << 25, COLUMNS = 64, NARROW = 16 };
 
-/* Other products are cut, too, for the sake of the bits: OpenBLAS would cut them by the number of threads. It leaves a product
- * alone that is called from one of several threads, or has no more than so many multiplications. */
+/* Other products are cut, too, for the sake of the bits: OpenBLAS would cut them by the number of threads. It leaves a
+ * product alone that is called from one of several threads, or has no more than so many multiplications. */
 enum { SIDE = 512, ALONE = 1 << 18 };
 
 /* A transposed matrix: no more than half of a first cache and of what a thread's stack can spare. */
@@ -76,8 +76,8 @@ static void turned_tile(gr_dtype dtype, const gr_product *p, int64_t lda, int64_
 {
     scratch c;
     if (p->adds) transpose(dtype, p->m, p->n, p->c, &c);
-    const gr_product turned = {.ta = !p->tb, .tb = !p->ta, .adds = p->adds, .m = p->n, .n = p->m, .k = p->k,
-                               .a = p->b, .b = p->a, .c = &c};
+    const gr_product turned = {
+        .ta = !p->tb, .tb = !p->ta, .adds = p->adds, .m = p->n, .n = p->m, .k = p->k, .a = p->b, .b = p->a, .c = &c};
     blas(dtype, &turned, ldb, lda, p->m);
     transpose(dtype, p->n, p->m, &c, p->c);
 }
@@ -222,8 +222,8 @@ GR_INLINE K(lanes) K(sums)(K(lanes) v[K(LANES)])
     return v[0];
 }
 
-/* The dot products of up to ROWS rows of A with b, k of at least LANES. What is left behind the last whole vector is met
- * by one that ends with the row, of which only that is kept. */
+/* The dot products of up to ROWS rows of A with b, k of at least LANES. What is left behind the last whole vector is
+ * met by one that ends with the row, of which only that is kept. */
 GR_INLINE void K(dots)(const gr_product *p, int64_t first, const int64_t rows)
 {
     const real *a = (const real *)p->a + first * p->k, *b = p->b;
@@ -267,8 +267,9 @@ static void K(gemv_rows)(const gr_product *p, int64_t begin, int64_t end)
     }
 }
 
-/* Some vectors of c = A^T b, from the given element on; each is gathered in several sums, which do not wait for one another.
- * At the end of c they reach into A's next rows, as far as there are any; what is gathered there is dropped. */
+/* Some vectors of c = A^T b, from the given element on; each is gathered in several sums, which do not wait for one
+ * another. At the end of c they reach into A's next rows, as far as there are any; what is gathered there is dropped.
+ */
 GR_INLINE void K(strip)(const gr_product *p, int64_t begin, int64_t end, const int vectors)
 {
     const int times = GR_REGISTERS / 2 / vectors;

@@ -69,13 +69,13 @@ struct gr_tensor {
     int32_t refs;     /* of the tape's own: gradients in flight, and views of it */
     uint32_t version; /* counts the changes */
     bool requires_grad;
-    bool has_grad; /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
-    bool temporary;     /* made by a backward pass: goes when nothing of the tape refers to it */
+    bool has_grad;              /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
+    bool temporary;             /* made by a backward pass: goes when nothing of the tape refers to it */
     bool kept, given, released; /* gr_keep(), gr_give(); its buffer is gone */
-    bool holds_base;     /* a view that counts among its base's refs */
-    bool is_one;         /* the derivative of an output by itself, as backward made it */
-    bool is_gradient;    /* of a leaf, which frees it */
-    bool wanted;         /* its gradient was asked for by name */
+    bool holds_base;            /* a view that counts among its base's refs */
+    bool is_one;                /* the derivative of an output by itself, as backward made it */
+    bool is_gradient;           /* of a leaf, which frees it */
+    bool wanted;                /* its gradient was asked for by name */
     alignas(16) char small[GR_SMALL_BYTES];
 };
 

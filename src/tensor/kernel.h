@@ -61,7 +61,8 @@
 #undef GR_REGISTERS
 #define GR_VECTOR_BYTES 64
 #define GR_REGISTERS 32
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))), \
+                             apply_to = function)
 #include "tensor/kernel_types.h"
 #pragma clang attribute pop
 #undef GR_CPU
@@ -84,15 +85,21 @@
 #endif
 
 /* The kernels called `name`, by processor and dtype. */
-#define GR_KERNELS_OF(name, cpu) {[GR_F32] = name##_f32_##cpu, [GR_F64] = name##_f64_##cpu}
+#define GR_KERNELS_OF(name, cpu)                                 \
+    {                                                            \
+        [GR_F32] = name##_f32_##cpu, [GR_F64] = name##_f64_##cpu \
+    }
 #if defined __x86_64__ && defined __GNUC__
-#define GR_KERNELS(name)                                                                                               \
-    {                                                                                                                  \
-        [GR_ANY_CPU] = GR_KERNELS_OF(name, any), [GR_AVX2] = GR_KERNELS_OF(name, avx2),                                \
-        [GR_AVX512] = GR_KERNELS_OF(name, avx512)                                                                      \
+#define GR_KERNELS(name)                                                                \
+    {                                                                                   \
+        [GR_ANY_CPU] = GR_KERNELS_OF(name, any), [GR_AVX2] = GR_KERNELS_OF(name, avx2), \
+        [GR_AVX512] = GR_KERNELS_OF(name, avx512)                                       \
     }
 #else
-#define GR_KERNELS(name) {[GR_ANY_CPU] = GR_KERNELS_OF(name, any)}
+#define GR_KERNELS(name)                        \
+    {                                           \
+        [GR_ANY_CPU] = GR_KERNELS_OF(name, any) \
+    }
 #endif
 
 #undef K

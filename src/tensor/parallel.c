@@ -15,8 +15,7 @@ void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *contex
 #if GR_WITH_OPENMP
     if (gr_threads() > 1) {
 #pragma omp parallel for schedule(static)
-        for (int64_t begin = 0; begin < n; begin += grain)
-            body(context, begin, n - begin < grain ? n : begin + grain);
+        for (int64_t begin = 0; begin < n; begin += grain) body(context, begin, n - begin < grain ? n : begin + grain);
         return;
     }
 #endif

@@ -261,7 +261,8 @@ size_t gr_format(char *text, size_t capacity, const gr_tensor *t)
 {
     writer w = {.text = text, .capacity = capacity};
     if (!t) put(&w, "(null)");
-    else if (t->released || (t->base && t->base->released)) put(&w, t->given ? "(given up)" : "(given back by backward)");
+    else if (t->released || (t->base && t->base->released))
+        put(&w, t->given ? "(given up)" : "(given back by backward)");
     else put_tensor(&w, t);
     if (capacity) text[w.length < capacity ? w.length : capacity - 1] = '\0';
     return w.length;

@@ -21,7 +21,8 @@ int gr_axis(int rank, int axis)
 int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
 {
     const int64_t most = (int64_t)1 << 43; /* elements; far above any memory, far below what overflows */
-    if ((int)dtype < 0 || dtype >= GR_N_DTYPES) return gr_fail(GR_ERR_DTYPE, "%s: no such dtype: %d", who, (int)dtype), -1;
+    if ((int)dtype < 0 || dtype >= GR_N_DTYPES)
+        return gr_fail(GR_ERR_DTYPE, "%s: no such dtype: %d", who, (int)dtype), -1;
     if (rank < 0 || rank > GR_MAX_RANK)
         return gr_fail(GR_ERR_SHAPE, "%s: rank %d is outside 0..%d", who, rank, GR_MAX_RANK), -1;
     if (rank && !shape) return gr_fail(GR_ERR_NULL, "%s: shape is NULL for rank %d", who, rank), -1;
@@ -30,13 +31,15 @@ int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t
     for (int i = 0; i < rank; i++) {
         if (shape[i] < 0)
             return gr_fail(GR_ERR_SHAPE, "%s: dimension %d of %s is negative", who, i,
-                           gr_shape_text(&(gr_text){{0}}, rank, shape)), -1;
+                           gr_shape_text(&(gr_text){{0}}, rank, shape)),
+                   -1;
         empty |= shape[i] == 0;
         large |= shape[i] > most || (shape[i] && __builtin_mul_overflow(size, shape[i], &size)) || size > most;
         if (large) size = 1;
     }
     if (large)
-        return gr_fail(GR_ERR_SHAPE, "%s: %s has too many elements", who, gr_shape_text(&(gr_text){{0}}, rank, shape)), -1;
+        return gr_fail(GR_ERR_SHAPE, "%s: %s has too many elements", who, gr_shape_text(&(gr_text){{0}}, rank, shape)),
+               -1;
     return empty ? 0 : size;
 }
 
@@ -73,7 +76,8 @@ void gr_destroy(gr_tensor *t)
 void gr_tensor_free(gr_tensor *t)
 {
     if (!t) return;
-    if (gr_not_yours(t)) gr_fail(GR_ERR_STATE, "gr_tensor_free: this %s is %s, which frees it", GR_SHAPE_OF(t), gr_not_yours(t));
+    if (gr_not_yours(t))
+        gr_fail(GR_ERR_STATE, "gr_tensor_free: this %s is %s, which frees it", GR_SHAPE_OF(t), gr_not_yours(t));
     else gr_destroy(t);
 }
 
@@ -156,8 +160,8 @@ gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
 
 /* ---- Random initial values ---------------------------------------------------------------------------------- */
 
-static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_distribution draw, double offset,
-                        double scale, gr_rng *rng)
+static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_distribution draw,
+                        double offset, double scale, gr_rng *rng)
 {
     if (!rng) return gr_fail_null(who, "rng"), NULL;
     if (dtype == GR_I32) return gr_fail(GR_ERR_DTYPE, "%s: draws are f32 or f64, not i32", who), NULL;
@@ -177,7 +181,8 @@ static void keep_below(gr_tensor *t, double lo, double hi)
     }
 }
 
-static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng)
+static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi,
+                          gr_rng *rng)
 {
     if (!(lo <= hi && isfinite(hi - lo)))
         return gr_fail(GR_ERR_VALUE, "%s: no numbers to draw from %g up to %g", who, lo, hi), NULL;
@@ -186,7 +191,8 @@ static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64
     return t;
 }
 
-static gr_tensor *normal(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng)
+static gr_tensor *normal(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double mean, double std,
+                         gr_rng *rng)
 {
     if (!(isfinite(mean) && isfinite(std) && std >= 0.0))
         return gr_fail(GR_ERR_VALUE, "%s: no normal distribution has mean %g and deviation %g", who, mean, std), NULL;
@@ -220,13 +226,14 @@ static bool fans(const char *who, int rank, const int64_t shape[], double *in, d
     return true;
 }
 
-static gr_tensor *fan_scaled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], bool xavier, bool is_normal,
-                             gr_rng *rng)
+static gr_tensor *fan_scaled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], bool xavier,
+                             bool is_normal, gr_rng *rng)
 {
     double in, out;
     if (!fans(who, rank, shape, &in, &out)) return NULL;
     double std = sqrt(2.0 / (xavier ? in + out : in)), bound = sqrt(3.0) * std;
-    return is_normal ? normal(who, dtype, rank, shape, 0.0, std, rng) : uniform(who, dtype, rank, shape, -bound, bound, rng);
+    return is_normal ? normal(who, dtype, rank, shape, 0.0, std, rng)
+                     : uniform(who, dtype, rank, shape, -bound, bound, rng);
 }
 
 gr_tensor *gr_xavier_uniform(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng)
@@ -298,8 +305,9 @@ static bool readable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
     if (t->released || (t->base && t->base->released)) {
-        gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_OF(t), t->given ? "up with gr_give()" :
-                "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
+        gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_OF(t),
+                t->given ? "up with gr_give()"
+                         : "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
         return false;
     }
     return true;
@@ -404,7 +412,8 @@ gr_status gr_assign(gr_tensor *to, const gr_tensor *from)
 {
     if (!readable("assign", to) || !readable("assign", from)) return gr_last_status();
     if (to->dtype != from->dtype)
-        return gr_fail(GR_ERR_DTYPE, "assign: dtypes differ: %s and %s", dtype_names[to->dtype], dtype_names[from->dtype]);
+        return gr_fail(GR_ERR_DTYPE, "assign: dtypes differ: %s and %s", dtype_names[to->dtype],
+                       dtype_names[from->dtype]);
     if (!gr_same_shape(to, from))
         return gr_fail(GR_ERR_SHAPE, "assign: shapes differ: %s and %s", GR_SHAPE_OF(to), GR_SHAPE_OF(from));
     memmove(to->data, from->data, gr_bytes(to));
