@@ -13,11 +13,12 @@
  * require a gradient is compared with (f(x+h) - f(x-h)) / 2h, extrapolated to h = 0 with an estimate of its error
  * (Ridders, 1982). What may come out, of an element and of the whole:
  *
- *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, the error being small beside
- * it FAIL              it is not so. A NaN or an infinity is one too KINK              no derivative exists here (relu
- * at 0), and the analytic value lies between the slopes on both sides UNRESOLVED        the differences are too
- * uncertain to tell: that is no pass VACUOUS           nothing was compared, or everything is 0 on both sides: that is
- * no pass either NONDETERMINISTIC  two runs differ in a bit: dropout, an uninitialised variable, a state
+ *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, and the error is small
+ *     FAIL              it is not so. A NaN or an infinity is one too
+ *     KINK              no derivative exists here (relu at 0); the analytic value lies between the slopes on both sides
+ *     UNRESOLVED        the differences are too uncertain to tell: that is no pass
+ *     VACUOUS           nothing was compared, or everything is 0 on both sides: that is no pass either
+ *     NONDETERMINISTIC  two runs differ in a bit: dropout, an uninitialised variable, a state
  *
  * The whole is a PASS when no element is anything but PASS or KINK; see gr_check_verdict for the rest. After a FAIL the
  * report names the place: the worst elements, and the first op of the tape whose own derivative is wrong.

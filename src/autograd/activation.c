@@ -1,9 +1,8 @@
 /* activation.c: what stands between the layers of a network. */
-#ifndef K
 #include "autograd/internal.h"
 #include "tensor/broadcast.h"
 
-#define GR_KERNEL_FILE "autograd/activation.c"
+#define GR_KERNEL_FILE "autograd/activation.kernels.inc"
 #include "tensor/kernel.h"
 
 #define UNARY(kernel) .n_in = 1, .shape = gr_shape_same, .forward = GR_KERNELS(kernel##_map)
@@ -302,88 +301,3 @@ gr_tensor *gr_silu(gr_tape *t, gr_tensor *x)
 {
     return GR_CALL(silu, NULL, x);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-static inline real K(relu)(real x)
-{
-    return x > 0 ? x : x == x ? 0 : x;
-}
-static inline double K(phi)(double x)
-{
-    return 0.5 * erfc(-0.70710678118654752 * x);
-}
-static inline real K(normal_cdf)(real x)
-{
-    return (real)K(phi)((double)x);
-}
-
-/* Below these bounds the second factor is 0, and so is the product, also at -inf. */
-static inline real K(at_least)(real x, real bound)
-{
-    return x < bound ? bound : x;
-}
-static inline real K(silu)(real x)
-{
-    return K(at_least)(x, EXP_LOW) * K(sigmoid)(x);
-}
-static inline real K(gelu)(real x)
-{
-    return (real)((double)K(at_least)(x, -40) * K(phi)((double)x));
-}
-static inline real K(sigmoid_grad)(real g, real y)
-{
-    return g * (y * (1 - y));
-}
-
-#define F tanh
-#include "tensor/map1.inc"
-#define F sigmoid
-#include "tensor/map1.inc"
-#define F log_sigmoid
-#include "tensor/map1.inc"
-#define F softplus
-#include "tensor/map1.inc"
-#define F relu
-#include "tensor/map1.inc"
-#define F silu
-#include "tensor/map1.inc"
-#define F normal_cdf
-#include "tensor/map1.inc"
-#define F gelu
-#include "tensor/map1.inc"
-#define F sigmoid_grad
-#include "tensor/map2.inc"
-
-static inline real K(leaky_relu)(real x, real a, real b)
-{
-    return (void)b, x > 0 ? x : a * x;
-}
-static inline real K(elu)(real x, real a, real b)
-{
-    return (void)b, x > 0 ? x : a * K(expm1)(x);
-}
-
-#define F leaky_relu
-#define SCALARS
-#include "tensor/map1.inc"
-#define F elu
-#define SCALARS
-#include "tensor/map1.inc"
-
-static void K(gate_span)(void *context, int64_t begin, int64_t end)
-{
-    const gr_node *n = context;
-    const gr_scalars *s = n->attr;
-    const real above = (real)s->a, below = (real)s->b;
-    const real *restrict g = n->in[0]->data, *restrict x = n->in[1]->data;
-    real *restrict z = n->out->data;
-    for (int64_t i = begin; i < end; i++) z[i] = (x[i] > 0 ? above : below) * g[i];
-}
-
-static gr_status K(gate_map)(gr_node *n)
-{
-    gr_parallel(n->out->size, GR_GRAIN, K(gate_span), n);
-    return GR_OK;
-}
-#endif

@@ -1,5 +1,4 @@
 /* arithmetic.c: ops of two or three tensors, element by element, with broadcasting. */
-#ifndef K
 #include "autograd/internal.h"
 #include "tensor/broadcast.h"
 
@@ -8,7 +7,7 @@ struct accumulation {
     const void *from;
 };
 
-#define GR_KERNEL_FILE "autograd/arithmetic.c"
+#define GR_KERNEL_FILE "autograd/arithmetic.kernels.inc"
 #include "tensor/kernel.h"
 
 static const gr_sample samples[] = {
@@ -285,90 +284,3 @@ void gr_accumulate(gr_tensor *to, const gr_tensor *from)
     gr_parallel(to->size, GR_GRAIN, accumulate_spans[gr_cpu_level()][to->dtype],
                 &(struct accumulation){to->data, from->data});
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-static inline real K(add)(real a, real b)
-{
-    return a + b;
-}
-static inline real K(sub)(real a, real b)
-{
-    return a - b;
-}
-static inline real K(mul)(real a, real b)
-{
-    return a * b;
-}
-static inline real K(div)(real a, real b)
-{
-    return a / b;
-}
-static inline real K(pow)(real a, real b)
-{
-    return (real)pow((double)a, (double)b);
-}
-static inline real K(greater)(real a, real b)
-{
-    return a > b ? 1 : 0;
-}
-static inline real K(equal)(real a, real b)
-{
-    return a == b ? 1 : 0;
-}
-static inline real K(maximum)(real a, real b)
-{
-    return a > b || a != a ? a : b;
-}
-static inline real K(minimum)(real a, real b)
-{
-    return a < b || a != a ? a : b;
-}
-
-#define F add
-#include "tensor/map2.inc"
-#define F sub
-#include "tensor/map2.inc"
-#define F mul
-#include "tensor/map2.inc"
-#define F div
-#include "tensor/map2.inc"
-#define F pow
-#include "tensor/map2.inc"
-#define F greater
-#include "tensor/map2.inc"
-#define F equal
-#include "tensor/map2.inc"
-#define F maximum
-#include "tensor/map2.inc"
-#define F minimum
-#include "tensor/map2.inc"
-
-static void K(where_span)(void *context, int64_t begin, int64_t end)
-{
-    const gr_broadcast *p = context;
-    const void *place[GR_MAX_BROADCAST];
-    for (int64_t at = begin, n; at < end; at += n) {
-        n = gr_broadcast_row(p, at, end, place);
-        const real *c = place[0], *a = place[1], *b = place[2];
-        real *restrict y = (real *)p->out + at;
-        for (int64_t i = 0; i < n; i++) y[i] = c[p->step[0] * i] != 0 ? a[p->step[1] * i] : b[p->step[2] * i];
-    }
-}
-
-static gr_status K(where_map)(gr_node *n)
-{
-    gr_broadcast p;
-    gr_broadcast_plan(&p, n->out, n->in, 3);
-    gr_parallel(n->out->size, GR_GRAIN, K(where_span), &p);
-    return GR_OK;
-}
-
-static void K(accumulate_span)(void *context, int64_t begin, int64_t end)
-{
-    const struct accumulation *c = context;
-    real *restrict to = c->to;
-    const real *restrict from = c->from;
-    for (int64_t i = begin; i < end; i++) to[i] += from[i];
-}
-#endif

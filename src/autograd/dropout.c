@@ -1,7 +1,6 @@
 /* dropout.c: some elements gone, the others larger, so that the mean stays. No mask is stored: whether an element goes
  * is a hash of its index and of a key drawn once, so that the derivative, the same op with the same key, finds it
  * again, and so does any thread. */
-#ifndef K
 #include "autograd/internal.h"
 
 #include <gradus/nn.h>
@@ -31,7 +30,7 @@ static inline uint64_t dropout_words(uint64_t key, uint64_t block)
     return z ^ z >> 31;
 }
 
-#define GR_KERNEL_FILE "autograd/dropout.c"
+#define GR_KERNEL_FILE "autograd/dropout.kernels.inc"
 #include "tensor/kernel.h"
 
 /* ---- y = x / (1-p), or 0:  dx = the same of g ------------------------------------------------------------------ */
@@ -81,32 +80,3 @@ gr_tensor *gr_dropout(gr_tape *t, gr_tensor *x, double p, gr_rng *rng)
     if (!x || !rng) return gr_fail_null("dropout", x ? "rng" : "input 0"), NULL;
     return GR_CALL(dropout, (&(dropout_attr){p, gr_rng_u64(rng)}), x);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-/* Spans begin with a block. */
-static void K(dropout_span)(void *context, int64_t begin, int64_t end)
-{
-    const gr_node *n = context;
-    const dropout_attr *a = n->attr;
-    const uint32_t threshold = (uint32_t)(a->p * 0x1p32);
-    const real factor = (real)(1 / (1 - a->p));
-    for (int64_t at = begin; at < end; at += (int64_t)1 << BLOCK_BITS) {
-        const uint64_t words = dropout_words(a->key, (uint64_t)at >> BLOCK_BITS);
-        const uint32_t first = (uint32_t)words, step = (uint32_t)(words >> 32) | 1;
-        const int64_t left = end - at, size = left < (int64_t)1 << BLOCK_BITS ? left : (int64_t)1 << BLOCK_BITS;
-        const real *x = (const real *)n->in[0]->data + at; /* y itself, when it works in place */
-        real *y = (real *)n->out->data + at;
-#pragma omp simd
-        for (uint32_t i = 0; i < (uint32_t)size; i++) {
-            y[i] = dropout_mix(first + i * step) >= threshold ? x[i] * factor : 0;
-        }
-    }
-}
-
-static gr_status K(dropout)(gr_node *n)
-{
-    gr_parallel(n->out->size, 2 << BLOCK_BITS, K(dropout_span), n);
-    return GR_OK;
-}
-#endif

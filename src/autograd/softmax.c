@@ -1,5 +1,4 @@
 /* softmax.c: softmax and its logarithm along one axis. */
-#ifndef K
 #include "autograd/internal.h"
 
 typedef struct axis_attr {
@@ -24,7 +23,7 @@ static planes planes_of(const gr_node *n, bool logarithm)
 
 enum { ROWS_AT_ONCE = 64, COLUMNS_AT_ONCE = 256 };
 
-#define GR_KERNEL_FILE "autograd/softmax.c"
+#define GR_KERNEL_FILE "autograd/softmax.kernels.inc"
 #include "tensor/kernel.h"
 
 static gr_status softmax_shape(const gr_node *n, gr_type *type)
@@ -99,80 +98,3 @@ gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis)
 {
     return GR_CALL(log_softmax, &(axis_attr){axis}, x);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "tensor/softmax.inc"
-
-/* Rows of consecutive classes. */
-static void K(softmax_rows)(void *context, int64_t begin, int64_t end)
-{
-    const planes *p = context;
-    const int64_t c = p->c;
-    real m[ROWS_AT_ONCE], sum[ROWS_AT_ONCE];
-    for (int64_t row = begin; row < end; row += ROWS_AT_ONCE) {
-        int64_t n = end - row < ROWS_AT_ONCE ? end - row : ROWS_AT_ONCE;
-        const real *restrict x = (const real *)p->n->in[0]->data + row * c;
-        real *restrict y = (real *)p->n->out->data + row * c;
-        K(exp_rows)(x, y, m, n, c);
-        K(sum_rows)(y, sum, n, c);
-        for (int64_t i = 0; i < n; i++) {
-            const real log_sum = K(log)(sum[i]), factor = 1 / sum[i];
-            if (p->logarithm)
-                for (int64_t j = 0; j < c; j++) y[i * c + j] = (x[i * c + j] - m[i]) - log_sum;
-            else
-                for (int64_t j = 0; j < c; j++) y[i * c + j] *= factor;
-        }
-    }
-}
-
-/* Classes that lie `inner` elements apart: a span of neighbouring positions at once. */
-static void K(softmax_columns)(const planes *p, const real *restrict x, real *restrict y, int64_t n)
-{
-    real m[COLUMNS_AT_ONCE], sum[COLUMNS_AT_ONCE];
-    for (int64_t i = 0; i < n; i++) m[i] = x[i], sum[i] = 0;
-    for (int64_t j = 1; j < p->c; j++)
-        for (int64_t i = 0; i < n; i++) m[i] = m[i] > x[j * p->inner + i] ? m[i] : x[j * p->inner + i];
-    for (int64_t j = 0; j < p->c; j++)
-        for (int64_t i = 0; i < n; i++) {
-            real e = K(exp)(x[j * p->inner + i] - m[i]);
-            y[j * p->inner + i] = e;
-            sum[i] += e;
-        }
-    for (int64_t i = 0; i < n; i++) sum[i] = p->logarithm ? K(log)(sum[i]) : 1 / sum[i];
-    for (int64_t j = 0; j < p->c; j++)
-        for (int64_t i = 0; i < n; i++)
-            if (p->logarithm) y[j * p->inner + i] = (x[j * p->inner + i] - m[i]) - sum[i];
-            else y[j * p->inner + i] *= sum[i];
-}
-
-static void K(softmax_planes)(void *context, int64_t begin, int64_t end)
-{
-    const planes *p = context;
-    for (int64_t at = begin, n; at < end; at += n) {
-        int64_t plane = at / p->inner, column = at % p->inner, left = p->inner - column;
-        n = left < end - at ? left : end - at;
-        n = n < COLUMNS_AT_ONCE ? n : COLUMNS_AT_ONCE;
-        int64_t offset = plane * p->c * p->inner + column;
-        K(softmax_columns)(p, (const real *)p->n->in[0]->data + offset, (real *)p->n->out->data + offset, n);
-    }
-}
-
-static void K(softmax_any)(planes p)
-{
-    int64_t positions = p.n->out->size / p.c, grain = GR_GRAIN / p.c / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE;
-    gr_parallel(positions, grain ? grain : COLUMNS_AT_ONCE, p.inner == 1 ? K(softmax_rows) : K(softmax_planes), &p);
-}
-
-static gr_status K(softmax)(gr_node *n)
-{
-    K(softmax_any)(planes_of(n, false));
-    return GR_OK;
-}
-
-static gr_status K(log_softmax)(gr_node *n)
-{
-    K(softmax_any)(planes_of(n, true));
-    return GR_OK;
-}
-#endif

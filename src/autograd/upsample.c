@@ -1,7 +1,6 @@
 /* upsample.c: images of another size. Every row of the result is a row of x, or a mixture of two, and every column
  * likewise; the derivative hands each gradient back to where its value came from. Both are linear, and each is the
  * other's derivative. */
-#ifndef K
 #include "autograd/internal.h"
 
 #include <gradus/nn.h>
@@ -76,7 +75,7 @@ static inline int64_t upsample_grain(int64_t elements)
 
 enum { COLUMNS_AT_ONCE = 256 };
 
-#define GR_KERNEL_FILE "autograd/upsample.c"
+#define GR_KERNEL_FILE "autograd/upsample.kernels.inc"
 #include "tensor/kernel.h"
 
 static upsampling upsampling_of(const gr_node *n, const gr_tensor *small, const gr_tensor *large)
@@ -216,172 +215,3 @@ gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width
 {
     return GR_CALL(upsample2d, (&(upsample_attr){.size = {height, width}, .mode = mode}), x);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-/* ---- Blocks ------------------------------------------------------------------------------------------------- */
-
-GR_INLINE void K(repeat)(const real *restrict x, real *restrict y, int64_t n, const int64_t times)
-{
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t k = 0; k < times; k++) y[j * times + k] = x[j];
-}
-
-/* A row of x becomes times[0] rows of y. */
-static void K(repeat_span)(void *context, int64_t begin, int64_t end)
-{
-    const upsampling *p = context;
-    const int64_t width = p->large[1], times = p->times[1];
-    for (int64_t row = begin; row < end; row++) {
-        const real *x = (const real *)p->x + row * p->small[1];
-        real *y = (real *)p->y + row * p->times[0] * width;
-        if (times == 2) K(repeat)(x, y, p->small[1], 2);
-        else K(repeat)(x, y, p->small[1], times);
-        for (int64_t k = 1; k < p->times[0]; k++) memcpy(y + k * width, y, (size_t)width * sizeof *y);
-    }
-}
-
-/* z += the sums of `times` neighbours in g */
-GR_INLINE void K(add_neighbours)(const real *restrict g, real *restrict z, int64_t n, const int64_t times)
-{
-    for (int64_t j = 0; j < n; j++) {
-        real sum = g[j * times];
-        for (int64_t k = 1; k < times; k++) sum += g[j * times + k];
-        z[j] += sum;
-    }
-}
-
-static void K(add_pairs)(const real *restrict a, const real *restrict b, real *restrict z, int64_t n)
-{
-    for (int64_t j = 0; j < n; j++) z[j] = (a[2 * j] + a[2 * j + 1]) + (b[2 * j] + b[2 * j + 1]);
-}
-
-/* times[0] rows of g are added up to one of z. */
-static void K(add_blocks_span)(void *context, int64_t begin, int64_t end)
-{
-    const upsampling *p = context;
-    const int64_t width = p->large[1], times = p->times[1];
-    for (int64_t row = begin; row < end; row++) {
-        const real *g = (const real *)p->x + row * p->times[0] * width;
-        real *z = (real *)p->y + row * p->small[1];
-        if (times == 2 && p->times[0] == 2) {
-            K(add_pairs)(g, g + width, z, p->small[1]);
-            continue;
-        }
-        memset(z, 0, (size_t)p->small[1] * sizeof *z);
-        for (int64_t k = 0; k < p->times[0]; k++) K(add_neighbours)(g + k * width, z, p->small[1], times);
-    }
-}
-
-/* ---- Mixtures ----------------------------------------------------------------------------------------------- */
-
-/* Some columns of the large row, and their sources, counted from that of the first. There are no more of these than
- * columns, but for one. */
-typedef struct K(columns) {
-    int64_t begin, n, first, width; /* in the large row; in the small one */
-    int32_t from[COLUMNS_AT_ONCE], next[COLUMNS_AT_ONCE];
-    real share[COLUMNS_AT_ONCE];
-} K(columns);
-
-static void K(find_columns)(const upsampling *p, int64_t begin, K(columns) * c)
-{
-    const int64_t left = p->large[1] - begin;
-    c->begin = begin;
-    c->n = left < COLUMNS_AT_ONCE ? left : COLUMNS_AT_ONCE;
-    c->first = source_of(p, 1, begin).from;
-    c->width = source_of(p, 1, begin + c->n - 1).next - c->first + 1;
-    for (int64_t j = 0; j < c->n; j++) {
-        const source s = source_of(p, 1, begin + j);
-        c->from[j] = (int32_t)(s.from - c->first);
-        c->next[j] = (int32_t)(s.next - c->first);
-        c->share[j] = (real)s.share;
-    }
-}
-
-/* A row of the large image: two rows of the small one mixed, then its columns. */
-static void K(mix)(const K(columns) * c, const real *restrict a, const real *restrict b, real share, real *restrict y)
-{
-    real row[COLUMNS_AT_ONCE + 1];
-    for (int64_t i = 0; i < c->width; i++) row[i] = a[i] + share * (b[i] - a[i]);
-    for (int64_t j = 0; j < c->n; j++) y[j] = row[c->from[j]] + c->share[j] * (row[c->next[j]] - row[c->from[j]]);
-}
-
-static void K(take)(const K(columns) * c, const real *restrict x, real *restrict y)
-{
-    for (int64_t j = 0; j < c->n; j++) y[j] = x[c->from[j]];
-}
-
-static void K(upsample_span)(void *context, int64_t begin, int64_t end)
-{
-    const upsampling *p = context;
-    K(columns) c;
-    for (int64_t j = 0; j < p->large[1]; j += c.n) {
-        K(find_columns)(p, j, &c);
-        for (int64_t row = begin; row < end; row++) {
-            const source s = source_of(p, 0, row % p->large[0]);
-            const real *x = (const real *)p->x + row / p->large[0] * p->small[0] * p->small[1] + c.first;
-            real *y = (real *)p->y + row * p->large[1] + j;
-            if (p->mode == GR_NEAREST) K(take)(&c, x + s.from * p->small[1], y);
-            else K(mix)(&c, x + s.from * p->small[1], x + s.next * p->small[1], (real)s.share, y);
-        }
-    }
-}
-
-static gr_status K(upsample2d)(gr_node *n)
-{
-    upsampling p = upsampling_of(n, n->in[0], n->out);
-    if (is_blocks(&p)) gr_parallel(p.planes * p.small[0], upsample_grain(p.times[0] * p.large[1]), K(repeat_span), &p);
-    else gr_parallel(p.planes * p.large[0], upsample_grain(p.large[1]), K(upsample_span), &p);
-    return GR_OK;
-}
-
-/* z += x by its sources */
-static void K(unmix)(const K(columns) * c, bool nearest, const real *restrict x, real *restrict z)
-{
-    for (int64_t j = 0; nearest && j < c->n; j++) z[c->from[j]] += x[j];
-    for (int64_t j = 0; !nearest && j < c->n; j++) {
-        const real next = c->share[j] * x[j];
-        z[c->from[j]] += x[j] - next;
-        z[c->next[j]] += next;
-    }
-}
-
-/* A row z of the small image: the rows of g that came from it added up, each by its share, then their columns. */
-static void K(unmix_rows)(const upsampling *p, const K(columns) * c, int64_t k, const real *g, real *z)
-{
-    real sum[COLUMNS_AT_ONCE] = {0};
-    const range rows = made_of(p, k);
-    for (int64_t i = rows.begin; i < rows.end; i++) {
-        const source s = source_of(p, 0, i);
-        const real share = (real)((s.from == k ? 1 - s.share : 0) + (s.next == k ? s.share : 0));
-        const real *restrict row = g + i * p->large[1];
-        if (share == 1)
-            for (int64_t j = 0; j < c->n; j++) sum[j] += row[j];
-        else
-            for (int64_t j = 0; j < c->n; j++) sum[j] += share * row[j];
-    }
-    K(unmix)(c, p->mode == GR_NEAREST, sum, z);
-}
-
-static void K(adjoint_span)(void *context, int64_t begin, int64_t end)
-{
-    const upsampling *p = context;
-    K(columns) c;
-    memset((real *)p->y + begin * p->small[1], 0, (size_t)((end - begin) * p->small[1]) * sizeof(real));
-    for (int64_t j = 0; j < p->large[1]; j += c.n) {
-        K(find_columns)(p, j, &c);
-        for (int64_t row = begin; row < end; row++) {
-            const real *g = (const real *)p->x + row / p->small[0] * p->large[0] * p->large[1] + j;
-            K(unmix_rows)(p, &c, row % p->small[0], g, (real *)p->y + row * p->small[1] + c.first);
-        }
-    }
-}
-
-static gr_status K(upsample2d_adjoint)(gr_node *n)
-{
-    upsampling p = upsampling_of(n, n->out, n->in[0]);
-    const int64_t rows = p.planes * p.small[0], grain = upsample_grain((p.large[0] / p.small[0] + 1) * p.large[1]);
-    gr_parallel(rows, grain, is_blocks(&p) ? K(add_blocks_span) : K(adjoint_span), &p);
-    return GR_OK;
-}
-#endif

@@ -1,9 +1,8 @@
 /* bce.c: binary cross entropy, Eq. 5:  l = -(y log p + (1-y) log(1-p)), and from logits, with p = s(x),
  * l = (1-y) softplus(x) + y softplus(-x), softplus(x) = log(1 + e^x). */
-#ifndef K
 #include "losses/samples.h"
 
-#define GR_KERNEL_FILE "losses/bce.c"
+#define GR_KERNEL_FILE "losses/bce.kernels.inc"
 #include "tensor/kernel.h"
 
 /* dl/dp = (1-y)/(1-p) - y/p,  dl/dx = (1-y) s(x) - y s(-x) */
@@ -118,29 +117,3 @@ gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options 
 {
     return gr_loss_apply(t, &gr_op_bce, GR_HAS_LOGITS | GR_HAS_SMOOTHING, p, y, options, 0.0, 0.0);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "losses/logit.inc"
-
-GR_INLINE real K(bce_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
-{
-    (void)form;
-    const real smoothing = (real)attr->label_smoothing;
-    y = (1 - smoothing) * y + smoothing / 2;
-    *slope = (1 - y) * (s.p * s.dx) - y * (s.q * s.dx);
-    return -(y * s.log_p + (1 - y) * s.log_q);
-}
-
-GR_INLINE bool K(bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    (void)attr;
-    const bool target = (y >= 0) & (y <= 1), prediction = logits | !((p < 0) | (p > 1));
-    return !(target & prediction);
-}
-
-#define LOSS bce
-#define COMPLAIN gr_complain_probability
-#define TWO_CLASSES
-#include "losses/pointwise.inc"
-#endif

@@ -1,6 +1,5 @@
 /* class_error.c: how wrong a softmax is about each class, e = y (1-p) + (1-y) p, which for y of 0 or 1 is |y - p|; and
  * the softmax's derivative, which soft counts need too. 1-p is the sum of the other classes: nothing cancels. */
-#ifndef K
 #include "losses/regions.h"
 #include "losses/samples.h"
 
@@ -17,7 +16,7 @@ static inline int64_t at_most(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-#define GR_KERNEL_FILE "losses/class_error.c"
+#define GR_KERNEL_FILE "losses/class_error.kernels.inc"
 #include "tensor/kernel.h"
 
 static gr_status over_classes(const gr_node *n, gr_type *type)
@@ -104,85 +103,3 @@ const gr_op gr_op_class_error = {.name = "class_error",
                                  .forward = GR_KERNELS(class_error),
                                  .vjp = {class_error_x, class_error_y},
                                  GR_SAMPLES(error_samples)};
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "losses/columns.inc"
-
-/* With d_c = v_c - v_top the sum over p loses its largest term: z_c = p_c (d_c - sum of p_k d_k over the others). */
-static void K(softmax_grad_columns)(const softmaxes *s, int64_t at, int64_t n)
-{
-    const real *restrict x = (const real *)s->n->in[0]->data + at, *restrict v = (const real *)s->n->in[1]->data + at;
-    real *restrict z = (real *)s->n->out->data + at;
-    K(columns) columns;
-    real top[K(COLUMNS)], sum[K(COLUMNS)], p[K(COLUMNS)], q[K(COLUMNS)];
-    K(columns_of)(x, s->inner, s->classes, n, &columns);
-    for (int64_t c = 0; c < s->classes; c++)
-        for (int64_t i = 0; i < n; i++) top[i] = columns.top[i] == (real)c ? v[c * s->inner + i] : c ? top[i] : 0;
-    for (int64_t i = 0; i < n; i++) sum[i] = 0;
-    for (int64_t c = 0; c < s->classes; c++) {
-        K(column_shares)(x + c * s->inner, &columns, c, n, p, q);
-        for (int64_t i = 0; i < n; i++) {
-            const real d = v[c * s->inner + i] - top[i];
-            sum[i] += columns.top[i] == (real)c ? 0 : p[i] * d;
-            z[c * s->inner + i] = p[i];
-        }
-    }
-    for (int64_t c = 0; c < s->classes; c++)
-        for (int64_t i = 0; i < n; i++) z[c * s->inner + i] *= (v[c * s->inner + i] - top[i]) - sum[i];
-}
-
-static void K(class_error_columns)(const softmaxes *s, int64_t at, int64_t n)
-{
-    const real *restrict x = (const real *)s->n->in[0]->data + at, *restrict y = (const real *)s->n->in[1]->data + at;
-    real *restrict e = (real *)s->n->out->data + at;
-    K(columns) columns;
-    real p[K(COLUMNS)], q[K(COLUMNS)];
-    K(columns_of)(x, s->inner, s->classes, n, &columns);
-    for (int64_t c = 0; c < s->classes; c++, x += s->inner, y += s->inner, e += s->inner) {
-        K(column_shares)(x, &columns, c, n, p, q);
-        for (int64_t i = 0; i < n; i++) e[i] = y[i] * q[i] + (1 - y[i]) * p[i];
-    }
-}
-
-/* Blocks of images, in tiles of neighbouring pixels. */
-GR_INLINE void K(softmax_blocks)(const softmaxes *s, int64_t begin, int64_t end,
-                                 void (*columns)(const softmaxes *s, int64_t at, int64_t n))
-{
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t from = item % s->blocks * BLOCK, to = at_most(from + BLOCK, s->inner),
-                      image = item / s->blocks * s->classes * s->inner;
-        for (int64_t i = from; i < to; i += K(COLUMNS)) columns(s, image + i, at_most(to - i, K(COLUMNS)));
-    }
-}
-
-static void K(softmax_grad_blocks)(void *context, int64_t begin, int64_t end)
-{
-    K(softmax_blocks)(context, begin, end, K(softmax_grad_columns));
-}
-
-static void K(class_error_blocks)(void *context, int64_t begin, int64_t end)
-{
-    K(softmax_blocks)(context, begin, end, K(class_error_columns));
-}
-
-static gr_status K(run_softmaxes)(gr_node *n, gr_span_body body)
-{
-    const gr_tensor *x = n->in[0];
-    softmaxes s = {.n = n, .classes = x->shape[1], .inner = 1};
-    for (int i = 2; i < x->rank; i++) s.inner *= x->shape[i];
-    s.blocks = (s.inner + BLOCK - 1) / BLOCK;
-    gr_parallel(x->shape[0] * s.blocks, GR_GRAIN / (at_most(s.inner, BLOCK) * s.classes + 1) + 1, body, &s);
-    return GR_OK;
-}
-
-static gr_status K(softmax_grad)(gr_node *n)
-{
-    return K(run_softmaxes)(n, K(softmax_grad_blocks));
-}
-
-static gr_status K(class_error)(gr_node *n)
-{
-    return K(run_softmaxes)(n, K(class_error_blocks));
-}
-#endif

@@ -4,12 +4,11 @@
  *
  * A power is taken through the logarithm that is there anyway, p^gamma = e^(gamma log p): from logits, with log p =
  * -softplus(-x), that is exact however small p is, and it is 1 where gamma is 0. */
-#ifndef K
 #include "losses/samples.h"
 
 #include <gradus/segmentation.h>
 
-#define GR_KERNEL_FILE "losses/focal.c"
+#define GR_KERNEL_FILE "losses/focal.kernels.inc"
 #include "tensor/kernel.h"
 
 /* One side of the loss as a function of p: log p, (1-p)^gamma, and the slope of -(1-p)^gamma log p. */
@@ -131,37 +130,3 @@ gr_tensor *gr_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_focal_optio
     }
     return gr_loss_apply(t, &gr_op_focal, GR_HAS_LOGITS, p, y, &o.base, o.alpha, o.gamma);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "losses/logit.inc"
-
-/* v^gamma; form & 2 is for a gamma of 2, which nearly everyone takes. */
-GR_INLINE real K(power)(const int form, real v, real log_v, real gamma)
-{
-    return form & 2 ? v * v : K(exp_negative)(gamma * log_v);
-}
-
-GR_INLINE real K(focal_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
-{
-    const real alpha = (real)attr->a, gamma = form & 2 ? 2 : (real)attr->b;
-    const real positive = alpha * y * K(power)(form, s.q, s.log_q, gamma);             /* alpha y (1-p)^gamma */
-    const real negative = (1 - alpha) * (1 - y) * K(power)(form, s.p, s.log_p, gamma); /* (1-alpha) (1-y) p^gamma */
-    *slope = negative * ((s.p - gamma * s.q * s.log_q) * s.dx) - positive * ((s.q - gamma * s.p * s.log_p) * s.dx);
-    return -(positive * s.log_p + negative * s.log_q);
-}
-
-GR_INLINE bool K(focal_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    (void)attr;
-    const bool target = (y >= 0) & (y <= 1), prediction = logits | !((p < 0) | (p > 1));
-    return !(target & prediction);
-}
-
-#define LOSS focal
-#define COMPLAIN gr_complain_probability
-#define TWO_CLASSES
-#define COMPOSED
-#define SPECIAL(attr) ((attr).b == 2)
-#include "losses/pointwise.inc"
-#endif

@@ -1,5 +1,4 @@
 /* hinge.c: the hinge loss, Eq. 4:  l = max(0, 1 - y x) for a score x and y in {-1, +1}. */
-#ifndef K
 #include "losses/samples.h"
 
 static bool no_sign(double y)
@@ -12,7 +11,7 @@ static gr_status hinge_complain(const gr_node *n)
     return gr_complain(n, no_sign, "-1 or 1");
 }
 
-#define GR_KERNEL_FILE "losses/hinge.c"
+#define GR_KERNEL_FILE "losses/hinge.kernels.inc"
 #include "tensor/kernel.h"
 
 /* dl/dx = -y where y x < 1, else 0: at the margin too */
@@ -72,23 +71,3 @@ gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_option
 {
     return gr_loss_apply(t, &gr_op_hinge, 0, x, y, options, 0.0, 0.0);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-GR_INLINE real K(hinge_at)(const gr_loss_attr *attr, bool logits, real x, real y, real *slope)
-{
-    (void)attr, (void)logits;
-    real l = 1 - y * x;
-    *slope = l > 0 ? -y : l == l ? 0 : l;
-    return l > 0 ? l : l == l ? 0 : l;
-}
-
-GR_INLINE bool K(hinge_bad)(const gr_loss_attr *attr, bool logits, real x, real y)
-{
-    return (void)attr, (void)logits, (void)x, (y != 1) & (y != -1);
-}
-
-#define LOSS hinge
-#define COMPLAIN hinge_complain
-#include "losses/pointwise.inc"
-#endif

@@ -2,12 +2,11 @@
  *
  *     Huber      l = d^2/2 where |d| <= delta, delta (|d| - delta/2) beyond
  *     smooth L1  l = d^2/(2 beta) where |d| < beta, |d| - beta/2 beyond: Huber's over its delta. */
-#ifndef K
 #include "losses/samples.h"
 
 #include <gradus/segmentation.h>
 
-#define GR_KERNEL_FILE "losses/huber.c"
+#define GR_KERNEL_FILE "losses/huber.kernels.inc"
 #include "tensor/kernel.h"
 
 /* dl/dp = d held within [-delta, delta] */
@@ -117,41 +116,3 @@ gr_tensor *gr_smooth_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_smooth_
     const gr_smooth_l1_options o = options ? *options : (gr_smooth_l1_options){0};
     return apply(t, &gr_op_smooth_l1, "beta", p, y, &o.base, o.beta);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-GR_INLINE real K(huber_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
-{
-    (void)logits;
-    const real delta = (real)attr->a, d = p - y, size = d < 0 ? -d : d, held = size > delta ? delta : size;
-    *slope = d < 0 ? -held : held;
-    return held * (size - held / 2); /* held is |d| near the target */
-}
-
-GR_INLINE bool K(huber_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    return (void)attr, (void)logits, (void)p, y != y;
-}
-
-GR_INLINE real K(smooth_l1_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
-{
-    (void)logits;
-    const real beta = (real)attr->a, d = p - y, size = d < 0 ? -d : d, held = size > beta ? beta : size;
-    *slope = (d < 0 ? -held : held) / beta;
-    return held * (size - held / 2) / beta;
-}
-
-GR_INLINE bool K(smooth_l1_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    return K(huber_bad)(attr, logits, p, y);
-}
-
-#define LOSS huber
-#define COMPLAIN gr_complain_number
-#define COMPOSED
-#include "losses/pointwise.inc"
-#define LOSS smooth_l1
-#define COMPLAIN gr_complain_number
-#define COMPOSED
-#include "losses/pointwise.inc"
-#endif

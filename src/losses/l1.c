@@ -1,8 +1,7 @@
 /* l1.c: the mean absolute error, Eq. 1:  l = |p - y|. */
-#ifndef K
 #include "losses/samples.h"
 
-#define GR_KERNEL_FILE "losses/l1.c"
+#define GR_KERNEL_FILE "losses/l1.kernels.inc"
 #include "tensor/kernel.h"
 
 /* dl/dp = sign(p - y), 0 at p = y */
@@ -36,23 +35,3 @@ gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *
 {
     return gr_loss_apply(t, &gr_op_l1, 0, p, y, options, 0.0, 0.0);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-GR_INLINE real K(l1_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
-{
-    (void)attr, (void)logits;
-    real d = p - y;
-    *slope = d > 0 ? 1 : d < 0 ? -1 : d; /* 0, or a NaN to propagate */
-    return d < 0 ? -d : d;
-}
-
-GR_INLINE bool K(l1_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    return (void)attr, (void)logits, (void)p, y != y;
-}
-
-#define LOSS l1
-#define COMPLAIN gr_complain_number
-#include "losses/pointwise.inc"
-#endif

@@ -8,7 +8,6 @@
  *     1 / (P+F) for an element of the mask,   (P-T) / ((P+F) (P+F+1)) for one outside,
  *
  * and these growths are the slope: between ties the order is constant. An element of weight w counts as w elements. */
-#ifndef K
 #include "losses/regions.h"
 #include "losses/samples.h"
 
@@ -51,7 +50,7 @@ static lovasz lovasz_of(const gr_node *n)
 
 static gr_status lovasz_complain(const gr_node *n, int k, int64_t i);
 
-#define GR_KERNEL_FILE "losses/lovasz.c"
+#define GR_KERNEL_FILE "losses/lovasz.kernels.inc"
 #include "tensor/kernel.h"
 
 /* ---- The op --------------------------------------------------------------------------------------------------- */
@@ -199,104 +198,3 @@ gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_re
                        : gr_add(t, gr_mul(t, target, gr_complement(t, p)), gr_mul(t, gr_complement(t, target), p));
     return gr_region_reduce(&c, extension(&c, e, target, w), there);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-enum { K(DIGIT) = 11, K(DIGITS) = 1 << K(DIGIT) };
-
-/* Elements of a region in falling order of their errors, equal ones in the order of their places: a radix sort on the
- * errors' bits, put into the order of the numbers. Returns their places in the region. */
-static const uint32_t *K(order)(bits *key, bits *other_key, uint32_t *place, uint32_t *other_place, int64_t n)
-{
-    for (int shift = 0; shift < (int)(8 * sizeof(bits)); shift += K(DIGIT)) {
-        uint32_t start[K(DIGITS)] = {0}, sum = 0;
-        for (int64_t i = 0; i < n; i++) start[key[i] >> shift & (K(DIGITS) - 1)]++;
-        for (int d = K(DIGITS) - 1; d >= 0; d--) {
-            const uint32_t count = start[d];
-            start[d] = sum;
-            sum += count;
-        }
-        for (int64_t i = 0; i < n; i++) {
-            const uint32_t to = start[key[i] >> shift & (K(DIGITS) - 1)]++;
-            other_key[to] = key[i];
-            other_place[to] = place[i];
-        }
-        bits *k = key;
-        uint32_t *p = place;
-        key = other_key, place = other_place;
-        other_key = k, other_place = p;
-    }
-    return place;
-}
-
-/* The errors as bits in the order of the numbers, those below 0 first, and the elements' places: the start of a sort.
- * Returns P. */
-static double K(gather)(const lovasz *s, int64_t start, int64_t at)
-{
-    const real *e = s->n->in[0]->data, *y = s->n->in[1]->data, *w = s->weight;
-    double positives = 0;
-    for (int64_t row = 0, k = 0; row < s->rows; row++)
-        for (int64_t i = start + row * s->stride; i < start + row * s->stride + s->length; i++, k++) {
-            const bits b = K(to_bits)(e[i] + 0), top = ~(~(bits)0 >> 1);
-            ((bits *)s->key[0])[at + k] = b & top ? ~b : b | top;
-            s->place[0][at + k] = (uint32_t)k;
-            positives += (double)(w ? w[i] * y[i] : y[i]);
-        }
-    return positives;
-}
-
-static void K(lovasz_region)(const lovasz *s, int64_t region)
-{
-    const real *e = s->n->in[0]->data, *y = s->n->in[1]->data, *w = s->weight;
-    real *growth = s->growth ? s->growth->data : NULL;
-    const int64_t n = s->rows * s->length, start = region_start(s, region), at = region * n;
-    const double positives = K(gather)(s, start, at); /* P */
-    const uint32_t *order =
-        K(order)((bits *)s->key[0] + at, (bits *)s->key[1] + at, s->place[0] + at, s->place[1] + at, n);
-    double in = 0, out = 0, loss = 0; /* T and F */
-    for (int64_t k = 0; k < n; k++) {
-        const int64_t i = start + order[k] / s->length * s->stride + order[k] % s->length;
-        const double weight = w ? (double)w[i] : 1, all = positives + out;
-        double grows;
-        if (y[i] != 0) grows = weight / all, in += weight;
-        else grows = all > 0 ? weight * (positives - in) / (all * (all + weight)) : 1, out += weight;
-        if (weight == 0) grows = 0;
-        else loss += grows * (double)e[i];
-        if (growth) growth[i] = (real)grows;
-    }
-    ((real *)s->n->out->data)[region] = (real)loss;
-}
-
-static void K(lovasz_regions)(void *context, int64_t begin, int64_t end)
-{
-    for (int64_t region = begin; region < end; region++) K(lovasz_region)(context, region);
-}
-
-static gr_status K(check_lovasz)(const gr_node *n)
-{
-    const real *y = n->in[1]->data, *w = n->n_in > 2 ? n->in[2]->data : NULL;
-    for (int64_t i = 0; i < n->in[1]->size; i++) {
-        if (y[i] != 0 && y[i] != 1) return lovasz_complain(n, 1, i);
-        if (w && !(w[i] >= 0)) return lovasz_complain(n, 2, i);
-    }
-    return GR_OK;
-}
-
-static gr_status K(lovasz)(gr_node *n)
-{
-    const gr_tensor *e = n->in[0];
-    lovasz s = lovasz_of(n);
-    if (K(check_lovasz)(n)) return gr_last_status();
-    if (n->recording && !(s.growth = gr_save(n, gr_type_of(e), e->rank, e->shape))) return gr_last_status();
-    if (s.growth) memset(s.growth->data, 0, gr_bytes(s.growth));
-    gr_tensor *room[4] = {0};
-    bool fits = true;
-    for (int i = 0; i < 4 && fits; i++)
-        fits = (room[i] = gr_result(n->tape, i < 2 ? gr_type_of(e) : GR_I32, 1, &e->size)) != NULL;
-    for (int i = 0; i < 2 && fits; i++) s.key[i] = room[i]->data, s.place[i] = room[2 + i]->data;
-    if (fits) gr_parallel(gr_region_count(&s.l), 1, K(lovasz_regions), &s);
-    for (int i = 3; i >= 0; i--)
-        if (room[i]) gr_discard(n->tape, room[i]);
-    return fits ? GR_OK : gr_last_status();
-}
-#endif

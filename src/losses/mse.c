@@ -1,8 +1,7 @@
 /* mse.c: the mean squared error, Eq. 2:  l = (p - y)^2. */
-#ifndef K
 #include "losses/samples.h"
 
-#define GR_KERNEL_FILE "losses/mse.c"
+#define GR_KERNEL_FILE "losses/mse.kernels.inc"
 #include "tensor/kernel.h"
 
 /* dl/dp = 2 (p - y) */
@@ -46,22 +45,3 @@ gr_tensor *gr_mse(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options 
 {
     return gr_loss_apply(t, &gr_op_mse, 0, p, y, options, 0.0, 0.0);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-GR_INLINE real K(mse_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
-{
-    (void)attr, (void)logits;
-    *slope = 2 * (p - y);
-    return (p - y) * (p - y);
-}
-
-GR_INLINE bool K(mse_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    return (void)attr, (void)logits, (void)p, y != y;
-}
-
-#define LOSS mse
-#define COMPLAIN gr_complain_number
-#include "losses/pointwise.inc"
-#endif

@@ -2,12 +2,11 @@
  *
  * Written as a share a ratio has all its digits when it is near 0, which is where losses go, and so has its slope:
  * b / (a + b)^2, where 1/(a + b) - a / (a + b)^2 would cancel. */
-#ifndef K
 #include "losses/regions.h"
 #include "losses/samples.h"
 #include "tensor/broadcast.h"
 
-#define GR_KERNEL_FILE "losses/share.c"
+#define GR_KERNEL_FILE "losses/share.kernels.inc"
 #include "tensor/kernel.h"
 
 /* a + b; below the smallest normal number, where there is nothing to have a share of, infinity: slopes are 0. */
@@ -74,15 +73,3 @@ gr_tensor *gr_share(gr_tape *t, gr_tensor *a, gr_tensor *b, double empty)
 {
     return GR_CALL(share, &(gr_scalars){.a = empty}, a, b);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-static gr_status K(share)(gr_node *n)
-{
-    const real *restrict a = n->in[0]->data, *restrict b = n->in[1]->data,
-                         empty = (real)((const gr_scalars *)n->attr)->a;
-    real *restrict s = n->out->data;
-    for (int64_t i = 0; i < n->out->size; i++) s[i] = a[i] + b[i] < TINY ? empty : a[i] / (a[i] + b[i]);
-    return GR_OK;
-}
-#endif

@@ -3,7 +3,6 @@
  *
  * A plane is counted in blocks that do not depend on the number of threads, and the blocks are added up in their order.
  */
-#ifndef K
 #include "losses/regions.h"
 #include "losses/samples.h"
 
@@ -31,7 +30,7 @@ static inline int64_t at_most(int64_t a, int64_t b)
 static counting counting_of(const gr_node *n, const gr_tensor *w);
 static gr_status soft_counts_complain(const gr_node *n);
 
-#define GR_KERNEL_FILE "losses/soft_counts.c"
+#define GR_KERNEL_FILE "losses/soft_counts.kernels.inc"
 #include "tensor/kernel.h"
 
 static const char *who(const gr_node *n)
@@ -337,7 +336,3 @@ const gr_op gr_op_soft_counts_grad = {
     .forward = GR_KERNELS(soft_counts_grad),
     .vjp = {soft_counts_grad_x, soft_counts_grad_y, soft_counts_grad_g},
     GR_SAMPLES(grad_samples)};
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-#include "losses/soft_counts.inc"
-#endif

@@ -4,7 +4,6 @@
  *
  * W-BCE, Eq. 10, has a = beta and b = 1. B-BCE, Eq. 11 (which the paper labels W-BCE, too), has a = beta and b = 1 -
  * beta, beta being 1 minus the share of positives among a region's elements. */
-#ifndef K
 #include "losses/regions.h"
 #include "losses/samples.h"
 
@@ -24,7 +23,7 @@ static gr_layout balanced_layout(const gr_node *n)
     return gr_layout_of(n->in[0], balanced_attr_of(n)->region, false);
 }
 
-#define GR_KERNEL_FILE "losses/weighted_bce.c"
+#define GR_KERNEL_FILE "losses/weighted_bce.kernels.inc"
 #include "tensor/kernel.h"
 
 /* ---- Slopes, given a and b as tensors ------------------------------------------------------------------------ */
@@ -254,102 +253,3 @@ gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_bala
     balanced_attr attr = {.loss = {.a = o.beta, .b = o.margin}, .region = o.region, .fixed = o.fixed};
     return gr_loss_apply_with(t, &gr_op_balanced_bce, GR_HAS_LOGITS, p, y, &o.base, &attr.loss);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "losses/logit.inc"
-
-GR_INLINE real K(two_sided)(real a, real b, const int form, K(two_classes) s, real y, real *slope)
-{
-    const real positive = a * y, negative = b * (1 - y), most = 1 / TINY;
-    *slope = negative * (s.p * s.dx) - positive * (s.q * s.dx);
-    if (!form) *slope = *slope > most ? most : *slope < -most ? -most : *slope;
-    return -(positive * s.log_p + negative * s.log_q);
-}
-
-GR_INLINE bool K(weighted_bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    (void)attr;
-    const bool target = (y >= 0) & (y <= 1), prediction = logits | !((p < 0) | (p > 1));
-    return !(target & prediction);
-}
-
-GR_INLINE real K(weighted_bce_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
-{
-    return K(two_sided)((real)attr->a, 1, form, s, y, slope);
-}
-
-GR_INLINE bool K(balanced_bce_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    return K(weighted_bce_bad)(attr, logits, p, y);
-}
-
-/* attr->a is the beta of the plane */
-GR_INLINE real K(balanced_bce_at)(const gr_loss_attr *attr, const int form, K(two_classes) s, real y, real *slope)
-{
-    return K(two_sided)((real)attr->a, (real)(1 - attr->a), form, s, y, slope);
-}
-
-#define LOSS weighted_bce
-#define COMPLAIN gr_complain_probability
-#define TWO_CLASSES
-#define COMPOSED
-#include "losses/pointwise.inc"
-#define LOSS balanced_bce
-#define COMPLAIN gr_complain_probability
-#define TWO_CLASSES
-#define COMPOSED
-#define PLANES
-#include "losses/pointwise.inc"
-
-/* Positives among a plane's elements that are not ignored, and how many these are. */
-static void K(count_positives)(const gr_loss_attr *attr, const real *restrict y, int64_t n, double *positives,
-                               double *count)
-{
-    const real ignored = attr->ignore ? (real)attr->ignore_index : (real)NAN; /* which equals nothing */
-    enum { TILE = 2048 };
-    for (int64_t i = 0; i < n; i += TILE) {
-        const int64_t m = n - i < TILE ? n - i : TILE;
-        real sum = 0, there = 0;
-#pragma omp simd reduction(+ : sum, there)
-        for (int64_t k = i; k < i + m; k++) {
-            const bool skip = y[k] == ignored;
-            sum += skip ? 0 : y[k];
-            there += skip ? 0 : 1;
-        }
-        *positives += (double)sum;
-        *count += (double)there;
-    }
-}
-
-/* beta of each plane, into planes[]; sums[] has room for two numbers of each region. */
-static void K(find_betas)(const gr_node *n, const gr_layout *l, double *planes, double *sums)
-{
-    const balanced_attr *a = balanced_attr_of(n);
-    const real *y = n->in[1]->data;
-    memset(sums, 0, (size_t)(2 * gr_region_count(l)) * sizeof *sums);
-    for (int64_t plane = 0; plane < l->n * l->c && !a->fixed; plane++) {
-        double *sum = sums + 2 * gr_region_at(l, plane / l->c, plane % l->c);
-        K(count_positives)(&a->loss, y + plane * l->inner, l->inner, &sum[0], &sum[1]);
-    }
-    for (int64_t plane = 0; plane < l->n * l->c; plane++) {
-        const double *sum = sums + 2 * gr_region_at(l, plane / l->c, plane % l->c), least = a->loss.b;
-        const double beta = 1 - sum[0] / (sum[1] > 0 ? sum[1] : 1);
-        planes[plane] = a->fixed ? a->loss.a : beta < least ? least : beta > 1 - least ? 1 - least : beta;
-    }
-}
-
-static gr_status K(balanced_bce_loss)(gr_node *n)
-{
-    const gr_tensor *p = n->in[0];
-    const gr_layout l = gr_layout_merged(balanced_layout(n));
-    if (n->recording && !gr_save(n, gr_type_of(p), p->rank, p->shape)) return gr_last_status();
-    gr_tensor *room = gr_result(n->tape, GR_F64, 1, &(int64_t){l.n * l.c + 2 * gr_region_count(&l)});
-    if (!room) return gr_last_status();
-    gr_loss_pass pass = {.planes = room->data, .plane = l.inner > 0 ? l.inner : 1};
-    K(find_betas)(n, &l, room->data, (double *)room->data + l.n * l.c);
-    gr_status status = gr_loss_run(n, &pass, p->size, GR_GRAIN, K(balanced_bce_span), gr_complain_probability);
-    gr_discard(n->tape, room);
-    return status;
-}
-#endif

@@ -2,7 +2,6 @@
  *
  * A staircase: its derivative is 0 on every step and there is none at the edges, so a gradient of exactly 0 is all that
  * a training step ever sees, and no weight moves. It is for measuring. */
-#ifndef K
 #include "losses/samples.h"
 
 static bool no_label(double y)
@@ -15,7 +14,7 @@ static gr_status zero_one_complain(const gr_node *n)
     return gr_complain_prediction(n) ? gr_last_status() : gr_complain(n, no_label, "0 or 1");
 }
 
-#define GR_KERNEL_FILE "losses/zero_one.c"
+#define GR_KERNEL_FILE "losses/zero_one.kernels.inc"
 #include "tensor/kernel.h"
 
 /* dl/dp = 0 */
@@ -75,25 +74,3 @@ gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_opt
 {
     return gr_loss_apply(t, &gr_op_zero_one, GR_HAS_LOGITS, p, y, options, 0.0, 0.0);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-GR_INLINE real K(zero_one_at)(const gr_loss_attr *attr, bool logits, real p, real y, real *slope)
-{
-    const real threshold = logits ? 0 : (real)0.5;
-    (void)attr;
-    *slope = 0;
-    return p != p ? p : (p > threshold) != (y > (real)0.5) ? 1 : 0;
-}
-
-GR_INLINE bool K(zero_one_bad)(const gr_loss_attr *attr, bool logits, real p, real y)
-{
-    (void)attr;
-    const bool target = (y == 0) | (y == 1), prediction = logits | !((p < 0) | (p > 1));
-    return !(target & prediction);
-}
-
-#define LOSS zero_one
-#define COMPLAIN zero_one_complain
-#include "losses/pointwise.inc"
-#endif

@@ -5,13 +5,12 @@
  *     v <- beta2 v + (1-beta2) g'^2
  *     w <- w - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)   (AdamW: - lr weight_decay w more)
  */
-#ifndef K
 #include "internal.h"
 
 /* STEP = lr / (1-beta1^t) and SHRINK = 1 / sqrt(1-beta2^t) leave one root and one division to an element. */
 enum { BETA1 = 1, BETA2, EPS, WEIGHT_DECAY, DECOUPLED, STEP, SHRINK };
 
-#define GR_KERNEL_FILE "optim/adam.c"
+#define GR_KERNEL_FILE "optim/adam.kernels.inc"
 #include "tensor/kernel.h"
 
 static void prepare(double c[], int64_t t)
@@ -50,35 +49,3 @@ gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options)
 {
     return make(params, true, options);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "optim/state.inc"
-
-static inline void K(adam)(const gr_update *u, int64_t begin, int64_t end, bool decays)
-{
-    const double *c = u->numbers;
-    const real beta1 = (real)c[BETA1], rest1 = (real)(1.0 - c[BETA1]), beta2 = (real)c[BETA2];
-    const real rest2 = (real)(1.0 - c[BETA2]), eps = (real)c[EPS], step = (real)c[STEP], shrink = (real)c[SHRINK];
-    const real decay = (real)c[WEIGHT_DECAY], decoupled = (real)(c[GR_LR] * c[DECOUPLED]);
-    const real *restrict g = u->g;
-    real *restrict w = u->w, *restrict m = u->state[0], *restrict v = u->state[1];
-    for (int64_t i = begin; i < end; i++) {
-        real d = decays ? g[i] + decay * w[i] : g[i];
-        m[i] = K(settle)(beta1 * m[i] + rest1 * d);
-        v[i] = K(settle)(beta2 * v[i] + rest2 * (d * d));
-        real change = step * m[i] / (K(root)(v[i]) * shrink + eps);
-        w[i] -= decays ? decoupled * w[i] + change : change;
-    }
-}
-
-static void K(plain)(void *context, int64_t begin, int64_t end)
-{
-    K(adam)(context, begin, end, false);
-}
-
-static void K(decaying)(void *context, int64_t begin, int64_t end)
-{
-    K(adam)(context, begin, end, true);
-}
-#endif

@@ -1,5 +1,4 @@
 /* clip.c: gradients held within bounds: all of them by their joint norm, each element by its size. */
-#ifndef K
 #include <float.h>
 
 #include "internal.h"
@@ -12,7 +11,7 @@ typedef struct clip_call {
     double *sums;
 } clip_call;
 
-#define GR_KERNEL_FILE "optim/clip.c"
+#define GR_KERNEL_FILE "optim/clip.kernels.inc"
 #include "tensor/kernel.h"
 
 static gr_span_body const square_spans[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(square_span);
@@ -90,36 +89,3 @@ gr_status gr_clip_grad_value(gr_params *params, double limit)
     change_gradients(params, clamp_spans[gr_cpu_level()], limit);
     return GR_OK;
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-static void K(square_span)(void *context, int64_t begin, int64_t end)
-{
-    const clip_call *c = context;
-    const real *restrict g = c->g;
-    const double factor = c->factor;
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; i++) sum += (factor * (double)g[i]) * (factor * (double)g[i]);
-    c->sums[begin / GR_GRAIN] = sum;
-}
-
-/* In double: the factor may be smaller than any float. */
-static void K(scale_span)(void *context, int64_t begin, int64_t end)
-{
-    const clip_call *c = context;
-    real *restrict g = c->g;
-    const double factor = c->factor;
-    for (int64_t i = begin; i < end; i++) g[i] = (real)(factor * (double)g[i]);
-}
-
-/* NaN compares false and stays. A limit between two floats is the lower of them. */
-static void K(clamp_span)(void *context, int64_t begin, int64_t end)
-{
-    const clip_call *c = context;
-    real *restrict g = c->g;
-    real limit = (real)c->factor;
-    if ((double)limit > c->factor) limit = (real)nextafterf((float)limit, 0.0f);
-    for (int64_t i = begin; i < end; i++) g[i] = g[i] > limit ? limit : g[i] < -limit ? -limit : g[i];
-}
-#endif

@@ -4,12 +4,11 @@
  *     v <- alpha v + (1-alpha) g'^2,  f = g' / (sqrt(v) + eps)
  *     w <- w - lr f,  or with momentum  b <- momentum b + f,  w <- w - lr b
  */
-#ifndef K
 #include "internal.h"
 
 enum { ALPHA = 1, EPS, MOMENTUM, WEIGHT_DECAY };
 
-#define GR_KERNEL_FILE "optim/rmsprop.c"
+#define GR_KERNEL_FILE "optim/rmsprop.kernels.inc"
 #include "tensor/kernel.h"
 
 static const gr_rule rmsprop_plain = {.name = "rmsprop", .n_states = 1, .kernel = GR_KERNELS(plain)};
@@ -28,39 +27,3 @@ gr_optimizer *gr_rmsprop(gr_params *params, const gr_rmsprop_options *options)
     };
     return gr_optimizer_new(params, rule, numbers);
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "optim/state.inc"
-
-static void K(plain)(void *context, int64_t begin, int64_t end)
-{
-    const gr_update *u = context;
-    const double *c = u->numbers;
-    const real lr = (real)c[GR_LR], decay = (real)c[WEIGHT_DECAY], eps = (real)c[EPS];
-    const real alpha = (real)c[ALPHA], rest = (real)(1.0 - c[ALPHA]);
-    const real *restrict g = u->g;
-    real *restrict w = u->w, *restrict v = u->state[0];
-    for (int64_t i = begin; i < end; i++) {
-        real d = g[i] + decay * w[i];
-        v[i] = K(settle)(alpha * v[i] + rest * (d * d));
-        w[i] -= lr * d / (K(root)(v[i]) + eps);
-    }
-}
-
-static void K(heavy_ball)(void *context, int64_t begin, int64_t end)
-{
-    const gr_update *u = context;
-    const double *c = u->numbers;
-    const real lr = (real)c[GR_LR], momentum = (real)c[MOMENTUM], decay = (real)c[WEIGHT_DECAY], eps = (real)c[EPS];
-    const real alpha = (real)c[ALPHA], rest = (real)(1.0 - c[ALPHA]);
-    const real *restrict g = u->g;
-    real *restrict w = u->w, *restrict v = u->state[0], *restrict b = u->state[1];
-    for (int64_t i = begin; i < end; i++) {
-        real d = g[i] + decay * w[i];
-        v[i] = K(settle)(alpha * v[i] + rest * (d * d));
-        b[i] = K(settle)(momentum * b[i] + d / (K(root)(v[i]) + eps));
-        w[i] -= lr * b[i];
-    }
-}
-#endif

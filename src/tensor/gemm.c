@@ -1,13 +1,12 @@
 /* gemm.c: matrix products. OpenBLAS does them, in the form in which it is fastest; a matrix times a single column or
  * row is ours, where a call costs more than the arithmetic. */
-#ifndef K
 #include <stdatomic.h>
 
 #include <cblas.h>
 
 #include "tensor/internal.h"
 
-#define GR_KERNEL_FILE "tensor/gemm.c"
+#define GR_KERNEL_FILE "tensor/gemm.kernels.inc"
 #include "tensor/kernel.h"
 
 /* ---- A single column ---------------------------------------------------------------------------------------- */
@@ -182,137 +181,3 @@ void gr_gemm(gr_dtype dtype, gr_product p)
     else if (p.n <= NARROW) narrow(dtype, &p);
     else run_tiles(&(tiling){.p = p, .dtype = dtype});
 }
-
-#else /* ---- once per number type and processor ---------------------------------------------------------------- */
-
-#include "tensor/lanes.inc"
-
-typedef bits K(mask) __attribute__((vector_size(GR_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
-enum { K(STRIP) = GR_REGISTERS / 8, K(ROWS) = K(LANES) < 4 ? 4 : K(LANES) };
-
-GR_INLINE K(lanes) K(load)(const real *x)
-{
-    return *(const K(lanes) *)x;
-}
-
-/* Half of a0 b0 a1 b1 ...: from 0 the lower half, from LANES/2 the upper. */
-GR_INLINE K(lanes) K(zip)(K(lanes) a, K(lanes) b, const int from)
-{
-#if defined __clang__
-    K(lanes) z;
-    GR_UNROLL
-    for (int i = 0; i < K(LANES); i++) z[i] = i % 2 ? b[from + i / 2] : a[from + i / 2];
-    return z;
-#else
-    K(mask) which;
-    GR_UNROLL
-    for (int i = 0; i < K(LANES); i++) which[i] = (bits)(from + i / 2 + i % 2 * K(LANES));
-    return __builtin_shuffle(a, b, which);
-#endif
-}
-
-/* The sums over the lanes of LANES vectors, in one. */
-GR_INLINE K(lanes) K(sums)(K(lanes) v[K(LANES)])
-{
-    GR_UNROLL
-    for (int half = K(LANES) / 2; half > 0; half /= 2) {
-        GR_UNROLL
-        for (int i = 0; i < half; i++) v[i] = K(zip)(v[i], v[i + half], 0) + K(zip)(v[i], v[i + half], K(LANES) / 2);
-    }
-    return v[0];
-}
-
-/* The dot products of up to ROWS rows of A with b, k of at least LANES. What is left behind the last whole vector is
- * met by one that ends with the row, of which only that is kept. */
-GR_INLINE void K(dots)(const gr_product *p, int64_t first, const int64_t rows)
-{
-    const real *a = (const real *)p->a + first * p->k, *b = p->b;
-    const int64_t rest = p->k % K(LANES), end = p->k - K(LANES);
-    K(lanes) sum[K(ROWS)] = {{0}};
-    for (int64_t l = 0; l <= end; l += K(LANES)) {
-        GR_UNROLL
-        for (int i = 0; i < K(ROWS); i++) sum[i] += K(load)(a + (i < rows ? i : 0) * p->k + l) * K(load)(b + l);
-    }
-    if (rest) {
-        K(mask) kept;
-        GR_UNROLL
-        for (int i = 0; i < K(LANES); i++) kept[i] = i < K(LANES) - rest ? 0 : ~(bits)0;
-        const K(lanes) tail = (K(lanes))(*(const K(mask) *)(b + end) & kept);
-        GR_UNROLL
-        for (int i = 0; i < K(ROWS); i++)
-            sum[i] += (K(lanes))(*(const K(mask) *)(a + (i < rows ? i : 0) * p->k + end) & kept) * tail;
-    }
-    real dots[K(ROWS)];
-    GR_UNROLL
-    for (int i = 0; i < K(ROWS); i += K(LANES)) *(K(lanes) *)(dots + i) = K(sums)(sum + i);
-    real *c = (real *)p->c + first;
-    for (int64_t i = 0; i < rows; i++) c[i] = dots[i] + (p->adds ? c[i] : 0);
-}
-
-/* c = A b */
-static void K(gemv_rows)(const gr_product *p, int64_t begin, int64_t end)
-{
-    const real *a = p->a, *b = p->b;
-    real *c = p->c;
-    int64_t i = begin;
-    if (p->k >= K(LANES)) {
-        for (; i + K(ROWS) <= end; i += K(ROWS)) K(dots)(p, i, K(ROWS));
-        if (i < end) K(dots)(p, i, end - i);
-        return;
-    }
-    for (; i < end; i++) {
-        real sum = 0;
-        for (int64_t l = 0; l < p->k; l++) sum += a[i * p->k + l] * b[l];
-        c[i] = sum + (p->adds ? c[i] : 0);
-    }
-}
-
-/* Some vectors of c = A^T b, from the given element on; each is gathered in several sums, which do not wait for one
- * another. At the end of c they reach into A's next rows, as far as there are any; what is gathered there is dropped.
- */
-GR_INLINE void K(strip)(const gr_product *p, int64_t begin, int64_t end, const int vectors)
-{
-    const int times = GR_REGISTERS / 2 / vectors;
-    const real *a = (const real *)p->a + begin, *b = p->b;
-    const int64_t whole = p->k - (begin + vectors * K(LANES) - 1) / p->m;
-    K(lanes) sum[GR_REGISTERS / 2] = {{0}};
-    int64_t l = 0;
-    for (; l + times <= whole; l += times) {
-        GR_UNROLL
-        for (int i = 0; i < times * vectors; i++)
-            sum[i] += K(load)(a + (l + i / vectors) * p->m + i % vectors * K(LANES)) * b[l + i / vectors];
-    }
-    for (; l < whole; l++) {
-        GR_UNROLL
-        for (int i = 0; i < vectors; i++) sum[i] += K(load)(a + l * p->m + i * K(LANES)) * b[l];
-    }
-    real gathered[K(STRIP) * K(LANES)];
-    GR_UNROLL
-    for (int i = 0; i < vectors; i++) {
-        GR_UNROLL
-        for (int t = 1; t < times; t++) sum[i] += sum[t * vectors + i];
-        *(K(lanes) *)(gathered + i * K(LANES)) = sum[i];
-    }
-    for (; l < p->k; l++)
-        for (int64_t i = 0; i < end - begin; i++) gathered[i] += a[l * p->m + i] * b[l];
-    real *c = (real *)p->c + begin;
-    for (int64_t i = 0; i < end - begin; i++) c[i] = gathered[i] + (p->adds ? c[i] : 0);
-}
-
-/* c = A^T b: A's rows, each times its b */
-static void K(gemv_columns)(const gr_product *p, int64_t begin, int64_t end)
-{
-    const int64_t wide = K(STRIP) * K(LANES);
-    int64_t i = begin;
-    for (; i + wide <= end; i += wide) K(strip)(p, i, i + wide, K(STRIP));
-    for (; i + K(LANES) <= end; i += K(LANES)) K(strip)(p, i, i + K(LANES), 1);
-    if (i < end) K(strip)(p, i, end, 1);
-}
-
-static void K(gemv_span)(void *context, int64_t begin, int64_t end)
-{
-    const gr_product *p = context;
-    (p->ta ? K(gemv_columns) : K(gemv_rows))(p, begin, end);
-}
-
-#endif

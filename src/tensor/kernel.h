@@ -1,15 +1,15 @@
 /* kernel.h: one body of code, compiled for every number type and processor.
  *
- * A source file with kernels looks like this:
+ * A source file with kernels has them in a file beside it, unary.kernels.inc beside unary.c:
  *
- *     #ifndef K
  *     ... types that kernels share with the rest ...
- *     #define GR_KERNEL_FILE "autograd/unary.c"
- *     #include "tensor/kernel.h"                 // reads the #else part, six times on x86-64
+ *     #define GR_KERNEL_FILE "autograd/unary.kernels.inc"
+ *     #include "tensor/kernel.h"                 // reads that file, six times on x86-64
  *     ... everything that is there once; the kernels are in GR_KERNELS(name) ...
- *     #else
+ *
+ * and in the file itself stands
+ *
  *     static gr_status K(name)(gr_node *n) { ... written against `real` ... }
- *     #endif
  *
  * Within a pass `real` is float or double, K(name) is name_f32_avx2 and so on, and the functions of math.inc are
  * there as K(exp) and so on. Loops are plain C for the compiler to vectorise.
