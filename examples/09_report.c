@@ -8,6 +8,7 @@
 #include "common.h"
 
 #include "report_style.h"
+#include "samples/samples.h"
 
 static FILE *page;
 
@@ -689,7 +690,7 @@ static void lesson_5(void)
 
 /* ---- Every op against finite differences -------------------------------------------------------------------- */
 
-static gr_tensor *sample_input(const gr_sample_input *in, gr_rng *rng)
+static gr_tensor *make_input(const sample_input *in, gr_rng *rng)
 {
     gr_tensor *x = need(gr_zeros(in->integer ? GR_I32 : GR_F64, in->rank, in->shape));
     for (int64_t i = 0; i < gr_size(x); i++) {
@@ -701,13 +702,13 @@ static gr_tensor *sample_input(const gr_sample_input *in, gr_rng *rng)
 
 typedef struct call {
     const gr_op *op;
-    const gr_sample *sample;
+    const sample *s;
 } call;
 
 static gr_tensor *run_op(gr_tape *t, gr_tensor *const x[], int n, void *context)
 {
     const call *c = context;
-    return gr_apply(t, c->op, x, n, c->sample->attr);
+    return gr_apply(t, c->op, x, n, c->s->attr);
 }
 
 /* What all samples of an op came to. */
@@ -722,22 +723,21 @@ static bool has_derivative(const gr_op *op, int i, const gr_tensor *x)
     return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : i < GR_MAX_VJPS && op->vjp[i] != NULL;
 }
 
-static void check_sample(const gr_op *op, const gr_sample *sample, checked *sum)
+static void check_sample(const gr_op *op, const sample *s, checked *sum)
 {
     gr_rng rng = gr_rng_seed(7);
-    gr_tensor *x[GR_MAX_SAMPLE_INPUTS];
-    const int n = sample->n_in ? sample->n_in : op->n_in;
+    gr_tensor *x[MAX_SAMPLE_INPUTS];
+    const int n = s->n_in ? s->n_in : op->n_in;
     int wanted = 0;
     for (int i = 0; i < n; i++) {
-        x[i] = sample_input(&sample->in[i], &rng);
+        x[i] = make_input(&s->in[i], &rng);
         if (has_derivative(op, i, x[i])) check(gr_require_grad(x[i])), wanted++;
     }
     gr_check_report r;
-    call c = {op, sample};
+    call c = {op, s};
     const gr_check_options options = {.mode = quick ? GR_CHECK_SAMPLED : GR_CHECK_FULL, .samples = 3};
     if (wanted) {
-        if (gr_check_gradients(run_op, &c, x, n, &options, &r))
-            fail("%s, %s: %s", op->name, sample->what, gr_last_error());
+        if (gr_check_gradients(run_op, &c, x, n, &options, &r)) fail("%s, %s: %s", op->name, s->what, gr_last_error());
         sum->compared += r.compared;
         sum->failed += r.count[GR_CHECK_FAIL] + r.count[GR_CHECK_NONDETERMINISTIC];
         sum->kinks += r.count[GR_CHECK_KINK];
@@ -769,8 +769,9 @@ static void gradient_checks(void)
     for (int i = 0; gr_op_at(i); i++) {
         const gr_op *op = gr_op_at(i);
         checked sum = {0};
-        for (int k = 0; k < op->n_samples; k++)
-            if (!op->samples[k].refused && !op->samples[k].value_only) check_sample(op, &op->samples[k], &sum);
+        for (int k = 0; k < samples_of(op).count; k++)
+            if (!samples_of(op).at[k].refused && !samples_of(op).at[k].value_only)
+                check_sample(op, &samples_of(op).at[k], &sum);
         begin_row();
         begin_cell();
         put("<code>%s</code><br><code class=\"formula\">", op->name);

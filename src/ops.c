@@ -1,5 +1,5 @@
 /* ops.c: the table of all ops: those of src/autograd and the losses, which stand on them. */
-#include "losses/internal.h"
+#include "losses/loss_kit.h"
 
 #define GR_OP(name) &gr_op_##name,
 static const gr_op *const table[] = {

@@ -7,12 +7,14 @@
 
 #include <gradus/gradus.h>
 
-enum { MAX_INPUTS = 4 };
+#include "samples/samples.h"
+
+enum { MAX_INPUTS = MAX_SAMPLE_INPUTS };
 
 /* An op and one of its samples: the context of run_op(). */
 typedef struct call {
     const gr_op *op;
-    const gr_sample *s;
+    const sample *s;
 } call;
 
 static inline gr_tensor *run_op(gr_tape *t, gr_tensor *const x[], int n, void *context)
@@ -21,12 +23,12 @@ static inline gr_tensor *run_op(gr_tape *t, gr_tensor *const x[], int n, void *c
     return gr_apply(t, c->op, x, n, c->s->attr);
 }
 
-static inline int inputs_of(const gr_op *op, const gr_sample *s)
+static inline int inputs_of(const gr_op *op, const sample *s)
 {
     return s->n_in ? s->n_in : op->n_in;
 }
 
-static inline gr_tensor *sample_input(const gr_sample_input *in, gr_dtype dtype, gr_rng *rng)
+static inline gr_tensor *make_input(const sample_input *in, gr_dtype dtype, gr_rng *rng)
 {
     if (in->integer) dtype = GR_I32;
     else if (in->f64) dtype = GR_F64;
@@ -41,10 +43,10 @@ static inline gr_tensor *sample_input(const gr_sample_input *in, gr_dtype dtype,
     return x;
 }
 
-static inline void make_inputs(const gr_op *op, const gr_sample *s, gr_dtype dtype, gr_tensor *x[], uint64_t seed)
+static inline void make_inputs(const gr_op *op, const sample *s, gr_dtype dtype, gr_tensor *x[], uint64_t seed)
 {
     gr_rng rng = gr_rng_seed(seed);
-    for (int i = 0; i < inputs_of(op, s); i++) x[i] = sample_input(&s->in[i], dtype, &rng);
+    for (int i = 0; i < inputs_of(op, s); i++) x[i] = make_input(&s->in[i], dtype, &rng);
 }
 
 static inline void free_inputs(gr_tensor *x[], int n)
@@ -59,7 +61,7 @@ static inline bool differentiable(const gr_op *op, int i, const gr_tensor *x)
 }
 
 /* Whether a sample that works is a place like any other: some of its numbers are drawn, and none is extreme. */
-static inline bool is_drawn(const gr_op *op, const gr_sample *s)
+static inline bool is_drawn(const gr_op *op, const sample *s)
 {
     bool drawn = false;
     for (int i = 0; i < inputs_of(op, s); i++) {

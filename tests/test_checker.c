@@ -655,7 +655,7 @@ static void a_wrong_second_derivative(void **state)
  * a thousandth: its derivative is the right one of a wrong gradient. */
 static gr_tensor *two_ways_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_scale(t, gr_mul(t, g, n->out), t->recording ? 1.001 : 1.0);
+    return gr_scale(t, gr_mul(t, g, n->out), gr_is_recording(t) ? 1.001 : 1.0);
 }
 
 static const gr_op two_ways_exp = {.name = "two_ways_exp",

@@ -3,7 +3,7 @@
  * mode must name the op that is wrong inside a network. The library is never altered. */
 #include "op_samples.h"
 
-#include "autograd/internal.h"
+#include "autograd/tape_internal.h"
 
 /* ---- Ways of being wrong ------------------------------------------------------------------------------------ */
 
@@ -337,21 +337,22 @@ static void try_mutant(const gr_op *op, int input, const mutation *m, score *s)
 {
     bool counted = false, caught = true;
     make_mutant(op, input, m);
-    for (int k = 0; k < op->n_samples; k++) {
-        if (!is_drawn(op, &op->samples[k])) continue;
-        const call right = {op, &op->samples[k]}, wrong = {&mutant, &op->samples[k]};
+    for (int k = 0; k < samples_of(op).count; k++) {
+        if (!is_drawn(op, &samples_of(op).at[k])) continue;
+        const call right = {op, &samples_of(op).at[k]}, wrong = {&mutant, &samples_of(op).at[k]};
         gr_tensor *x[MAX_INPUTS];
         const int n = inputs_of(op, right.s);
         make_inputs(op, right.s, GR_F64, x, 5);
         const int wanted = require_gradients(op, x, n);
         if (input < n && wanted && gr_requires_grad(x[input]) && is_different(&right, &wrong, x, n)) {
             if (!is_caught(&wrong, x, n)) {
-                printf("not caught: %s, input %d, %s: %s\n", op->name, input, op->samples[k].what, m->name);
+                printf("not caught: %s, input %d, %s: %s\n", op->name, input, samples_of(op).at[k].what, m->name);
                 caught = false;
             }
             if (!counted) {
                 bool named = is_named(&wrong, x, n, wanted);
-                if (!named) printf("not named: %s, input %d, %s: %s\n", op->name, input, op->samples[k].what, m->name);
+                if (!named)
+                    printf("not named: %s, input %d, %s: %s\n", op->name, input, samples_of(op).at[k].what, m->name);
                 s->networks++;
                 s->named += named;
             }

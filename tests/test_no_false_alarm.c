@@ -50,13 +50,13 @@ static void no_alarm(const call *c, gr_tensor *x[], int samples, uint64_t seed, 
     fail_msg("%s, %s, seed %llu: %s", c->op->name, c->s->what, (unsigned long long)seed, text);
 }
 
-static int usable_samples(const gr_op *op, bool fixed, const gr_sample *usable[], int room)
+static int usable_samples(const gr_op *op, bool fixed, const sample *usable[], int room)
 {
     int n = 0;
     if (!strcmp(op->name, "detach"))
         return 0; /* the one op that is not to be believed: a wrong derivative is its purpose */
-    for (int k = 0; k < op->n_samples && n < room; k++) {
-        const gr_sample *s = &op->samples[k];
+    for (int k = 0; k < samples_of(op).count && n < room; k++) {
+        const sample *s = &samples_of(op).at[k];
         if (fixed ? s->refused == NULL : is_drawn(op, s)) usable[n++] = s;
     }
     return n;
@@ -71,7 +71,7 @@ static void random_points(void **state)
     (void)state;
     tally t = {0};
     for (int i = 0; gr_op_at(i); i++) {
-        const gr_sample *usable[MANY];
+        const sample *usable[MANY];
         const gr_op *op = gr_op_at(i);
         int n_usable = usable_samples(op, false, usable, MANY);
         for (int p = 0; p < points_each && n_usable; p++) {
@@ -92,7 +92,7 @@ static void samples_as_they_are(void **state)
     (void)state;
     tally t = {0};
     for (int i = 0; gr_op_at(i); i++) {
-        const gr_sample *usable[MANY];
+        const sample *usable[MANY];
         const gr_op *op = gr_op_at(i);
         int n_usable = usable_samples(op, true, usable, MANY);
         for (int k = 0; k < n_usable; k++) {
@@ -109,7 +109,7 @@ static void samples_as_they_are(void **state)
 /* ---- On kinks ----------------------------------------------------------------------------------------------- */
 
 /* Half integers within the sample's bounds: zeros, ties, margins. */
-static void round_to_halves(const gr_sample_input *in, gr_tensor *x)
+static void round_to_halves(const sample_input *in, gr_tensor *x)
 {
     for (int64_t i = 0; i < gr_size(x) && !in->values && !in->integer; i++) {
         double v = round(2.0 * gr_get(x, i)) / 2.0;
@@ -122,7 +122,7 @@ static void on_kinks(void **state)
     (void)state;
     tally t = {0};
     for (int i = 0; gr_op_at(i); i++) {
-        const gr_sample *usable[MANY];
+        const sample *usable[MANY];
         const gr_op *op = gr_op_at(i);
         int n_usable = usable_samples(op, false, usable, MANY);
         for (int p = 0; p < points_each / 20 && n_usable; p++) {
@@ -191,7 +191,7 @@ static void exactly_on_a_kink(void **state)
 /* ---- Saturated ---------------------------------------------------------------------------------------------- */
 
 /* Where a sample draws from both signs, +-40 instead: where sigmoids are flat and exponentials huge. */
-static bool saturate(const gr_sample_input *in, gr_tensor *x, gr_rng *rng)
+static bool saturate(const sample_input *in, gr_tensor *x, gr_rng *rng)
 {
     if (in->integer || in->values || in->lo > -1.0 || in->hi < 1.0) return false;
     for (int64_t i = 0; i < gr_size(x); i++)
@@ -204,7 +204,7 @@ static void logits_of_40(void **state)
     (void)state;
     tally t = {0};
     for (int i = 0; gr_op_at(i); i++) {
-        const gr_sample *usable[MANY];
+        const sample *usable[MANY];
         const gr_op *op = gr_op_at(i);
         int n_usable = usable_samples(op, false, usable, MANY);
         for (int p = 0; p < points_each / 50 && n_usable; p++) {
@@ -303,7 +303,7 @@ static void none_is_left_out(void **state)
     for (int i = 0; gr_op_at(i); i++) {
         const gr_op *op = gr_op_at(i);
         if (!strcmp(op->name, "detach")) continue;
-        const gr_sample *usable[MANY];
+        const sample *usable[MANY];
         bool compared[MAX_INPUTS] = {false};
         int n_usable = usable_samples(op, true, usable, MANY);
         for (int k = 0; k < n_usable; k++) {

@@ -10,9 +10,9 @@ static void refused(void **state)
     gr_tape *t = gr_tape_new();
     int count = 0;
     for (int i = 0; gr_op_at(i); i++)
-        for (int k = 0; k < gr_op_at(i)->n_samples; k++) {
+        for (int k = 0; k < samples_of(gr_op_at(i)).count; k++) {
             const gr_op *op = gr_op_at(i);
-            const gr_sample *s = &op->samples[k];
+            const sample *s = &samples_of(op).at[k];
             if (!s->refused) continue;
             gr_tensor *x[MAX_INPUTS];
             make_inputs(op, s, GR_F64, x, 1);
@@ -36,8 +36,8 @@ static void first_derivatives(void **state)
     for (int i = 0; gr_op_at(i); i++) {
         const gr_op *op = gr_op_at(i);
         int64_t compared[MAX_INPUTS] = {0};
-        for (int k = 0; k < op->n_samples; k++) {
-            call c = {op, &op->samples[k]};
+        for (int k = 0; k < samples_of(op).count; k++) {
+            call c = {op, &samples_of(op).at[k]};
             if (c.s->refused || c.s->value_only) continue;
             int n = inputs_of(op, c.s);
             gr_tensor *x[MAX_INPUTS];
@@ -110,8 +110,8 @@ static void check_higher(gr_check_function f, double rtol)
 {
     for (int i = 0; gr_op_at(i); i++) {
         const gr_op *op = gr_op_at(i);
-        for (int k = 0; k < op->n_samples; k++) {
-            call c = {op, &op->samples[k]};
+        for (int k = 0; k < samples_of(op).count; k++) {
+            call c = {op, &samples_of(op).at[k]};
             if (c.s->refused || c.s->value_only) continue;
             int n = inputs_of(op, c.s), wanted = 0;
             gr_tensor *x[MAX_INPUTS];
@@ -152,8 +152,8 @@ static void dtypes_agree(void **state)
     gr_tape *t = gr_tape_new();
     for (int i = 0; gr_op_at(i); i++) {
         const gr_op *op = gr_op_at(i);
-        for (int k = 0; k < op->n_samples; k++) {
-            const gr_sample *s = &op->samples[k];
+        for (int k = 0; k < samples_of(op).count; k++) {
+            const sample *s = &samples_of(op).at[k];
             if (s->refused) continue;
             int n = inputs_of(op, s), m = 0;
             gr_tensor *x[2][MAX_INPUTS], *y[2], *d[2][MAX_INPUTS], *wanted[MAX_INPUTS];
@@ -192,8 +192,8 @@ static void the_table_is_complete(void **state)
     for (int i = 0; gr_op_at(i); i++) {
         const gr_op *op = gr_op_at(i);
         int works = 0, refusals = 0;
-        for (int k = 0; k < op->n_samples; k++)
-            if (op->samples[k].refused) refusals++;
+        for (int k = 0; k < samples_of(op).count; k++)
+            if (samples_of(op).at[k].refused) refusals++;
             else works++;
         if (!op->name || !op->formula || !*op->formula) fail_msg("op %d has no name or formula", i);
         if (!works) fail_msg("%s has no sample that works", op->name);

@@ -9,7 +9,7 @@
 
 #include <gradus/gradus.h>
 
-#include "autograd/internal.h"
+#include "autograd/tape_internal.h"
 
 gr_status watched_backward(gr_tape *t, gr_tensor *y, int flags);
 gr_status watched_backward_from(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, int flags);

@@ -102,32 +102,6 @@ static inline void gr_fold_branch(uint64_t *signature, int64_t branch)
     *signature ^= *signature >> 29;
 }
 
-/* The processors that kernels are compiled for; GR_ANY_CPU is the one that must be there, the rest are optional. */
-typedef enum gr_cpu { GR_ANY_CPU, GR_AVX2, GR_AVX512, GR_N_CPUS } gr_cpu;
-
-/* One input of a sample: uniform draws from [lo, hi), or `values` in turn; with `integer` an I32 of such draws. */
-typedef struct gr_sample_input {
-    int rank;
-    int64_t shape[GR_MAX_RANK];
-    double lo, hi;
-    const double *values;
-    int n_values;
-    bool integer;
-    bool f64; /* F64 whatever dtype is being tested: for samples of a refused mixture */
-} gr_sample_input;
-
-#define GR_MAX_SAMPLE_INPUTS 4
-
-/* A call that tests make: one that works, and is differentiated by finite differences, or one that is refused. */
-typedef struct gr_sample {
-    const char *what; /* "a row over a matrix" */
-    gr_sample_input in[GR_MAX_SAMPLE_INPUTS];
-    int n_in;            /* 0: as many as the op has */
-    const void *attr;    /* the op's options */
-    const char *refused; /* NULL, or a part of the message with which the call is refused */
-    bool value_only; /* at a place where finite differences say nothing (a kink, a step): values are looked at only */
-} gr_sample;
-
 struct gr_op {
     const char *name;     /* "matmul" */
     const char *formula;  /* "C = A B" */
@@ -142,8 +116,6 @@ struct gr_op {
     bool in_place;             /* element by element: may overwrite in[0], if that was given (gr_give()) */
     gr_branches_rule branches; /* NULL: the formula has no cases */
     gr_terms_rule terms;       /* NULL: the result is no sum */
-    const gr_sample *samples;
-    int n_samples;
 };
 
 #define GR_VARIADIC (-1)

@@ -135,6 +135,9 @@ GR_EXPORT const char *gr_name(const gr_tensor *tensor); /* "" when it has none *
 /* "f32", "f64", "i32". */
 GR_EXPORT const char *gr_dtype_name(gr_dtype dtype);
 
+/* The processors that kernels are compiled for; GR_ANY_CPU is the one that must be there, the rest are optional. */
+typedef enum gr_cpu { GR_ANY_CPU, GR_AVX2, GR_AVX512, GR_N_CPUS } gr_cpu;
+
 /* Where memory comes from. Both functions may be called from several threads at once; `allocate` returns NULL when
  * there is no more, and memory aligned for any object otherwise. */
 typedef struct gr_allocator {

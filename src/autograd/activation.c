@@ -1,21 +1,11 @@
 /* activation.c: what stands between the layers of a network. */
-#include "autograd/internal.h"
+#include "autograd/op_kit.h"
 #include "tensor/broadcast.h"
 
 #define GR_KERNEL_FILE "autograd/activation.kernels.inc"
 #include "tensor/kernel.h"
 
 #define UNARY(kernel) .n_in = 1, .shape = gr_shape_same, .forward = GR_KERNELS(kernel##_map)
-
-static const gr_sample samples[] = {
-    {.what = "a matrix", .in = {GR_IN(-3, 3, 3, 4)}},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}},
-    {.what = "more than one vector of any length", .in = {GR_IN(-5, 5, 37)}},
-    {.what = "saturated", .in = {{.rank = 1, .shape = {4}, .values = (double[]){-40, 40, -15, 15}, .n_values = 4}}},
-    {.what = "extreme", .in = {{.rank = 1, .shape = {4}, .values = (double[]){-1000, 1000, -700, 700}, .n_values = 4}}},
-    {.what = "nothing", .in = {GR_IN(0, 1, 0, 3)}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
-};
 
 /* ---- y = tanh x:  dx = g (1 - y^2) -------------------------------------------------------------------------- */
 
@@ -24,12 +14,8 @@ static gr_tensor *tanh_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_shift(t, gr_neg(t, gr_square(t, n->out)), 1.0));
 }
 
-const gr_op gr_op_tanh = {.name = "tanh",
-                          .formula = "y = tanh x",
-                          .gradient = "dx = g (1 - y^2)",
-                          UNARY(tanh),
-                          .vjp = {tanh_vjp},
-                          GR_SAMPLES(samples)};
+const gr_op gr_op_tanh = {
+    .name = "tanh", .formula = "y = tanh x", .gradient = "dx = g (1 - y^2)", UNARY(tanh), .vjp = {tanh_vjp}};
 
 gr_tensor *gr_tanh(gr_tape *t, gr_tensor *x)
 {
@@ -54,19 +40,13 @@ static gr_tensor *sigmoid_grad_y(gr_tape *t, const gr_node *n, gr_tensor *h)
     return gr_mul(t, gr_mul(t, h, n->in[0]), gr_shift(t, gr_scale(t, n->in[1], -2.0), 1.0));
 }
 
-static const gr_sample pairs[] = {
-    {.what = "equal shapes", .in = {GR_IN(-1, 1, 3, 4), GR_IN(0.05, 0.95, 3, 4)}},
-    {.what = "shapes that differ", .in = {GR_IN(-1, 1, 3, 4), GR_IN(0.05, 0.95, 4)}, .refused = "shapes differ"},
-};
-
 const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad",
                                   .formula = "z = g y (1 - y)",
                                   .gradient = "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z",
                                   .n_in = 2,
                                   .shape = gr_shape_same,
                                   .forward = GR_KERNELS(sigmoid_grad_map),
-                                  .vjp = {sigmoid_grad_g, sigmoid_grad_y},
-                                  GR_SAMPLES(pairs)};
+                                  .vjp = {sigmoid_grad_g, sigmoid_grad_y}};
 
 static gr_tensor *sigmoid_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -77,8 +57,7 @@ const gr_op gr_op_sigmoid = {.name = "sigmoid",
                              .formula = "y = 1 / (1 + e^-x)",
                              .gradient = "dx = g y (1 - y)",
                              UNARY(sigmoid),
-                             .vjp = {sigmoid_vjp},
-                             GR_SAMPLES(samples)};
+                             .vjp = {sigmoid_vjp}};
 
 gr_tensor *gr_sigmoid(gr_tape *t, gr_tensor *x)
 {
@@ -96,8 +75,7 @@ const gr_op gr_op_log_sigmoid = {.name = "log_sigmoid",
                                  .formula = "y = -log(1 + e^-x)",
                                  .gradient = "dx = g s(-x)",
                                  UNARY(log_sigmoid),
-                                 .vjp = {log_sigmoid_vjp},
-                                 GR_SAMPLES(samples)};
+                                 .vjp = {log_sigmoid_vjp}};
 
 gr_tensor *gr_log_sigmoid(gr_tape *t, gr_tensor *x)
 {
@@ -115,8 +93,7 @@ const gr_op gr_op_softplus = {.name = "softplus",
                               .formula = "y = log(1 + e^x)",
                               .gradient = "dx = g s(x)",
                               UNARY(softplus),
-                              .vjp = {softplus_vjp},
-                              GR_SAMPLES(samples)};
+                              .vjp = {softplus_vjp}};
 
 gr_tensor *gr_softplus(gr_tape *t, gr_tensor *x)
 {
@@ -137,14 +114,6 @@ static gr_tensor *gate_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
     return gate(t, h, n->in[1], s->a, s->b);
 }
 
-static const gr_sample gate_samples[] = {
-    {.what = "equal shapes", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 3, 4)}, .attr = &(gr_scalars){1.5, -0.5}},
-    {.what = "shapes that differ",
-     .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4)},
-     .attr = &(gr_scalars){1, 0},
-     .refused = "shapes differ"},
-};
-
 const gr_op gr_op_gate = {.name = "gate",
                           .formula = "z = [x > 0 ? a : b] g",
                           .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z",
@@ -153,8 +122,7 @@ const gr_op gr_op_gate = {.name = "gate",
                           .forward = GR_KERNELS(gate_map),
                           .attr_size = sizeof(gr_scalars),
                           .branches = gr_branch_sign_of_second,
-                          .vjp = {gate_vjp, gr_vjp_zero},
-                          GR_SAMPLES(gate_samples)};
+                          .vjp = {gate_vjp, gr_vjp_zero}};
 
 static gr_tensor *relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -167,8 +135,7 @@ const gr_op gr_op_relu = {.name = "relu",
                           UNARY(relu),
                           .in_place = true,
                           .branches = gr_branch_sign,
-                          .vjp = {relu_vjp},
-                          GR_SAMPLES(samples)};
+                          .vjp = {relu_vjp}};
 
 gr_tensor *gr_relu(gr_tape *t, gr_tensor *x)
 {
@@ -182,26 +149,13 @@ static gr_tensor *leaky_relu_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gate(t, g, n->in[0], 1.0, ((const gr_scalars *)n->attr)->a);
 }
 
-static const gr_sample scalar_samples[] = {
-    {.what = "a matrix", .in = {GR_IN(-3, 3, 3, 4)}, .attr = &(gr_scalars){.a = 0.3}},
-    {.what = "more than one vector of any length", .in = {GR_IN(-5, 5, 37)}, .attr = &(gr_scalars){.a = 1.5}},
-    {.what = "extreme",
-     .in = {{.rank = 1, .shape = {2}, .values = (double[]){-1000, 1000}, .n_values = 2}},
-     .attr = &(gr_scalars){.a = 0.01}},
-    {.what = "class indices",
-     .in = {{.rank = 1, .shape = {3}, .integer = true}},
-     .attr = &(gr_scalars){.a = 0.3},
-     .refused = "i32"},
-};
-
 const gr_op gr_op_leaky_relu = {.name = "leaky_relu",
                                 .formula = "y = x > 0 ? x : a x",
                                 .gradient = "dx = g [x > 0 ? 1 : a]",
                                 UNARY(leaky_relu),
                                 .branches = gr_branch_sign,
                                 .attr_size = sizeof(gr_scalars),
-                                .vjp = {leaky_relu_vjp},
-                                GR_SAMPLES(scalar_samples)};
+                                .vjp = {leaky_relu_vjp}};
 
 gr_tensor *gr_leaky_relu(gr_tape *t, gr_tensor *x, double slope)
 {
@@ -224,8 +178,7 @@ const gr_op gr_op_elu = {.name = "elu",
                          UNARY(elu),
                          .branches = gr_branch_sign,
                          .attr_size = sizeof(gr_scalars),
-                         .vjp = {elu_vjp},
-                         GR_SAMPLES(scalar_samples)};
+                         .vjp = {elu_vjp}};
 
 gr_tensor *gr_elu(gr_tape *t, gr_tensor *x, double alpha)
 {
@@ -248,8 +201,7 @@ const gr_op gr_op_normal_cdf = {.name = "normal_cdf",
                                 .formula = "y = Phi(x)",
                                 .gradient = "dx = g phi(x)",
                                 UNARY(normal_cdf),
-                                .vjp = {normal_cdf_vjp},
-                                GR_SAMPLES(samples)};
+                                .vjp = {normal_cdf_vjp}};
 
 gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x)
 {
@@ -274,8 +226,7 @@ const gr_op gr_op_gelu = {.name = "gelu",
                           .formula = "y = x Phi(x)",
                           .gradient = "dx = g (Phi(x) + x phi(x))",
                           UNARY(gelu),
-                          .vjp = {gelu_vjp},
-                          GR_SAMPLES(samples)};
+                          .vjp = {gelu_vjp}};
 
 gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x)
 {
@@ -294,8 +245,7 @@ const gr_op gr_op_silu = {.name = "silu",
                           .formula = "y = x / (1 + e^-x)",
                           .gradient = "dx = g s(x) (1 + x s(-x))",
                           UNARY(silu),
-                          .vjp = {silu_vjp},
-                          GR_SAMPLES(samples)};
+                          .vjp = {silu_vjp}};
 
 gr_tensor *gr_silu(gr_tape *t, gr_tensor *x)
 {

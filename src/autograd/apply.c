@@ -1,9 +1,9 @@
 /* apply.c: running one op: check, compute, record. Every op of the library and of its users passes here. */
-#include "internal.h"
+#include "autograd/tape_internal.h"
 
 /* ---- Shape rules that many ops share ------------------------------------------------------------------------ */
 
-gr_status gr_same_float(const gr_node *n)
+gr_status gr_expect_float(const gr_node *n)
 {
     gr_dtype dtype = gr_type_of(n->in[0]);
     for (int i = 0; i < n->n_in; i++) {
@@ -20,12 +20,12 @@ gr_status gr_same_float(const gr_node *n)
 
 gr_status gr_shape_same(const gr_node *n, gr_type *type)
 {
-    if (gr_same_float(n)) return gr_last_status();
+    if (gr_expect_float(n)) return gr_last_status();
     gr_type_as(type, n->in[0]);
     for (int i = 1; i < n->n_in; i++)
         if (!gr_same_shape(n->in[0], n->in[i]))
-            return gr_fail(GR_ERR_SHAPE, "%s: shapes differ: %s and %s", n->op->name, GR_SHAPE_OF(n->in[0]),
-                           GR_SHAPE_OF(n->in[i]));
+            return gr_fail(GR_ERR_SHAPE, "%s: shapes differ: %s and %s", n->op->name, GR_SHAPE_TEXT(n->in[0]),
+                           GR_SHAPE_TEXT(n->in[i]));
     return GR_OK;
 }
 
@@ -48,7 +48,7 @@ gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const in
 
 gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
 {
-    if (gr_same_float(n)) return gr_last_status();
+    if (gr_expect_float(n)) return gr_last_status();
     gr_type_as(type, n->in[0]);
     for (int i = 1; i < n->n_in; i++) {
         const gr_tensor *x = n->in[i];
@@ -81,7 +81,7 @@ static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int
             return false;
         }
         if (x->released || (x->base && x->base->released)) {
-            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_OF(x),
+            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_TEXT(x),
                     x->given ? "given up with gr_give()"
                              : "given back by backward: reset the tape, or keep it with gr_keep()");
             return false;

@@ -1,5 +1,5 @@
 /* arithmetic.c: ops of two or three tensors, element by element, with broadcasting. */
-#include "autograd/internal.h"
+#include "autograd/tape_internal.h"
 #include "tensor/broadcast.h"
 
 struct accumulation {
@@ -10,24 +10,7 @@ struct accumulation {
 #define GR_KERNEL_FILE "autograd/arithmetic.kernels.inc"
 #include "tensor/kernel.h"
 
-static const gr_sample samples[] = {
-    {.what = "equal shapes", .in = {GR_IN(0.5, 2, 3, 4), GR_IN(0.4, 1.9, 3, 4)}},
-    {.what = "scalars", .in = {GR_IN_SCALAR(0.5, 2), GR_IN_SCALAR(0.5, 2)}},
-    {.what = "a row over a matrix", .in = {GR_IN(0.5, 2, 3, 4), GR_IN(0.5, 2, 4)}},
-    {.what = "a matrix over a row", .in = {GR_IN(0.5, 2, 4), GR_IN(0.5, 2, 3, 4)}},
-    {.what = "a column over a matrix", .in = {GR_IN(0.5, 2, 3, 4), GR_IN(0.5, 2, 3, 1)}},
-    {.what = "a row and a column", .in = {GR_IN(0.5, 2, 1, 4), GR_IN(0.5, 2, 3, 1)}},
-    {.what = "an axis of 1 in the middle", .in = {GR_IN(0.5, 2, 2, 3, 4), GR_IN(0.5, 2, 2, 1, 4)}},
-    {.what = "channels of images", .in = {GR_IN(0.5, 2, 2, 3, 2, 2), GR_IN(0.5, 2, 3, 1, 1)}},
-    {.what = "a scalar over rank 8", .in = {GR_IN(0.5, 2, 2, 1, 2, 1, 1, 2, 1, 2), GR_IN_SCALAR(0.5, 2)}},
-    {.what = "nothing", .in = {GR_IN(0, 1, 0, 4), GR_IN(0, 1, 4)}},
-    {.what = "shapes that do not broadcast",
-     .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 3)},
-     .refused = "do not broadcast: [3,4] and [3]"},
-    {.what = "two dtypes", .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
-};
-
-#define BINARY(kernel) .n_in = 2, .shape = gr_shape_broadcast, .forward = GR_KERNELS(kernel##_map), GR_SAMPLES(samples)
+#define BINARY(kernel) .n_in = 2, .shape = gr_shape_broadcast, .forward = GR_KERNELS(kernel##_map)
 
 gr_tensor *gr_constant(gr_tape *t, gr_dtype dtype, double value)
 {
@@ -242,24 +225,6 @@ static gr_tensor *where_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_where(t, n->in[0], gr_constant(t, gr_type_of(g), 0.0), g);
 }
 
-static const gr_sample where_samples[] = {
-    {.what = "equal shapes",
-     .in = {{.rank = 1, .shape = {4}, .values = (double[]){0, 1, -2, 0}, .n_values = 4},
-            GR_IN(-1, 1, 4),
-            GR_IN(-1, 1, 4)}},
-    {.what = "three that broadcast",
-     .in = {{.rank = 2, .shape = {3, 1}, .values = (double[]){0, 1, 0}, .n_values = 3},
-            GR_IN(-1, 1, 4),
-            GR_IN_SCALAR(-1, 1)}},
-    {.what = "a condition over images",
-     .in = {{.rank = 3, .shape = {2, 1, 3}, .values = (double[]){0, 1}, .n_values = 2},
-            GR_IN(-1, 1, 2, 2, 3),
-            GR_IN(-1, 1, 2, 1, 1)}},
-    {.what = "shapes that do not broadcast",
-     .in = {GR_IN(0, 1, 2), GR_IN(0, 1, 3), GR_IN(0, 1, 3)},
-     .refused = "do not broadcast"},
-};
-
 const gr_op gr_op_where = {.name = "where",
                            .formula = "y = c ? a : b",
                            .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g",
@@ -267,8 +232,7 @@ const gr_op gr_op_where = {.name = "where",
                            .shape = gr_shape_broadcast,
                            .forward = GR_KERNELS(where_map),
                            .branches = gr_branch_sign,
-                           .vjp = {gr_vjp_zero, where_a, where_b},
-                           GR_SAMPLES(where_samples)};
+                           .vjp = {gr_vjp_zero, where_a, where_b}};
 
 gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b)
 {

@@ -3,7 +3,7 @@
  * The order of creation is a topological order, so each node is visited once, when all of its gradient has been
  * gathered: dx += VJP(dy). Gradients in flight hang on their tensors as `slot`; those of leaves are added to the
  * leaves' own only when the whole pass has succeeded. */
-#include "internal.h"
+#include "autograd/tape_internal.h"
 
 /* One backward pass. */
 typedef struct pass {
@@ -71,7 +71,7 @@ static gr_status check_unchanged(const gr_record *r)
         char role[32] = "the result";
         if (i < r->n.n_in) snprintf(role, sizeof role, "input %d", i);
         return gr_fail(GR_ERR_STATE, "backward: %s%s%s, %s of %s, was changed after the forward pass", name,
-                       *name ? " " : "", GR_SHAPE_OF(x), role, r->n.op->name);
+                       *name ? " " : "", GR_SHAPE_TEXT(x), role, r->n.op->name);
     }
     return GR_OK;
 }
@@ -92,7 +92,7 @@ static gr_tensor *fitted(gr_tape *t, const gr_node *n, int i, gr_tensor *d)
     const bool fits = gr_same_shape(d, x);
     if (!fits && !gr_sums_to(d, x)) {
         gr_fail(GR_ERR_SHAPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i,
-                GR_SHAPE_OF(d), GR_SHAPE_OF(x));
+                GR_SHAPE_TEXT(d), GR_SHAPE_TEXT(x));
         return NULL;
     }
     if (d->tape != t) d = gr_scale(t, d, 1.0);
@@ -322,22 +322,22 @@ static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_ten
         return gr_fail(GR_ERR_STATE,
                        "backward: the output %s was not recorded: none of its inputs required a gradient, "
                        "or recording was off",
-                       GR_SHAPE_OF(y));
+                       GR_SHAPE_TEXT(y));
     if (!cotangent && y->size != 1)
         return gr_fail(GR_ERR_SHAPE,
                        "backward: the output %s has %lld elements, not one: reduce it, or give a cotangent "
                        "to gr_vjp()",
-                       GR_SHAPE_OF(y), (long long)y->size);
+                       GR_SHAPE_TEXT(y), (long long)y->size);
     if (cotangent && cotangent->dtype != y->dtype)
         return gr_fail(GR_ERR_DTYPE, "backward: the cotangent is %s, the output %s",
                        gr_dtype_name(gr_type_of(cotangent)), gr_dtype_name(gr_type_of(y)));
     if (cotangent && !gr_same_shape(cotangent, y))
-        return gr_fail(GR_ERR_SHAPE, "backward: the cotangent is %s, the output %s", GR_SHAPE_OF(cotangent),
-                       GR_SHAPE_OF(y));
+        return gr_fail(GR_ERR_SHAPE, "backward: the cotangent is %s, the output %s", GR_SHAPE_TEXT(cotangent),
+                       GR_SHAPE_TEXT(y));
     if (cotangent && cotangent->tape && cotangent->tape != t)
         return gr_fail(GR_ERR_STATE, "backward: the cotangent is a result of another tape");
     if (cotangent && cotangent->released)
-        return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was %s", GR_SHAPE_OF(cotangent),
+        return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was %s", GR_SHAPE_TEXT(cotangent),
                        cotangent->given ? "given up with gr_give()" : "given back by an earlier backward");
     return GR_OK;
 }
@@ -372,7 +372,7 @@ gr_status gr_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *cons
             return gr_fail(GR_ERR_STATE, "grad: input %d is a result of another tape", i);
         if (!x[i]->requires_grad)
             return gr_fail(GR_ERR_STATE, "grad: input %d, %s%s%s, does not require a gradient", i, gr_name(x[i]),
-                           *gr_name(x[i]) ? " " : "", GR_SHAPE_OF(x[i]));
+                           *gr_name(x[i]) ? " " : "", GR_SHAPE_TEXT(x[i]));
     }
     if (check_output(t, y, cotangent)) return gr_last_status();
     return whole_pass(&(pass){.t = t, .y = y, .x = x, .n_x = n, .out = out, .flags = complete(flags)}, cotangent);
@@ -389,7 +389,7 @@ gr_status gr_require_grad(gr_tensor *x)
 {
     if (!x) return gr_fail_null("require_grad", "tensor");
     if (gr_not_yours(x))
-        return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_OF(x), gr_not_yours(x));
+        return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_TEXT(x), gr_not_yours(x));
     if (!gr_is_float(gr_type_of(x))) return gr_fail(GR_ERR_DTYPE, "require_grad: i32 has no gradients");
     x->requires_grad = true;
     return GR_OK;

@@ -1,5 +1,5 @@
 /* branches.c: which cases an op's formula went through, for the gradient checker: see gr_branches_rule in op.h. */
-#include "internal.h"
+#include "autograd/tape_internal.h"
 #include "tensor/broadcast.h"
 
 void gr_fold_op(gr_tape *t, const gr_node *n)

@@ -1,15 +1,9 @@
 /* conv.c: convolution. With the convolution y = x * k, its adjoint in x and its adjoint in k there are three products,
  * all linear in both factors, and the derivatives of each are the other two: <y, x * k> = <adjoint(y, k), x> =
  * <kernel(x, y), k>. */
-#include "internal.h"
+#include "autograd/op_kit.h"
 
 #include "tensor/conv.h"
-
-/* Options, and the rows and columns that cannot be told from the inputs: of the adjoint's image, or of the kernel. */
-typedef struct conv_attr {
-    gr_conv2d_options o;
-    int64_t size[2];
-} conv_attr;
 
 /* ---- Options and shapes -------------------------------------------------------------------------------------- */
 
@@ -27,7 +21,7 @@ static gr_conv2d_options completed(const gr_conv2d_options *options)
 
 static gr_status options_of(const gr_node *n, gr_conv2d_options *o)
 {
-    *o = completed(&((const conv_attr *)n->attr)->o);
+    *o = completed(&((const gr_conv_attr *)n->attr)->o);
     for (int i = 0; i < 2; i++) {
         const struct {
             const char *name;
@@ -60,7 +54,7 @@ static int64_t image_size(const gr_conv2d_options *o, int i, int64_t size, int64
 /* The call of images x, results y and a kernel k, as planes. */
 static gr_conv planes(const gr_node *n, const gr_tensor *x, const gr_tensor *y, const gr_tensor *k)
 {
-    const gr_conv2d_options o = completed(&((const conv_attr *)n->attr)->o);
+    const gr_conv2d_options o = completed(&((const gr_conv_attr *)n->attr)->o);
     gr_conv c = {.n = x->shape[0], .groups = o.groups, .c = x->shape[1] / o.groups, .o = y->shape[1] / o.groups};
     for (int i = 0; i < 2; i++) {
         c.image[i] = x->shape[2 + i];
@@ -80,10 +74,10 @@ static const void *bias_of(const gr_node *n)
 
 static gr_status expect_ranks(const gr_node *n, const char *what)
 {
-    if (gr_same_float(n)) return gr_last_status();
+    if (gr_expect_float(n)) return gr_last_status();
     if (n->in[0]->rank != 4 || n->in[1]->rank != 4)
-        return gr_fail(GR_ERR_SHAPE, "%s: expected %s: %s and %s", n->op->name, what, GR_SHAPE_OF(n->in[0]),
-                       GR_SHAPE_OF(n->in[1]));
+        return gr_fail(GR_ERR_SHAPE, "%s: expected %s: %s and %s", n->op->name, what, GR_SHAPE_TEXT(n->in[0]),
+                       GR_SHAPE_TEXT(n->in[1]));
     return GR_OK;
 }
 
@@ -92,7 +86,7 @@ static gr_status expect_bias(const gr_node *n, int64_t channels)
     if (n->n_in < 3) return GR_OK;
     const gr_tensor *b = n->in[2];
     if (b->rank == 1 && b->shape[0] == channels) return GR_OK;
-    return gr_fail(GR_ERR_SHAPE, "%s: the bias is %s, expected [%lld]", n->op->name, GR_SHAPE_OF(b),
+    return gr_fail(GR_ERR_SHAPE, "%s: the bias is %s, expected [%lld]", n->op->name, GR_SHAPE_TEXT(b),
                    (long long)channels);
 }
 
@@ -112,15 +106,15 @@ static gr_status conv_shape(const gr_node *n, gr_type *type)
         return gr_last_status();
     if (x->shape[1] != k->shape[1] * o.groups || k->shape[0] % o.groups)
         return gr_fail(GR_ERR_SHAPE, "conv2d: the channels of images %s and kernel %s do not fit with %lld group%s",
-                       GR_SHAPE_OF(x), GR_SHAPE_OF(k), (long long)o.groups, o.groups > 1 ? "s" : "");
+                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(k), (long long)o.groups, o.groups > 1 ? "s" : "");
     const int64_t size[2] = {result_size(&o, 0, x->shape[2], k->shape[2]),
                              result_size(&o, 1, x->shape[3], k->shape[3])};
     if (k->size == 0 || size[0] < 1 || size[1] < 1)
         return gr_fail(
             GR_ERR_SHAPE,
             "conv2d: the kernel %s with dilation [%lld,%lld] does not fit into images %s with padding [%lld,%lld]",
-            GR_SHAPE_OF(k), (long long)o.dilation[0], (long long)o.dilation[1], GR_SHAPE_OF(x), (long long)o.padding[0],
-            (long long)o.padding[1]);
+            GR_SHAPE_TEXT(k), (long long)o.dilation[0], (long long)o.dilation[1], GR_SHAPE_TEXT(x),
+            (long long)o.padding[0], (long long)o.padding[1]);
     if (expect_bias(n, k->shape[0])) return gr_last_status();
     return set_type(type, x, x->shape[0], k->shape[0], size);
 }
@@ -128,7 +122,7 @@ static gr_status conv_shape(const gr_node *n, gr_type *type)
 static gr_status conv(gr_node *n)
 {
     const gr_conv c = planes(n, n->in[0], n->out, n->in[1]);
-    return gr_conv_forward(&n->tape->pool, gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, bias_of(n),
+    return gr_conv_forward(gr_pool_of(n->tape), gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, bias_of(n),
                            n->out->data);
 }
 
@@ -161,7 +155,7 @@ static gr_tensor *bias(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 static gr_status adjoint_shape(const gr_node *n, gr_type *type)
 {
-    const conv_attr *a = n->attr;
+    const gr_conv_attr *a = n->attr;
     gr_conv2d_options o;
     const gr_tensor *y = n->in[0], *k = n->in[1];
     if (options_of(n, &o) || expect_ranks(n, "images [n,c,h,w] and a kernel [c,o/groups,kh,kw]"))
@@ -169,11 +163,11 @@ static gr_status adjoint_shape(const gr_node *n, gr_type *type)
     if (y->shape[1] != k->shape[0] || y->shape[1] % o.groups)
         return gr_fail(GR_ERR_SHAPE,
                        "conv_transpose2d: the channels of images %s and kernel %s do not fit with %lld group%s",
-                       GR_SHAPE_OF(y), GR_SHAPE_OF(k), (long long)o.groups, o.groups > 1 ? "s" : "");
+                       GR_SHAPE_TEXT(y), GR_SHAPE_TEXT(k), (long long)o.groups, o.groups > 1 ? "s" : "");
     for (int i = 0; i < 2; i++)
         if (k->size == 0 || a->size[i] < 1 || result_size(&o, i, a->size[i], k->shape[2 + i]) != y->shape[2 + i])
             return gr_fail(GR_ERR_SHAPE, "conv_transpose2d: images %s and kernel %s cannot give images of [%lld,%lld]",
-                           GR_SHAPE_OF(y), GR_SHAPE_OF(k), (long long)a->size[0], (long long)a->size[1]);
+                           GR_SHAPE_TEXT(y), GR_SHAPE_TEXT(k), (long long)a->size[0], (long long)a->size[1]);
     if (expect_bias(n, k->shape[1] * o.groups)) return gr_last_status();
     return set_type(type, y, y->shape[0], k->shape[1] * o.groups, a->size);
 }
@@ -181,13 +175,13 @@ static gr_status adjoint_shape(const gr_node *n, gr_type *type)
 static gr_status adjoint_kernel(gr_node *n)
 {
     const gr_conv c = planes(n, n->out, n->in[0], n->in[1]);
-    return gr_conv_adjoint(&n->tape->pool, gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, bias_of(n),
+    return gr_conv_adjoint(gr_pool_of(n->tape), gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, bias_of(n),
                            n->out->data);
 }
 
 static gr_tensor *adjoint(gr_tape *t, const gr_node *n, gr_tensor *y, gr_tensor *k, const gr_tensor *like)
 {
-    const conv_attr a = {((const conv_attr *)n->attr)->o, {like->shape[2], like->shape[3]}};
+    const gr_conv_attr a = {((const gr_conv_attr *)n->attr)->o, {like->shape[2], like->shape[3]}};
     return GR_CALL(conv_transpose2d, &a, y, k);
 }
 
@@ -205,7 +199,7 @@ static gr_tensor *adjoint_k(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 static gr_status kernel_shape(const gr_node *n, gr_type *type)
 {
-    const conv_attr *a = n->attr;
+    const gr_conv_attr *a = n->attr;
     gr_conv2d_options o;
     const gr_tensor *x = n->in[0], *y = n->in[1];
     if (options_of(n, &o) || expect_ranks(n, "images [n,c,h,w] and results [n,o,oh,ow]")) return gr_last_status();
@@ -214,19 +208,19 @@ static gr_status kernel_shape(const gr_node *n, gr_type *type)
         fit = fit && a->size[i] > 0 && result_size(&o, i, x->shape[2 + i], a->size[i]) == y->shape[2 + i];
     if (!fit)
         return gr_fail(GR_ERR_SHAPE, "conv2d_kernel: images %s and results %s do not fit a kernel of [%lld,%lld]",
-                       GR_SHAPE_OF(x), GR_SHAPE_OF(y), (long long)a->size[0], (long long)a->size[1]);
+                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(y), (long long)a->size[0], (long long)a->size[1]);
     return set_type(type, x, y->shape[1], x->shape[1] / o.groups, a->size);
 }
 
 static gr_status kernel_gradient(gr_node *n)
 {
     const gr_conv c = planes(n, n->in[0], n->in[1], n->out);
-    return gr_conv_kernel(&n->tape->pool, gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, n->out->data);
+    return gr_conv_kernel(gr_pool_of(n->tape), gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, n->out->data);
 }
 
 static gr_tensor *kernel_of(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *y, const gr_tensor *like)
 {
-    const conv_attr a = {((const conv_attr *)n->attr)->o, {like->shape[2], like->shape[3]}};
+    const gr_conv_attr a = {((const gr_conv_attr *)n->attr)->o, {like->shape[2], like->shape[3]}};
     return GR_CALL(conv2d_kernel, &a, x, y);
 }
 
@@ -242,115 +236,6 @@ static gr_tensor *kernel_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 /* ---- Samples ------------------------------------------------------------------------------------------------- */
 
-#define OPTIONS(...)         \
-    .attr = &(conv_attr)     \
-    {                        \
-        .o = { __VA_ARGS__ } \
-    }
-#define SIZED(rows, columns, ...)                     \
-    .attr = &(conv_attr)                              \
-    {                                                 \
-        .o = {__VA_ARGS__}, .size = { rows, columns } \
-    }
-#define IN(...) GR_IN(-1, 1, __VA_ARGS__)
-
-static const gr_sample conv_samples[] = {
-    {.what = "3x3, padding 1, bias",
-     .n_in = 3,
-     .in = {IN(2, 2, 4, 5), IN(3, 2, 3, 3), IN(3)},
-     OPTIONS(.padding = {1, 1})},
-    {.what = "more channels than a register block", .in = {IN(1, 3, 3, 3), IN(11, 3, 2, 2)}, OPTIONS(.groups = 1)},
-    {.what = "a row longer than vectors", .in = {IN(1, 1, 2, 37), IN(1, 1, 1, 3)}, OPTIONS(.padding = {0, 1})},
-    {.what = "rows of whole vectors", .in = {IN(1, 1, 2, 32), IN(2, 1, 2, 3)}, OPTIONS(.padding = {1, 1})},
-    {.what = "pointwise", .n_in = 3, .in = {IN(2, 3, 4, 4), IN(2, 3, 1, 1), IN(2)}, OPTIONS(.groups = 1)},
-    {.what = "pointwise on odd planes", .in = {IN(1, 3, 3, 5), IN(2, 3, 1, 1)}, OPTIONS(.groups = 1)},
-    {.what = "a stride that does not divide",
-     .in = {IN(2, 2, 6, 7), IN(2, 2, 3, 2)},
-     OPTIONS(.stride = {2, 3}, .padding = {1, 0})},
-    {.what = "a stride beyond the kernel", .in = {IN(1, 1, 7, 7), IN(1, 1, 2, 2)}, OPTIONS(.stride = {3, 4})},
-    {.what = "dilation", .in = {IN(1, 2, 6, 7), IN(2, 2, 2, 3)}, OPTIONS(.dilation = {3, 2}, .padding = {0, 1})},
-    {.what = "stride and dilation",
-     .in = {IN(1, 1, 7, 8), IN(1, 1, 3, 2)},
-     OPTIONS(.stride = {2, 2}, .dilation = {2, 3}, .padding = {2, 1})},
-    {.what = "groups", .n_in = 3, .in = {IN(2, 4, 3, 3), IN(6, 2, 2, 2), IN(6)}, OPTIONS(.groups = 2)},
-    {.what = "depthwise", .in = {IN(1, 3, 4, 4), IN(3, 1, 3, 3)}, OPTIONS(.groups = 3, .padding = {1, 1})},
-    {.what = "more padding than needed", .in = {IN(1, 1, 2, 2), IN(1, 1, 2, 2)}, OPTIONS(.padding = {3, 4})},
-    {.what = "one pixel", .in = {IN(1, 2, 1, 1), IN(2, 2, 3, 3)}, OPTIONS(.padding = {1, 1})},
-    {.what = "a kernel of the image's size", .in = {IN(2, 1, 3, 4), IN(2, 1, 3, 4)}, OPTIONS(.groups = 1)},
-    {.what = "no images", .in = {IN(0, 2, 3, 3), IN(2, 2, 2, 2)}, OPTIONS(.groups = 1)},
-    {.what = "channels that differ",
-     .in = {IN(1, 3, 4, 4), IN(2, 2, 3, 3)},
-     OPTIONS(.groups = 1),
-     .refused = "images [1,3,4,4] and kernel [2,2,3,3] do not fit with 1 group"},
-    {.what = "groups that do not divide",
-     .in = {IN(1, 4, 4, 4), IN(3, 2, 3, 3)},
-     OPTIONS(.groups = 2),
-     .refused = "do not fit with 2 groups"},
-    {.what = "a kernel too large",
-     .in = {IN(1, 1, 4, 4), IN(1, 1, 5, 5)},
-     OPTIONS(.groups = 1),
-     .refused = "does not fit into images [1,1,4,4]"},
-    {.what = "a matrix",
-     .in = {IN(4, 4), IN(1, 1, 3, 3)},
-     OPTIONS(.groups = 1),
-     .refused = "expected images [n,c,h,w] and a kernel"},
-    {.what = "a bias of another length",
-     .n_in = 3,
-     .in = {IN(1, 1, 4, 4), IN(2, 1, 3, 3), IN(3)},
-     OPTIONS(.groups = 1),
-     .refused = "the bias is [3], expected [2]"},
-};
-
-static const gr_sample adjoint_samples[] = {
-    {.what = "3x3, padding 1, bias",
-     .n_in = 3,
-     .in = {IN(2, 3, 4, 5), IN(3, 2, 3, 3), IN(2)},
-     SIZED(4, 5, .padding = {1, 1})},
-    {.what = "twice the size", .in = {IN(1, 2, 3, 4), IN(2, 3, 2, 2)}, SIZED(6, 8, .stride = {2, 2})},
-    {.what = "a stride that leaves a rest",
-     .in = {IN(1, 2, 2, 3), IN(2, 1, 3, 2)},
-     SIZED(5, 9, .stride = {2, 3}, .output_padding = {0, 1})},
-    {.what = "a stride beyond the kernel",
-     .in = {IN(1, 1, 2, 2), IN(1, 1, 2, 2)},
-     SIZED(7, 6, .stride = {5, 4}, .output_padding = {0, 0})},
-    {.what = "stride and dilation",
-     .in = {IN(1, 1, 3, 4), IN(1, 1, 3, 2)},
-     SIZED(5, 8, .stride = {2, 2}, .dilation = {2, 3}, .padding = {2, 1})},
-    {.what = "groups", .n_in = 3, .in = {IN(1, 4, 2, 2), IN(4, 3, 2, 2), IN(6)}, SIZED(3, 3, .groups = 2)},
-    {.what = "pointwise", .in = {IN(1, 2, 4, 4), IN(2, 3, 1, 1)}, SIZED(4, 4, .groups = 1)},
-    {.what = "more padding than needed", .in = {IN(1, 1, 7, 9), IN(1, 1, 2, 2)}, SIZED(2, 2, .padding = {3, 4})},
-    {.what = "channels that differ",
-     .in = {IN(1, 2, 3, 3), IN(3, 2, 3, 3)},
-     SIZED(5, 5, .groups = 1),
-     .refused = "images [1,2,3,3] and kernel [3,2,3,3] do not fit with 1 group"},
-    {.what = "a size that cannot be",
-     .in = {IN(1, 2, 3, 3), IN(2, 2, 3, 3)},
-     SIZED(6, 5, .groups = 1),
-     .refused = "cannot give images of [6,5]"},
-    {.what = "a bias of another length",
-     .n_in = 3,
-     .in = {IN(1, 1, 2, 2), IN(1, 2, 1, 1), IN(1)},
-     SIZED(2, 2, .groups = 1),
-     .refused = "the bias is [1], expected [2]"},
-};
-
-static const gr_sample kernel_samples[] = {
-    {.what = "3x3, padding 1", .in = {IN(2, 2, 4, 5), IN(2, 3, 4, 5)}, SIZED(3, 3, .padding = {1, 1})},
-    {.what = "many channels of results", .in = {IN(1, 2, 3, 3), IN(1, 9, 2, 2)}, SIZED(2, 2, .groups = 1)},
-    {.what = "rows of whole vectors", .in = {IN(1, 1, 2, 32), IN(1, 2, 2, 32)}, SIZED(1, 3, .padding = {0, 1})},
-    {.what = "a stride that does not divide",
-     .in = {IN(1, 2, 6, 7), IN(1, 2, 3, 2)},
-     SIZED(3, 2, .stride = {2, 3}, .padding = {1, 0})},
-    {.what = "stride, dilation, groups",
-     .in = {IN(1, 2, 7, 8), IN(1, 4, 4, 4)},
-     SIZED(3, 2, .stride = {2, 2}, .dilation = {2, 3}, .padding = {2, 1}, .groups = 2)},
-    {.what = "pointwise", .in = {IN(1, 3, 4, 4), IN(1, 2, 4, 4)}, SIZED(1, 1, .groups = 1)},
-    {.what = "results of other images",
-     .in = {IN(2, 1, 3, 3), IN(1, 1, 3, 3)},
-     SIZED(1, 1, .groups = 1),
-     .refused = "images [2,1,3,3] and results [1,1,3,3] do not fit a kernel of [1,1]"},
-};
-
 const gr_op gr_op_conv2d = {
     .name = "conv2d",
     .formula = "y = x * k + b",
@@ -358,10 +243,9 @@ const gr_op gr_op_conv2d = {
     .n_in = 2,
     .n_optional = 1,
     .shape = conv_shape,
-    .attr_size = sizeof(conv_attr),
+    .attr_size = sizeof(gr_conv_attr),
     .forward[GR_ANY_CPU] = {[GR_F32] = conv, [GR_F64] = conv},
-    .vjp = {conv_x, conv_k, bias},
-    GR_SAMPLES(conv_samples)};
+    .vjp = {conv_x, conv_k, bias}};
 const gr_op gr_op_conv_transpose2d = {
     .name = "conv_transpose2d",
     .formula = "x = y *^T k + b, the adjoint: <x, u> = <y, u * k> for all u, without b",
@@ -369,32 +253,30 @@ const gr_op gr_op_conv_transpose2d = {
     .n_in = 2,
     .n_optional = 1,
     .shape = adjoint_shape,
-    .attr_size = sizeof(conv_attr),
+    .attr_size = sizeof(gr_conv_attr),
     .forward[GR_ANY_CPU] = {[GR_F32] = adjoint_kernel, [GR_F64] = adjoint_kernel},
-    .vjp = {adjoint_y, adjoint_k, bias},
-    GR_SAMPLES(adjoint_samples)};
+    .vjp = {adjoint_y, adjoint_k, bias}};
 const gr_op gr_op_conv2d_kernel = {.name = "conv2d_kernel",
                                    .formula = "k: <k, u> = <y, x * u> for all u",
                                    .gradient = "dx = conv_transpose2d(y, g), dy = conv2d(x, g)",
                                    .n_in = 2,
                                    .shape = kernel_shape,
-                                   .attr_size = sizeof(conv_attr),
+                                   .attr_size = sizeof(gr_conv_attr),
                                    .forward[GR_ANY_CPU] = {[GR_F32] = kernel_gradient, [GR_F64] = kernel_gradient},
-                                   .vjp = {kernel_x, kernel_y},
-                                   GR_SAMPLES(kernel_samples)};
+                                   .vjp = {kernel_x, kernel_y}};
 
 /* ---- As users call them -------------------------------------------------------------------------------------- */
 
-static conv_attr attr_of(const gr_conv2d_options *options)
+static gr_conv_attr attr_of(const gr_conv2d_options *options)
 {
-    conv_attr a = {.size = {0, 0}};
+    gr_conv_attr a = {.size = {0, 0}};
     if (options) a.o = *options;
     return a;
 }
 
 gr_tensor *gr_conv2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const gr_conv2d_options *options)
 {
-    const conv_attr a = attr_of(options);
+    const gr_conv_attr a = attr_of(options);
     if (a.o.output_padding[0] || a.o.output_padding[1])
         return gr_fail(GR_ERR_OPTION, "conv2d: output_padding is for conv_transpose2d"), NULL;
     return gr_apply(t, &gr_op_conv2d, (gr_tensor *[]){x, w, b}, b ? 3 : 2, &a);
@@ -402,7 +284,7 @@ gr_tensor *gr_conv2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const
 
 gr_tensor *gr_conv_transpose2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const gr_conv2d_options *options)
 {
-    conv_attr a = attr_of(options);
+    gr_conv_attr a = attr_of(options);
     const gr_conv2d_options o = completed(&a.o);
     for (int i = 0; i < 2; i++) {
         if (o.output_padding[i] >= o.stride[i] && o.stride[i] > 0)

@@ -2,7 +2,7 @@
 #include <gradus/draw.h>
 #include <math.h>
 
-#include "internal.h"
+#include "autograd/tape_internal.h"
 
 typedef struct drawing {
     FILE *file;
@@ -69,7 +69,7 @@ static void put_box(const drawing *d, const gr_tensor *x, const char *otherwise,
     fputs(" [shape=record, style=filled, fillcolor=\"", d->file);
     fprintf(d->file, "%s\", label=\"{ ", colour);
     put_name(d->file, *gr_name(x) ? gr_name(x) : otherwise);
-    if (x->rank) fprintf(d->file, " %s", GR_SHAPE_OF(x));
+    if (x->rank) fprintf(d->file, " %s", GR_SHAPE_TEXT(x));
     fputs(" | value ", d->file);
     put_values(d, x);
     if (x->requires_grad) {

@@ -1,9 +1,5 @@
 /* gather.c: rows of a table by index (an embedding), and rows added up by index: each is the other's derivative. */
-#include "internal.h"
-
-typedef struct rows_attr {
-    int64_t rows;
-} rows_attr;
+#include "autograd/op_kit.h"
 
 /* The table is [rows, ...], the index has any shape s, the rows gathered are s + [...]. */
 static gr_status check_index(const gr_node *n, int64_t rows)
@@ -31,8 +27,8 @@ static gr_status gather_shape(const gr_node *n, gr_type *type)
     if (check_dtypes(n)) return gr_last_status();
     const gr_tensor *table = n->in[0], *index = n->in[1];
     if (table->rank < 1 || table->rank - 1 + index->rank > GR_MAX_RANK)
-        return gr_fail(GR_ERR_SHAPE, "gather_rows: expected a table of rows: %s by %s", GR_SHAPE_OF(table),
-                       GR_SHAPE_OF(index));
+        return gr_fail(GR_ERR_SHAPE, "gather_rows: expected a table of rows: %s by %s", GR_SHAPE_TEXT(table),
+                       GR_SHAPE_TEXT(index));
     gr_type_as(type, index);
     type->dtype = gr_type_of(table);
     for (int i = 1; i < table->rank; i++) type->shape[type->rank++] = table->shape[i];
@@ -55,33 +51,13 @@ static gr_tensor *gather_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scatter_rows(t, g, n->in[1], n->in[0]->shape[0]);
 }
 
-#define INDEX(values_, ...)                                                                                         \
-    {                                                                                                               \
-        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
-        .values = values_, .n_values = 4                                                                            \
-    }
-
-static const gr_sample gather_samples[] = {
-    {.what = "with repeats", .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){2, 0, 2, 1}), 4)}},
-    {.what = "a matrix of indices", .in = {GR_IN(-1, 1, 3, 2, 2), INDEX(((double[]){2, 0, 2, 1}), 2, 2)}},
-    {.what = "numbers by index", .in = {GR_IN(-1, 1, 3), INDEX(((double[]){2, 0, 2, 1}), 4)}},
-    {.what = "an index outside",
-     .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 3, 0, 0}), 2, 2)},
-     .refused = "index 3 at [0,1] is outside the 3 rows"},
-    {.what = "an index that is no integer", .in = {GR_IN(-1, 1, 3, 2), GR_IN(0, 1, 4)}, .refused = "i32"},
-    {.what = "a scalar table",
-     .in = {GR_IN_SCALAR(-1, 1), INDEX(((double[]){0, 0, 0, 0}), 2)},
-     .refused = "table of rows"},
-};
-
 const gr_op gr_op_gather_rows = {.name = "gather_rows",
                                  .formula = "y_i = table[index_i]",
                                  .gradient = "dtable[index_i] += g_i",
                                  .n_in = 2,
                                  .shape = gather_shape,
                                  .forward[GR_ANY_CPU] = {[GR_F32] = gather, [GR_F64] = gather},
-                                 .vjp = {gather_vjp},
-                                 GR_SAMPLES(gather_samples)};
+                                 .vjp = {gather_vjp}};
 
 gr_tensor *gr_gather_rows(gr_tape *t, gr_tensor *table, gr_tensor *index)
 {
@@ -94,12 +70,12 @@ static gr_status scatter_shape(const gr_node *n, gr_type *type)
 {
     if (check_dtypes(n)) return gr_last_status();
     const gr_tensor *x = n->in[0], *index = n->in[1];
-    int64_t rows = ((const rows_attr *)n->attr)->rows;
+    int64_t rows = ((const gr_rows_attr *)n->attr)->rows;
     bool fits = x->rank >= index->rank && x->rank - index->rank < GR_MAX_RANK;
     for (int i = 0; fits && i < index->rank; i++) fits = x->shape[i] == index->shape[i];
     if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "scatter_rows: %s does not begin with the index's shape %s", GR_SHAPE_OF(x),
-                       GR_SHAPE_OF(index));
+        return gr_fail(GR_ERR_SHAPE, "scatter_rows: %s does not begin with the index's shape %s", GR_SHAPE_TEXT(x),
+                       GR_SHAPE_TEXT(index));
     if (rows < 0) return gr_fail(GR_ERR_OPTION, "scatter_rows: %lld rows", (long long)rows);
     type->dtype = gr_type_of(x);
     type->rank = 0;
@@ -129,32 +105,16 @@ static gr_tensor *scatter_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_gather_rows(t, g, n->in[1]);
 }
 
-static const gr_sample scatter_samples[] = {
-    {.what = "with repeats", .in = {GR_IN(-1, 1, 4, 2), INDEX(((double[]){2, 0, 2, 1}), 4)}, .attr = &(rows_attr){5}},
-    {.what = "a matrix of indices",
-     .in = {GR_IN(-1, 1, 2, 2, 3), INDEX(((double[]){2, 0, 2, 1}), 2, 2)},
-     .attr = &(rows_attr){3}},
-    {.what = "an index outside",
-     .in = {GR_IN(-1, 1, 4), INDEX(((double[]){0, 0, -1, 0}), 4)},
-     .attr = &(rows_attr){3},
-     .refused = "index -1 at [2]"},
-    {.what = "shapes that do not fit",
-     .in = {GR_IN(-1, 1, 3, 2), INDEX(((double[]){0, 0, 0, 0}), 4)},
-     .attr = &(rows_attr){3},
-     .refused = "does not begin with"},
-};
-
 const gr_op gr_op_scatter_rows = {.name = "scatter_rows",
                                   .formula = "y[index_i] += x_i",
                                   .gradient = "dx_i = g[index_i]",
                                   .n_in = 2,
                                   .shape = scatter_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = scatter, [GR_F64] = scatter},
-                                  .attr_size = sizeof(rows_attr),
-                                  .vjp = {scatter_vjp},
-                                  GR_SAMPLES(scatter_samples)};
+                                  .attr_size = sizeof(gr_rows_attr),
+                                  .vjp = {scatter_vjp}};
 
 gr_tensor *gr_scatter_rows(gr_tape *t, gr_tensor *x, gr_tensor *index, int64_t rows)
 {
-    return GR_CALL(scatter_rows, &(rows_attr){rows}, x, index);
+    return GR_CALL(scatter_rows, &(gr_rows_attr){rows}, x, index);
 }

@@ -1,11 +1,7 @@
 /* matmul.c: matrix products. */
 #include <limits.h>
 
-#include "internal.h"
-
-typedef struct matmul_attr {
-    int flags;
-} matmul_attr;
+#include "autograd/op_kit.h"
 
 /* op(A) is [m, k], op(B) is [k, n]. */
 typedef struct extents {
@@ -15,7 +11,7 @@ typedef struct extents {
 static extents extents_of(const gr_node *n)
 {
     const gr_tensor *a = n->in[0], *b = n->in[1];
-    int flags = ((const matmul_attr *)n->attr)->flags;
+    int flags = ((const gr_matmul_attr *)n->attr)->flags;
     bool ta = flags & GR_TRANS_A, tb = flags & GR_TRANS_B;
     return (extents){
         .m = a->shape[a->rank - 1 - !ta], .k = a->shape[a->rank - 1 - ta], .n = b->shape[b->rank - 1 - tb]};
@@ -23,20 +19,20 @@ static extents extents_of(const gr_node *n)
 
 static gr_status matmul_shape(const gr_node *n, gr_type *type)
 {
-    if (gr_same_float(n)) return gr_last_status();
+    if (gr_expect_float(n)) return gr_last_status();
     const gr_tensor *a = n->in[0], *b = n->in[1];
-    int flags = ((const matmul_attr *)n->attr)->flags;
+    int flags = ((const gr_matmul_attr *)n->attr)->flags;
     if (flags & ~(GR_TRANS_A | GR_TRANS_B)) return gr_fail(GR_ERR_OPTION, "matmul: unknown flags %d", flags);
     if (a->rank < 2 || b->rank < 2)
         return gr_fail(GR_ERR_SHAPE, "matmul: expected two ranks of at least 2: %s x %s; see gr_reshape()",
-                       GR_SHAPE_OF(a), GR_SHAPE_OF(b));
+                       GR_SHAPE_TEXT(a), GR_SHAPE_TEXT(b));
     extents e = extents_of(n);
     if (e.k != b->shape[b->rank - 1 - !(flags & GR_TRANS_B)])
-        return gr_fail(GR_ERR_SHAPE, "matmul: inner dimensions differ: %s%s x %s%s", GR_SHAPE_OF(a),
-                       flags & GR_TRANS_A ? "^T" : "", GR_SHAPE_OF(b), flags & GR_TRANS_B ? "^T" : "");
+        return gr_fail(GR_ERR_SHAPE, "matmul: inner dimensions differ: %s%s x %s%s", GR_SHAPE_TEXT(a),
+                       flags & GR_TRANS_A ? "^T" : "", GR_SHAPE_TEXT(b), flags & GR_TRANS_B ? "^T" : "");
     if (e.m > INT_MAX || e.n > INT_MAX || e.k > INT_MAX)
-        return gr_fail(GR_ERR_SHAPE, "matmul: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_OF(a),
-                       GR_SHAPE_OF(b));
+        return gr_fail(GR_ERR_SHAPE, "matmul: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_TEXT(a),
+                       GR_SHAPE_TEXT(b));
     gr_type_as(type, a);
     type->rank -= 2;
     if (gr_broadcast_shapes("matmul", type, b->rank - 2, b->shape)) return gr_last_status();
@@ -75,7 +71,7 @@ static int64_t batch_offset(const gr_tensor *x, const gr_tensor *out, int64_t po
 static gr_status matmul(gr_node *n)
 {
     const gr_tensor *a = n->in[0], *b = n->in[1];
-    int flags = ((const matmul_attr *)n->attr)->flags;
+    int flags = ((const gr_matmul_attr *)n->attr)->flags;
     extents e = extents_of(n);
     int64_t each = e.m * e.n, count = each ? n->out->size / each : 0;
     if (b->rank == 2 && !(flags & GR_TRANS_A)) { /* one product of all the rows */
@@ -100,7 +96,7 @@ static gr_status matmul(gr_node *n)
 static gr_tensor *matmul_a(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *b = n->in[1];
-    switch (((const matmul_attr *)n->attr)->flags) {
+    switch (((const gr_matmul_attr *)n->attr)->flags) {
     case 0: return gr_matmul(t, g, b, GR_TRANS_B);
     case GR_TRANS_A: return gr_matmul(t, b, g, GR_TRANS_B);
     case GR_TRANS_B: return gr_matmul(t, g, b, 0);
@@ -112,7 +108,7 @@ static gr_tensor *matmul_a(gr_tape *t, const gr_node *n, gr_tensor *g)
 static gr_tensor *matmul_b(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *a = n->in[0];
-    switch (((const matmul_attr *)n->attr)->flags) {
+    switch (((const gr_matmul_attr *)n->attr)->flags) {
     case 0: return gr_matmul(t, a, g, GR_TRANS_A);
     case GR_TRANS_A: return gr_matmul(t, a, g, 0);
     case GR_TRANS_B: return gr_matmul(t, g, a, GR_TRANS_A);
@@ -120,75 +116,32 @@ static gr_tensor *matmul_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     }
 }
 
-static const gr_sample matmul_samples[] = {
-    {.what = "A B", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4, 2)}, .attr = &(matmul_attr){0}},
-    {.what = "A^T B", .in = {GR_IN(-1, 1, 4, 3), GR_IN(-1, 1, 4, 2)}, .attr = &(matmul_attr){GR_TRANS_A}},
-    {.what = "A B^T", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 2, 4)}, .attr = &(matmul_attr){GR_TRANS_B}},
-    {.what = "A^T B^T",
-     .in = {GR_IN(-1, 1, 4, 3), GR_IN(-1, 1, 2, 4)},
-     .attr = &(matmul_attr){GR_TRANS_A | GR_TRANS_B}},
-    {.what = "a column", .in = {GR_IN(-1, 1, 5, 3), GR_IN(-1, 1, 3, 1)}, .attr = &(matmul_attr){0}},
-    {.what = "a transposed matrix and a column",
-     .in = {GR_IN(-1, 1, 6, 3), GR_IN(-1, 1, 6, 1)},
-     .attr = &(matmul_attr){GR_TRANS_A}},
-    {.what = "a row", .in = {GR_IN(-1, 1, 1, 6), GR_IN(-1, 1, 6, 3)}, .attr = &(matmul_attr){0}},
-    {.what = "a row and a transposed matrix",
-     .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 5, 3)},
-     .attr = &(matmul_attr){GR_TRANS_B}},
-    {.what = "an outer product", .in = {GR_IN(-1, 1, 3, 1), GR_IN(-1, 1, 1, 4)}, .attr = &(matmul_attr){0}},
-    {.what = "a batch", .in = {GR_IN(-1, 1, 2, 3, 4), GR_IN(-1, 1, 2, 4, 2)}, .attr = &(matmul_attr){0}},
-    {.what = "a batch of transposed",
-     .in = {GR_IN(-1, 1, 2, 4, 3), GR_IN(-1, 1, 2, 2, 4)},
-     .attr = &(matmul_attr){GR_TRANS_A | GR_TRANS_B}},
-    {.what = "a batch and one matrix", .in = {GR_IN(-1, 1, 2, 3, 4), GR_IN(-1, 1, 4, 2)}, .attr = &(matmul_attr){0}},
-    {.what = "one matrix and a batch", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 2, 4, 2)}, .attr = &(matmul_attr){0}},
-    {.what = "batches that broadcast",
-     .in = {GR_IN(-1, 1, 2, 1, 2, 3), GR_IN(-1, 1, 3, 3, 2)},
-     .attr = &(matmul_attr){0}},
-    {.what = "a sum of nothing", .in = {GR_IN(0, 1, 3, 0), GR_IN(0, 1, 0, 2)}, .attr = &(matmul_attr){0}},
-    {.what = "no rows", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 3, 2)}, .attr = &(matmul_attr){0}},
-    {.what = "inner dimensions that differ",
-     .in = {GR_IN(0, 1, 64, 784), GR_IN(0, 1, 785, 10)},
-     .attr = &(matmul_attr){0},
-     .refused = "inner dimensions differ: [64,784] x [785,10]"},
-    {.what = "a vector", .in = {GR_IN(0, 1, 3), GR_IN(0, 1, 3, 2)}, .attr = &(matmul_attr){0}, .refused = "at least 2"},
-    {.what = "batches that do not broadcast",
-     .in = {GR_IN(0, 1, 2, 3, 4), GR_IN(0, 1, 3, 4, 2)},
-     .attr = &(matmul_attr){0},
-     .refused = "do not broadcast"},
-    {.what = "unknown flags",
-     .in = {GR_IN(0, 1, 2, 2), GR_IN(0, 1, 2, 2)},
-     .attr = &(matmul_attr){8},
-     .refused = "unknown flags"},
-};
-
 const gr_op gr_op_matmul = {.name = "matmul",
                             .formula = "C = A B",
                             .gradient = "dA = g B^T, dB = A^T g",
                             .n_in = 2,
                             .shape = matmul_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = matmul, [GR_F64] = matmul},
-                            .attr_size = sizeof(matmul_attr),
-                            .vjp = {matmul_a, matmul_b},
-                            GR_SAMPLES(matmul_samples)};
+                            .attr_size = sizeof(gr_matmul_attr),
+                            .vjp = {matmul_a, matmul_b}};
 
 gr_tensor *gr_matmul(gr_tape *t, gr_tensor *a, gr_tensor *b, int flags)
 {
-    return GR_CALL(matmul, &(matmul_attr){flags}, a, b);
+    return GR_CALL(matmul, &(gr_matmul_attr){flags}, a, b);
 }
 
 /* ---- Y = X W + b:  dX = g W^T,  dW = X^T g,  db = g, summed over the rows by the engine ---------------------- */
 
 static gr_status linear_shape(const gr_node *n, gr_type *type)
 {
-    if (gr_same_float(n)) return gr_last_status();
+    if (gr_expect_float(n)) return gr_last_status();
     const gr_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
     if (x->rank != 2 || w->rank != 2 || b->rank != 1 || x->shape[1] != w->shape[0] || w->shape[1] != b->shape[0])
-        return gr_fail(GR_ERR_SHAPE, "linear: expected [n,in] x [in,out] + [out]: %s x %s + %s", GR_SHAPE_OF(x),
-                       GR_SHAPE_OF(w), GR_SHAPE_OF(b));
+        return gr_fail(GR_ERR_SHAPE, "linear: expected [n,in] x [in,out] + [out]: %s x %s + %s", GR_SHAPE_TEXT(x),
+                       GR_SHAPE_TEXT(w), GR_SHAPE_TEXT(b));
     if (x->shape[0] > INT_MAX || x->shape[1] > INT_MAX || w->shape[1] > INT_MAX)
-        return gr_fail(GR_ERR_SHAPE, "linear: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_OF(x),
-                       GR_SHAPE_OF(w));
+        return gr_fail(GR_ERR_SHAPE, "linear: a dimension exceeds what BLAS can count: %s x %s", GR_SHAPE_TEXT(x),
+                       GR_SHAPE_TEXT(w));
     gr_type_as(type, x);
     type->shape[1] = w->shape[1];
     return GR_OK;
@@ -230,25 +183,13 @@ static gr_tensor *linear_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return g;
 }
 
-static const gr_sample linear_samples[] = {
-    {.what = "a layer", .in = {GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4, 2), GR_IN(-1, 1, 2)}},
-    {.what = "one output", .in = {GR_IN(-1, 1, 5, 3), GR_IN(-1, 1, 3, 1), GR_IN(-1, 1, 1)}},
-    {.what = "one sample", .in = {GR_IN(-1, 1, 1, 3), GR_IN(-1, 1, 3, 4), GR_IN(-1, 1, 4)}},
-    {.what = "no inputs", .in = {GR_IN(-1, 1, 2, 0), GR_IN(-1, 1, 0, 3), GR_IN(-1, 1, 3)}},
-    {.what = "a bias of another length",
-     .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 4, 2), GR_IN(0, 1, 3)},
-     .refused = "[3,4] x [4,2] + [3]"},
-    {.what = "images", .in = {GR_IN(0, 1, 3, 4, 4), GR_IN(0, 1, 4, 2), GR_IN(0, 1, 2)}, .refused = "expected [n,in]"},
-};
-
 const gr_op gr_op_linear = {.name = "linear",
                             .formula = "Y = X W + b",
                             .gradient = "dX = g W^T, dW = X^T g, db = the rows of g, summed",
                             .n_in = 3,
                             .shape = linear_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = linear, [GR_F64] = linear},
-                            .vjp = {linear_x, linear_w, linear_b},
-                            GR_SAMPLES(linear_samples)};
+                            .vjp = {linear_x, linear_w, linear_b}};
 
 gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b)
 {

@@ -1,11 +1,5 @@
 /* reduce.c: sums, means, extremes and log-sum-exp over any axes. */
-#include "autograd/internal.h"
-
-typedef struct reduction {
-    int n_axes; /* 0: all of them */
-    int axes[GR_MAX_RANK];
-    bool keep;
-} reduction;
+#include "autograd/op_kit.h"
 
 /* The input as groups of axes, alternately kept and reduced: rows of the last group, and for each the place of its
  * result. Most reductions have one group or two. */
@@ -55,14 +49,14 @@ static rows rows_of(const gr_node *n);
 /* Bit i is set when axis i is reduced; 0 with an error for axes that are none. */
 static unsigned axes_mask(const gr_node *n)
 {
-    const reduction *r = n->attr;
+    const gr_reduce_attr *r = n->attr;
     const gr_tensor *x = n->in[0];
     unsigned mask = 0;
     for (int i = 0; i < r->n_axes; i++) {
         int axis = gr_axis(x->rank, r->axes[i]);
         if (axis < 0 || mask >> axis & 1) {
             gr_fail(GR_ERR_INDEX, "%s: axis %d %s in %s", n->op->name, r->axes[i],
-                    axis < 0 ? "is not" : "is named twice", GR_SHAPE_OF(x));
+                    axis < 0 ? "is not" : "is named twice", GR_SHAPE_TEXT(x));
             return 0;
         }
         mask |= 1u << axis;
@@ -72,8 +66,8 @@ static unsigned axes_mask(const gr_node *n)
 
 static gr_status reduced_shape(const gr_node *n, gr_type *type)
 {
-    if (gr_same_float(n)) return gr_last_status();
-    const reduction *r = n->attr;
+    if (gr_expect_float(n)) return gr_last_status();
+    const gr_reduce_attr *r = n->attr;
     const gr_tensor *x = n->in[0];
     unsigned mask = axes_mask(n);
     if (!mask && r->n_axes) return gr_last_status();
@@ -98,7 +92,7 @@ static int64_t reduced_count(const gr_node *n)
 static gr_status reduced_shape_of_some(const gr_node *n, gr_type *type)
 {
     if (reduced_shape(n, type)) return gr_last_status();
-    if (reduced_count(n) == 0) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_OF(n->in[0]));
+    if (reduced_count(n) == 0) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_TEXT(n->in[0]));
     return GR_OK;
 }
 
@@ -138,7 +132,7 @@ static gr_tensor *reduce(gr_tape *t, const gr_op *op, gr_tensor *x, int n_axes, 
     if (n_axes < 0 || n_axes > GR_MAX_RANK)
         return gr_fail(GR_ERR_INDEX, "%s: %d axes, expected 0 to %d", op->name, n_axes, GR_MAX_RANK), NULL;
     if (n_axes && !axes) return gr_fail_null(op->name, "the list of axes"), NULL;
-    reduction r = {.n_axes = n_axes, .keep = keep};
+    gr_reduce_attr r = {.n_axes = n_axes, .keep = keep};
     for (int i = 0; i < n_axes; i++) r.axes[i] = axes[i];
     return gr_apply(t, op, &x, 1, &r);
 }
@@ -153,35 +147,7 @@ static gr_tensor *with_axes(gr_tape *t, const gr_node *n, gr_tensor *y)
     return gr_reshape(t, y, x->rank, shape);
 }
 
-static const gr_sample samples[] = {
-    {.what = "everything", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 0}},
-    {.what = "rows", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
-    {.what = "columns, kept", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {0}, .keep = true}},
-    {.what = "the last of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {-1}}},
-    {.what = "the middle of three", .in = {GR_IN(-2, 2, 2, 3, 4)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
-    {.what = "the outer two of three",
-     .in = {GR_IN(-2, 2, 2, 3, 4)},
-     .attr = &(reduction){.n_axes = 2, .axes = {-1, 0}}},
-    {.what = "alternating axes of rank 5",
-     .in = {GR_IN(-2, 2, 2, 3, 1, 2, 3)},
-     .attr = &(reduction){.n_axes = 2, .axes = {1, 4}, .keep = true}},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}, .attr = &(reduction){.n_axes = 0}},
-    {.what = "long rows", .in = {GR_IN(-2, 2, 2, 100)}, .attr = &(reduction){.n_axes = 1, .axes = {1}}},
-    {.what = "no such axis",
-     .in = {GR_IN(0, 1, 3, 4)},
-     .attr = &(reduction){.n_axes = 1, .axes = {2}},
-     .refused = "axis 2 is not in [3,4]"},
-    {.what = "an axis twice",
-     .in = {GR_IN(0, 1, 3, 4)},
-     .attr = &(reduction){.n_axes = 2, .axes = {1, -1}},
-     .refused = "named twice"},
-    {.what = "class indices",
-     .in = {{.rank = 1, .shape = {3}, .integer = true}},
-     .attr = &(reduction){.n_axes = 0},
-     .refused = "i32"},
-};
-
-#define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(reduction), .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+#define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(gr_reduce_attr), .forward = GR_KERNELS(kernel)
 
 /* The gradient checker's view: a sum's terms, and the winners of max and min. */
 static int sum_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
@@ -250,7 +216,7 @@ gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool 
 
 static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const reduction *r = n->attr;
+    const gr_reduce_attr *r = n->attr;
     gr_tensor *won = gr_equal(t, n->in[0], with_axes(t, n, n->out));
     gr_tensor *winners = gr_sum(t, won, r->n_axes, r->axes, true);
     return gr_mul(t, with_axes(t, n, g), gr_div(t, won, winners));

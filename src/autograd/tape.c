@@ -1,5 +1,5 @@
 /* tape.c: a tape's memory: nodes in chunks, results with their buffers in a pool, all recycled by a reset. */
-#include "internal.h"
+#include "autograd/tape_internal.h"
 
 enum { CHUNK_BYTES = 1 << 15, TENSORS_AT_ONCE = 32 };
 
@@ -60,6 +60,16 @@ bool gr_set_recording(gr_tape *t, bool on)
     bool was = t->recording;
     t->recording = on;
     return was;
+}
+
+bool gr_is_recording(const gr_tape *t)
+{
+    return t->recording;
+}
+
+gr_pool *gr_pool_of(gr_tape *t)
+{
+    return &t->pool;
 }
 
 gr_tape_stats gr_tape_statistics(const gr_tape *t)

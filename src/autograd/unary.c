@@ -1,25 +1,10 @@
 /* unary.c: functions of one tensor, element by element; the activations are in activation.c. */
-#include "autograd/internal.h"
+#include "autograd/op_kit.h"
 
 #define GR_KERNEL_FILE "autograd/unary.kernels.inc"
 #include "tensor/kernel.h"
 
 #define UNARY(kernel) .n_in = 1, .shape = gr_shape_same, .forward = GR_KERNELS(kernel##_map)
-
-static const gr_sample anywhere[] = {
-    {.what = "a matrix", .in = {GR_IN(-2, 2, 3, 4)}},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2)}},
-    {.what = "more than one vector of any length", .in = {GR_IN(-3, 3, 37)}},
-    {.what = "nothing", .in = {GR_IN(0, 1, 0, 3)}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
-};
-
-static const gr_sample positive[] = {
-    {.what = "a matrix", .in = {GR_IN(0.2, 3, 3, 4)}},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(0.2, 2)}},
-    {.what = "large", .in = {GR_IN(1e3, 1e4, 5)}},
-    {.what = "class indices", .in = {{.rank = 1, .shape = {3}, .integer = true}}, .refused = "i32"},
-};
 
 /* ---- y = -x:  dx = -g --------------------------------------------------------------------------------------- */
 
@@ -35,13 +20,8 @@ static int neg_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     return 1;
 }
 
-const gr_op gr_op_neg = {.name = "neg",
-                         .formula = "y = -x",
-                         .gradient = "dx = -g",
-                         UNARY(neg),
-                         .terms = neg_terms,
-                         .vjp = {neg_vjp},
-                         GR_SAMPLES(anywhere)};
+const gr_op gr_op_neg = {
+    .name = "neg", .formula = "y = -x", .gradient = "dx = -g", UNARY(neg), .terms = neg_terms, .vjp = {neg_vjp}};
 
 gr_tensor *gr_neg(gr_tape *t, gr_tensor *x)
 {
@@ -61,23 +41,13 @@ static int scale_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     return 1;
 }
 
-static const gr_sample scale_samples[] = {
-    {.what = "a matrix", .in = {GR_IN(-2, 2, 3, 4)}, .attr = &(gr_scalars){.a = -2.5}},
-    {.what = "by nothing", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){.a = 0}},
-    {.what = "class indices",
-     .in = {{.rank = 1, .shape = {3}, .integer = true}},
-     .attr = &(gr_scalars){.a = 2},
-     .refused = "i32"},
-};
-
 const gr_op gr_op_scale = {.name = "scale",
                            .formula = "y = a x",
                            .gradient = "dx = a g",
                            UNARY(scale),
                            .attr_size = sizeof(gr_scalars),
                            .terms = scale_terms,
-                           .vjp = {scale_vjp},
-                           GR_SAMPLES(scale_samples)};
+                           .vjp = {scale_vjp}};
 
 gr_tensor *gr_scale(gr_tape *t, gr_tensor *x, double factor)
 {
@@ -106,8 +76,7 @@ const gr_op gr_op_shift = {.name = "shift",
                            UNARY(shift),
                            .attr_size = sizeof(gr_scalars),
                            .terms = shift_terms,
-                           .vjp = {shift_vjp},
-                           GR_SAMPLES(scale_samples)};
+                           .vjp = {shift_vjp}};
 
 gr_tensor *gr_shift(gr_tape *t, gr_tensor *x, double offset)
 {
@@ -123,29 +92,12 @@ static gr_tensor *pow_scalar_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_pow_scalar(t, n->in[0], a - 1.0), a));
 }
 
-static const gr_sample pow_samples[] = {
-    {.what = "a fraction", .in = {GR_IN(0.3, 2, 3, 4)}, .attr = &(gr_scalars){.a = 1.7}},
-    {.what = "a negative fraction", .in = {GR_IN(0.3, 2, 5)}, .attr = &(gr_scalars){.a = -0.5}},
-    {.what = "a cube, both signs", .in = {GR_IN(-2, 2, 5)}, .attr = &(gr_scalars){.a = 3}},
-    {.what = "the power 1 at 0",
-     .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}},
-     .attr = &(gr_scalars){.a = 1}},
-    {.what = "the power 0 at 0",
-     .in = {{.rank = 1, .shape = {2}, .values = (double[]){0, 1}, .n_values = 2}},
-     .attr = &(gr_scalars){.a = 0}},
-    {.what = "class indices",
-     .in = {{.rank = 1, .shape = {3}, .integer = true}},
-     .attr = &(gr_scalars){.a = 2},
-     .refused = "i32"},
-};
-
 const gr_op gr_op_pow_scalar = {.name = "pow_scalar",
                                 .formula = "y = x^a",
                                 .gradient = "dx = g a x^(a-1)",
                                 UNARY(pow_scalar),
                                 .attr_size = sizeof(gr_scalars),
-                                .vjp = {pow_scalar_vjp},
-                                GR_SAMPLES(pow_samples)};
+                                .vjp = {pow_scalar_vjp}};
 
 gr_tensor *gr_pow_scalar(gr_tape *t, gr_tensor *x, double exponent)
 {
@@ -159,12 +111,8 @@ static gr_tensor *square_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, gr_mul(t, g, n->in[0]), 2.0);
 }
 
-const gr_op gr_op_square = {.name = "square",
-                            .formula = "y = x^2",
-                            .gradient = "dx = 2 g x",
-                            UNARY(square),
-                            .vjp = {square_vjp},
-                            GR_SAMPLES(anywhere)};
+const gr_op gr_op_square = {
+    .name = "square", .formula = "y = x^2", .gradient = "dx = 2 g x", UNARY(square), .vjp = {square_vjp}};
 
 gr_tensor *gr_square(gr_tape *t, gr_tensor *x)
 {
@@ -178,12 +126,8 @@ static gr_tensor *sqrt_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scale(t, gr_div(t, g, n->out), 0.5);
 }
 
-const gr_op gr_op_sqrt = {.name = "sqrt",
-                          .formula = "y = sqrt(x)",
-                          .gradient = "dx = g / (2 y)",
-                          UNARY(sqrt),
-                          .vjp = {sqrt_vjp},
-                          GR_SAMPLES(positive)};
+const gr_op gr_op_sqrt = {
+    .name = "sqrt", .formula = "y = sqrt(x)", .gradient = "dx = g / (2 y)", UNARY(sqrt), .vjp = {sqrt_vjp}};
 
 gr_tensor *gr_sqrt(gr_tape *t, gr_tensor *x)
 {
@@ -197,8 +141,7 @@ static gr_tensor *exp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, n->out);
 }
 
-const gr_op gr_op_exp = {
-    .name = "exp", .formula = "y = e^x", .gradient = "dx = g y", UNARY(exp), .vjp = {exp_vjp}, GR_SAMPLES(anywhere)};
+const gr_op gr_op_exp = {.name = "exp", .formula = "y = e^x", .gradient = "dx = g y", UNARY(exp), .vjp = {exp_vjp}};
 
 gr_tensor *gr_exp(gr_tape *t, gr_tensor *x)
 {
@@ -212,12 +155,8 @@ static gr_tensor *expm1_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_exp(t, n->in[0]));
 }
 
-const gr_op gr_op_expm1 = {.name = "expm1",
-                           .formula = "y = e^x - 1",
-                           .gradient = "dx = g e^x",
-                           UNARY(expm1),
-                           .vjp = {expm1_vjp},
-                           GR_SAMPLES(anywhere)};
+const gr_op gr_op_expm1 = {
+    .name = "expm1", .formula = "y = e^x - 1", .gradient = "dx = g e^x", UNARY(expm1), .vjp = {expm1_vjp}};
 
 gr_tensor *gr_expm1(gr_tape *t, gr_tensor *x)
 {
@@ -231,12 +170,7 @@ static gr_tensor *log_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, n->in[0]);
 }
 
-const gr_op gr_op_log = {.name = "log",
-                         .formula = "y = log x",
-                         .gradient = "dx = g / x",
-                         UNARY(log),
-                         .vjp = {log_vjp},
-                         GR_SAMPLES(positive)};
+const gr_op gr_op_log = {.name = "log", .formula = "y = log x", .gradient = "dx = g / x", UNARY(log), .vjp = {log_vjp}};
 
 gr_tensor *gr_log(gr_tape *t, gr_tensor *x)
 {
@@ -250,12 +184,8 @@ static gr_tensor *log1p_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_div(t, g, gr_shift(t, n->in[0], 1.0));
 }
 
-const gr_op gr_op_log1p = {.name = "log1p",
-                           .formula = "y = log(1 + x)",
-                           .gradient = "dx = g / (1 + x)",
-                           UNARY(log1p),
-                           .vjp = {log1p_vjp},
-                           GR_SAMPLES(positive)};
+const gr_op gr_op_log1p = {
+    .name = "log1p", .formula = "y = log(1 + x)", .gradient = "dx = g / (1 + x)", UNARY(log1p), .vjp = {log1p_vjp}};
 
 gr_tensor *gr_log1p(gr_tape *t, gr_tensor *x)
 {
@@ -274,8 +204,7 @@ const gr_op gr_op_abs = {.name = "abs",
                          .gradient = "dx = g sign(x)",
                          UNARY(abs),
                          .branches = gr_branch_sign,
-                         .vjp = {abs_vjp},
-                         GR_SAMPLES(anywhere)};
+                         .vjp = {abs_vjp}};
 
 gr_tensor *gr_abs(gr_tape *t, gr_tensor *x)
 {
@@ -289,8 +218,7 @@ const gr_op gr_op_sign = {.name = "sign",
                           .gradient = "dx = 0",
                           UNARY(sign),
                           .branches = gr_branch_sign,
-                          .vjp = {gr_vjp_zero},
-                          GR_SAMPLES(anywhere)};
+                          .vjp = {gr_vjp_zero}};
 
 gr_tensor *gr_sign(gr_tape *t, gr_tensor *x)
 {
@@ -304,12 +232,8 @@ static gr_tensor *sin_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_cos(t, n->in[0]));
 }
 
-const gr_op gr_op_sin = {.name = "sin",
-                         .formula = "y = sin x",
-                         .gradient = "dx = g cos x",
-                         UNARY(sin),
-                         .vjp = {sin_vjp},
-                         GR_SAMPLES(anywhere)};
+const gr_op gr_op_sin = {
+    .name = "sin", .formula = "y = sin x", .gradient = "dx = g cos x", UNARY(sin), .vjp = {sin_vjp}};
 
 gr_tensor *gr_sin(gr_tape *t, gr_tensor *x)
 {
@@ -323,12 +247,8 @@ static gr_tensor *cos_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_neg(t, gr_mul(t, g, gr_sin(t, n->in[0])));
 }
 
-const gr_op gr_op_cos = {.name = "cos",
-                         .formula = "y = cos x",
-                         .gradient = "dx = -g sin x",
-                         UNARY(cos),
-                         .vjp = {cos_vjp},
-                         GR_SAMPLES(anywhere)};
+const gr_op gr_op_cos = {
+    .name = "cos", .formula = "y = cos x", .gradient = "dx = -g sin x", UNARY(cos), .vjp = {cos_vjp}};
 
 gr_tensor *gr_cos(gr_tape *t, gr_tensor *x)
 {
@@ -355,20 +275,6 @@ static gr_tensor *clamp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_inside(t, n->in[0], n->attr));
 }
 
-static const gr_sample clamp_samples[] = {
-    {.what = "all three sides", .in = {GR_IN(-2, 2, 20)}, .attr = &(gr_scalars){-0.7, 1.1}},
-    {.what = "one side", .in = {GR_IN(-2, 2, 9)}, .attr = &(gr_scalars){0, (double)INFINITY}},
-    {.what = "at the bounds",
-     .in = {{.rank = 1, .shape = {3}, .values = (double[]){-1, 0, 1}, .n_values = 3}},
-     .attr = &(gr_scalars){-1, 1},
-     .value_only = true},
-    {.what = "bounds that cross", .in = {GR_IN(-2, 2, 3)}, .attr = &(gr_scalars){1, -1}, .refused = "hold nothing"},
-    {.what = "class indices",
-     .in = {{.rank = 1, .shape = {3}, .integer = true}},
-     .attr = &(gr_scalars){-1, 1},
-     .refused = "i32"},
-};
-
 const gr_op gr_op_inside = {.name = "inside",
                             .formula = "y = [a <= x <= b]",
                             .gradient = "dx = 0",
@@ -377,8 +283,7 @@ const gr_op gr_op_inside = {.name = "inside",
                             .forward = GR_KERNELS(inside_map),
                             .attr_size = sizeof(gr_scalars),
                             .branches = gr_branch_bounds,
-                            .vjp = {gr_vjp_zero},
-                            GR_SAMPLES(clamp_samples)};
+                            .vjp = {gr_vjp_zero}};
 const gr_op gr_op_clamp = {.name = "clamp",
                            .formula = "y = min(max(x, a), b)",
                            .gradient = "dx = g [a <= x <= b]",
@@ -387,8 +292,7 @@ const gr_op gr_op_clamp = {.name = "clamp",
                            .forward = GR_KERNELS(clamp_map),
                            .attr_size = sizeof(gr_scalars),
                            .branches = gr_branch_bounds,
-                           .vjp = {clamp_vjp},
-                           GR_SAMPLES(clamp_samples)};
+                           .vjp = {clamp_vjp}};
 
 gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
 {

@@ -1,14 +1,9 @@
 /* upsample.c: images of another size. Every row of the result is a row of x, or a mixture of two, and every column
  * likewise; the derivative hands each gradient back to where its value came from. Both are linear, and each is the
  * other's derivative. */
-#include "autograd/internal.h"
+#include "autograd/op_kit.h"
 
 #include <gradus/nn.h>
-
-typedef struct upsample_attr {
-    int64_t size[2]; /* of the result: rows and columns */
-    gr_upsample_mode mode;
-} upsample_attr;
 
 /* A kernel call: the small image, the large one. */
 typedef struct upsampling {
@@ -80,7 +75,7 @@ enum { COLUMNS_AT_ONCE = 256 };
 
 static upsampling upsampling_of(const gr_node *n, const gr_tensor *small, const gr_tensor *large)
 {
-    const upsample_attr *a = n->attr;
+    const gr_upsample_attr *a = n->attr;
     upsampling p = {
         .mode = a->mode, .planes = small->shape[0] * small->shape[1], .x = n->in[0]->data, .y = n->out->data};
     for (int i = 0; i < 2; i++) {
@@ -94,16 +89,16 @@ static upsampling upsampling_of(const gr_node *n, const gr_tensor *small, const 
 /* The result is larger than the input, or, of the adjoint, smaller. */
 static gr_status resized(const gr_node *n, gr_type *type, bool larger)
 {
-    const upsample_attr *a = n->attr;
+    const gr_upsample_attr *a = n->attr;
     const gr_tensor *x = n->in[0];
-    if (gr_same_float(n) || gr_check_images(n->op->name, x)) return gr_last_status();
+    if (gr_expect_float(n) || gr_expect_images(n->op->name, x)) return gr_last_status();
     if (a->mode < 0 || a->mode >= GR_N_UPSAMPLE_MODES)
         return gr_fail(GR_ERR_OPTION, "%s: no such mode: %d", n->op->name, (int)a->mode);
     gr_type_as(type, x);
     for (int i = 0; i < 2; i++) {
         if (larger ? a->size[i] < x->shape[2 + i] : a->size[i] < 1 || a->size[i] > x->shape[2 + i])
             return gr_fail(GR_ERR_OPTION, "%s: %s to %lld x %lld, expected no %s rows and columns", n->op->name,
-                           GR_SHAPE_OF(x), (long long)a->size[0], (long long)a->size[1], larger ? "fewer" : "more");
+                           GR_SHAPE_TEXT(x), (long long)a->size[0], (long long)a->size[1], larger ? "fewer" : "more");
         type->shape[2 + i] = a->size[i];
     }
     return GR_OK;
@@ -122,96 +117,42 @@ static gr_status adjoint_shape(const gr_node *n, gr_type *type)
 /* ---- y_i = (1-f) x_k + f x_k+1, for rows and for columns:  dx_k += (1-f) g_i, dx_k+1 += f g_i ------------------- */
 
 /* The other way, from g to the size of `to`. */
-static upsample_attr attr_back(const gr_node *n)
+static gr_upsample_attr attr_back(const gr_node *n)
 {
     const gr_tensor *to = n->in[0];
-    return (upsample_attr){.size = {to->shape[2], to->shape[3]}, .mode = ((const upsample_attr *)n->attr)->mode};
+    return (gr_upsample_attr){.size = {to->shape[2], to->shape[3]}, .mode = ((const gr_upsample_attr *)n->attr)->mode};
 }
 
 static gr_tensor *upsample2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const upsample_attr a = attr_back(n);
+    const gr_upsample_attr a = attr_back(n);
     return GR_CALL(upsample2d_adjoint, &a, g);
 }
 
 static gr_tensor *adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
 {
-    const upsample_attr a = attr_back(n);
+    const gr_upsample_attr a = attr_back(n);
     return GR_CALL(upsample2d, &a, h);
 }
-
-#define TO(rows, columns, mode_)                 \
-    .attr = &(upsample_attr)                     \
-    {                                            \
-        .size = {rows, columns}, .mode = (mode_) \
-    }
-
-static const gr_sample samples[] = {
-    {.what = "twice", .in = {GR_IN(-2, 2, 1, 2, 2, 3)}, TO(4, 6, GR_NEAREST)},
-    {.what = "three times one, once the other", .in = {GR_IN(-2, 2, 2, 1, 2, 3)}, TO(6, 3, GR_NEAREST)},
-    {.what = "nearest, no integer", .in = {GR_IN(-2, 2, 1, 1, 3, 2)}, TO(5, 7, GR_NEAREST)},
-    {.what = "bilinear, twice", .in = {GR_IN(-2, 2, 1, 1, 2, 3)}, TO(4, 6, GR_BILINEAR)},
-    {.what = "bilinear, no integer", .in = {GR_IN(-2, 2, 1, 2, 3, 2)}, TO(4, 5, GR_BILINEAR)},
-    {.what = "corners aligned", .in = {GR_IN(-2, 2, 1, 1, 2, 3)}, TO(3, 7, GR_BILINEAR_ALIGNED)},
-    {.what = "corners aligned, one row", .in = {GR_IN(-2, 2, 1, 1, 1, 3)}, TO(1, 4, GR_BILINEAR_ALIGNED)},
-    {.what = "one pixel", .in = {GR_IN(-2, 2, 1, 1, 1, 1)}, TO(3, 2, GR_BILINEAR)},
-    {.what = "the same size", .in = {GR_IN(-2, 2, 1, 1, 2, 3)}, TO(2, 3, GR_BILINEAR)},
-    {.what = "no images", .in = {GR_IN(0, 1, 0, 2, 2, 3)}, TO(4, 6, GR_BILINEAR)},
-    {.what = "smaller",
-     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
-     TO(8, 3, GR_NEAREST),
-     .refused = "[1,1,4,4] to 8 x 3, expected no fewer rows and columns"},
-    {.what = "no such mode",
-     .in = {GR_IN(0, 1, 1, 1, 2, 2)},
-     TO(4, 4, (gr_upsample_mode)7),
-     .refused = "no such mode: 7"},
-    {.what = "images of nothing",
-     .in = {GR_IN(0, 1, 1, 1, 2, 0)},
-     TO(4, 4, GR_NEAREST),
-     .refused = "images of nothing: [1,1,2,0]"},
-    {.what = "a matrix",
-     .in = {GR_IN(0, 1, 2, 2)},
-     TO(4, 4, GR_NEAREST),
-     .refused = "expected images [N,C,H,W]: [2,2]"},
-    {.what = "class indices",
-     .in = {{.rank = 4, .shape = {1, 1, 2, 2}, .integer = true}},
-     TO(4, 4, GR_NEAREST),
-     .refused = "i32"},
-};
-
-static const gr_sample adjoint_samples[] = {
-    {.what = "twice", .in = {GR_IN(-2, 2, 1, 2, 4, 6)}, TO(2, 3, GR_NEAREST)},
-    {.what = "three times one, once the other", .in = {GR_IN(-2, 2, 2, 1, 6, 3)}, TO(2, 3, GR_NEAREST)},
-    {.what = "nearest, no integer", .in = {GR_IN(-2, 2, 1, 1, 5, 7)}, TO(3, 2, GR_NEAREST)},
-    {.what = "bilinear, no integer", .in = {GR_IN(-2, 2, 1, 2, 4, 5)}, TO(3, 2, GR_BILINEAR)},
-    {.what = "corners aligned", .in = {GR_IN(-2, 2, 1, 1, 3, 7)}, TO(2, 3, GR_BILINEAR_ALIGNED)},
-    {.what = "larger",
-     .in = {GR_IN(0, 1, 1, 1, 4, 4)},
-     TO(2, 8, GR_NEAREST),
-     .refused = "[1,1,4,4] to 2 x 8, expected no more rows and columns"},
-    {.what = "to nothing", .in = {GR_IN(0, 1, 1, 1, 4, 4)}, TO(0, 2, GR_NEAREST), .refused = "[1,1,4,4] to 0 x 2"},
-};
 
 const gr_op gr_op_upsample2d = {.name = "upsample2d",
                                 .formula = "y_i = (1-f) x_k + f x_k+1, by rows and by columns",
                                 .gradient = "dx_k += (1-f) g_i, dx_k+1 += f g_i",
                                 .n_in = 1,
                                 .shape = upsample_shape,
-                                .attr_size = sizeof(upsample_attr),
+                                .attr_size = sizeof(gr_upsample_attr),
                                 .forward = GR_KERNELS(upsample2d),
-                                .vjp = {upsample2d_vjp},
-                                GR_SAMPLES(samples)};
+                                .vjp = {upsample2d_vjp}};
 const gr_op gr_op_upsample2d_adjoint = {.name = "upsample2d_adjoint",
                                         .formula = "z_k += (1-f) g_i, z_k+1 += f g_i, by rows and by columns",
                                         .gradient = "dg_i = (1-f) h_k + f h_k+1, h that of z",
                                         .n_in = 1,
                                         .shape = adjoint_shape,
-                                        .attr_size = sizeof(upsample_attr),
+                                        .attr_size = sizeof(gr_upsample_attr),
                                         .forward = GR_KERNELS(upsample2d_adjoint),
-                                        .vjp = {adjoint_vjp},
-                                        GR_SAMPLES(adjoint_samples)};
+                                        .vjp = {adjoint_vjp}};
 
 gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width, gr_upsample_mode mode)
 {
-    return GR_CALL(upsample2d, (&(upsample_attr){.size = {height, width}, .mode = mode}), x);
+    return GR_CALL(upsample2d, (&(gr_upsample_attr){.size = {height, width}, .mode = mode}), x);
 }

@@ -14,7 +14,7 @@
 #include <gradus/check.h>
 #include <math.h>
 
-#include "autograd/internal.h"
+#include "autograd/tape_internal.h"
 
 /* ---- probe.c ------------------------------------------------------------------------------------------------ */
 

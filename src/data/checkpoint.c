@@ -206,7 +206,7 @@ static gr_status take_entry(void *context, const gr_entry *e)
     if (!same_dtype || !same_shape)
         return FAIL(same_dtype ? GR_ERR_SHAPE : GR_ERR_DTYPE, "%s is %s %s in the file and %s %s here",
                     GR_QUOTE(e->name), lower((char[8]){0}, e->dtype), gr_shape_text(&(gr_text){{0}}, e->rank, e->shape),
-                    gr_dtype_name((gr_dtype)w->dtype), GR_SHAPE_OF(w));
+                    gr_dtype_name((gr_dtype)w->dtype), GR_SHAPE_TEXT(w));
     if (e->begin < 0 || e->end - e->begin != (int64_t)gr_bytes(w))
         return FAIL(GR_ERR_FORMAT, "%s has the bytes %lld to %lld: expected %zu of them", GR_QUOTE(e->name),
                     (long long)e->begin, (long long)e->end, gr_bytes(w));

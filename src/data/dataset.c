@@ -55,7 +55,7 @@ static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
                        gr_not_yours(not_yours));
     if (x->rank == 0 || y->rank == 0 || x->shape[0] != y->shape[0] || x->shape[0] == 0)
         return gr_fail(GR_ERR_SHAPE, "dataset_new: x is %s and y %s: expected as many rows in both, and one at least",
-                       GR_SHAPE_OF(x), GR_SHAPE_OF(y));
+                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(y));
     return GR_OK;
 }
 
@@ -270,8 +270,8 @@ static gr_status check_others(const gr_dataset *set, gr_dataset *const others[],
                            gr_dtype_name((gr_dtype)other->x->dtype));
         if (features_of(other) != features_of(set))
             return gr_fail(GR_ERR_SHAPE, "dataset_standardize: others[%d] has %lld features (%s), set %lld (%s)", i,
-                           (long long)features_of(other), GR_SHAPE_OF(other->x), (long long)features_of(set),
-                           GR_SHAPE_OF(set->x));
+                           (long long)features_of(other), GR_SHAPE_TEXT(other->x), (long long)features_of(set),
+                           GR_SHAPE_TEXT(set->x));
         for (int j = -1; j < i; j++)
             if (other == (j < 0 ? set : others[j]))
                 return gr_fail(GR_ERR_OPTION, "dataset_standardize: others[%d] is there twice", i);
@@ -307,7 +307,7 @@ gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t classes)
     if (index->dtype != GR_I32)
         return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32", gr_dtype_name((gr_dtype)index->dtype)), NULL;
     if (index->rank == GR_MAX_RANK)
-        return gr_fail(GR_ERR_SHAPE, "one_hot: %s has no room for another axis", GR_SHAPE_OF(index)), NULL;
+        return gr_fail(GR_ERR_SHAPE, "one_hot: %s has no room for another axis", GR_SHAPE_TEXT(index)), NULL;
     int64_t shape[GR_MAX_RANK];
     memcpy(shape, index->shape, sizeof shape);
     shape[index->rank] = classes;

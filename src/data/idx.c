@@ -178,7 +178,7 @@ static gr_tensor *read_images(const char *path)
     if (!x) return NULL;
     if (h.type->value != u8_value || h.rank < 2 || x->size == 0) {
         gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s of %s: expected images [n,rows,columns] of u8", GR_QUOTE_PATH(path),
-                GR_SHAPE_OF(x), h.type->name);
+                GR_SHAPE_TEXT(x), h.type->name);
         gr_tensor_free(x);
         return NULL;
     }
@@ -193,7 +193,7 @@ static gr_tensor *read_labels(const char *path)
     gr_tensor *y = read_file(path, true, &h);
     if (!y) return NULL;
     bool fits = h.rank == 1;
-    if (!fits) gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s: expected labels [n]", GR_QUOTE_PATH(path), GR_SHAPE_OF(y));
+    if (!fits) gr_fail(GR_ERR_FORMAT, "idx_read: %s: %s: expected labels [n]", GR_QUOTE_PATH(path), GR_SHAPE_TEXT(y));
     for (int64_t i = 0; fits && i < y->size; i++) {
         int32_t label = ((const int32_t *)y->data)[i];
         fits = label >= 0 && label < GR_MAX_CLASSES;

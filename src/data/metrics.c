@@ -24,13 +24,14 @@ static gr_status check_arguments(const gr_tensor *p, const gr_tensor *y, const g
         return gr_fail(GR_ERR_DTYPE, "confuse: y is %s: expected i32", gr_dtype_name((gr_dtype)y->dtype));
     if (!one_of_many) {
         if (gr_same_shape(p, y)) return GR_OK;
-        return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected one shape", GR_SHAPE_OF(p), GR_SHAPE_OF(y));
+        return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected one shape", GR_SHAPE_TEXT(p),
+                       GR_SHAPE_TEXT(y));
     }
     bool fits = p->rank == y->rank + 1 && y->rank > 0 && p->shape[0] == y->shape[0] && p->shape[1] == n;
     for (int i = 1; i < y->rank && fits; i++) fits = p->shape[i + 1] == y->shape[i];
     if (fits) return GR_OK;
-    return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected [N,%d,...] and [N,...]", GR_SHAPE_OF(p),
-                   GR_SHAPE_OF(y), n);
+    return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected [N,%d,...] and [N,...]", GR_SHAPE_TEXT(p),
+                   GR_SHAPE_TEXT(y), n);
 }
 
 /* ---- One position ------------------------------------------------------------------------------------------- */
@@ -261,7 +262,7 @@ double gr_otsu(const gr_tensor *values)
         return gr_fail(GR_ERR_DTYPE, "otsu: values are %s: expected f32 or f64",
                        gr_dtype_name((gr_dtype)values->dtype)),
                (double)NAN;
-    if (!values->size) return gr_fail(GR_ERR_SHAPE, "otsu: %s has no values", GR_SHAPE_OF(values)), (double)NAN;
+    if (!values->size) return gr_fail(GR_ERR_SHAPE, "otsu: %s has no values", GR_SHAPE_TEXT(values)), (double)NAN;
     if (!values->data) return gr_fail(GR_ERR_STATE, "otsu: the values were given back by backward"), (double)NAN;
     double lo = (double)INFINITY, hi = -(double)INFINITY;
     for (int64_t i = 0; i < values->size; i++) {

@@ -1,6 +1,6 @@
 /* bce.c: binary cross entropy, Eq. 5:  l = -(y log p + (1-y) log(1-p)), and from logits, with p = s(x),
  * l = (1-y) softplus(x) + y softplus(-x), softplus(x) = log(1 + e^x). */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 #define GR_KERNEL_FILE "losses/bce.kernels.inc"
 #include "tensor/kernel.h"
@@ -45,73 +45,17 @@ static gr_tensor *bce_slope_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_loss_attr_of(n)->from_logits ? g : gr_div(t, g, gr_mul(t, p, gr_complement(t, p)));
 }
 
-static const gr_sample samples[] = {
-    {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(0)},
-    {.what = "sum of probabilities, soft targets",
-     .in = {GR_IN(0.05, 0.95, 3, 4), GR_IN(0.05, 0.95, 3, 4)},
-     GR_LOSS(.reduction = GR_SUM)},
-    {.what = "none", .in = {GR_IN(0.05, 0.95, 5), GR_IN(0.05, 0.95, 5)}, GR_LOSS(.reduction = GR_NONE)},
-    {.what = "mean of logits", .in = {GR_IN(-3, 3, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(.from_logits = true)},
-    {.what = "logits, soft targets, smoothed",
-     .in = {GR_IN(-3, 3, 5), GR_IN(0.05, 0.95, 5)},
-     GR_LOSS(.from_logits = true, .label_smoothing = 0.2, .reduction = GR_NONE)},
-    {.what = "probabilities, smoothed",
-     .in = {GR_IN(0.1, 0.9, 5), GR_IN(0.05, 0.95, 5)},
-     GR_LOSS(.label_smoothing = 0.2)},
-    {.what = "a weight for each",
-     .n_in = 3,
-     .in = {GR_IN(-3, 3, 6), GR_IN(0.05, 0.95, 6), GR_WEIGHTS(6)},
-     GR_LOSS(.from_logits = true, .weighted = true)},
-    {.what = "extreme logits",
-     .in = {{.rank = 1, .shape = {5}, GR_VALUES(-1000, 1000, 40, -40, 100)}, GR_IN(0.3, 0.6, 5)},
-     GR_LOSS(.from_logits = true, .reduction = GR_SUM)},
-    {.what = "logits, the negatives ignored",
-     .in = {GR_IN(-3, 3, 5), GR_BITS(5)},
-     GR_LOSS(.from_logits = true, .ignore = true),
-     .value_only = true},
-    {.what = "certain and right",
-     .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, 0, 0)}, GR_BITS(3)},
-     GR_LOSS(0),
-     .value_only = true},
-    {.what = "logits for probabilities",
-     .in = {{.rank = 2, .shape = {2, 2}, GR_VALUES(0, 3.25, 0.5, 1)}, GR_BITS(2, 2)},
-     GR_LOSS(0),
-     .refused = "prediction 3.25 at [0,1] is outside [0,1]; are these logits?"},
-    {.what = "a target outside",
-     .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, -1)}},
-     GR_LOSS(0),
-     .refused = "target -1 at [2]"},
-    {.what = "a column against a vector",
-     .in = {GR_IN(0, 1, 3), GR_BITS(3, 1)},
-     GR_LOSS(0),
-     .refused = "the prediction is [3], the target [3,1]"},
-};
-
-static const gr_sample slope_samples[] = {
-    {.what = "probabilities", .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(0)},
-    {.what = "logits", .in = {GR_IN(-3, 3, 3, 4), GR_IN(0.05, 0.95, 3, 4)}, GR_LOSS(.from_logits = true)},
-    {.what = "probabilities, smoothed",
-     .in = {GR_IN(0.1, 0.9, 5), GR_IN(0.05, 0.95, 5)},
-     GR_LOSS(.label_smoothing = 0.2)},
-    {.what = "logits, smoothed",
-     .in = {GR_IN(-3, 3, 5), GR_IN(0.05, 0.95, 5)},
-     GR_LOSS(.from_logits = true, .label_smoothing = 0.2)},
-    {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
-};
-
 const gr_op gr_op_bce = {
     .name = "bce",
     .formula = "l = -(y log p + (1-y) log(1-p))",
     .gradient = "dp = g ((1-y)/(1-p) - y/p), from logits dx = g ((1-y) s(x) - y s(-x)); dy = g (log(1-p) - log p)",
     GR_POINTWISE(bce),
-    .vjp = {bce_p, bce_y},
-    GR_SAMPLES(samples)};
+    .vjp = {bce_p, bce_y}};
 const gr_op gr_op_bce_slope = {.name = "bce_slope",
                                .formula = "d = (1-y)/(1-p) - y/p",
                                .gradient = "dp = g ((1-y)/(1-p)^2 + y/p^2), dy = -g / (p (1-p))",
                                GR_POINTWISE_SLOPE(bce),
-                               .vjp = {bce_slope_p, bce_slope_y},
-                               GR_SAMPLES(slope_samples)};
+                               .vjp = {bce_slope_p, bce_slope_y}};
 
 gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

@@ -6,7 +6,7 @@
  * -log p_c = (m - x_c) + log(1 + R), m the largest logit and R the sum of e^(x_k - m) over all others: no term of that
  * is negative, so nothing cancels. Nor does it in the gradient, dl/dx_c = p_c sum_k T_k - T_c, written as
  * p_c (sum of T over the others) - T_c (sum of p over the others). */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 /* A call as [positions, C] rows. */
 typedef struct class_rows {
@@ -59,20 +59,20 @@ static gr_status check_target(const gr_node *n, const gr_tensor *p, const gr_ten
                        gr_dtype_name(gr_type_of(p)));
     if (p->rank < 2 || p->shape[1] == 0)
         return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name,
-                       GR_SHAPE_OF(p));
+                       GR_SHAPE_TEXT(p));
     bool fits = y->dtype == GR_I32 ? y->rank == p->rank - 1 : gr_same_shape(p, y);
     for (int i = 0; fits && y->dtype == GR_I32 && i < y->rank; i++) fits = y->shape[i] == p->shape[i ? i + 1 : 0];
     if (!fits)
         return gr_fail(GR_ERR_SHAPE,
                        "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1",
-                       n->op->name, GR_SHAPE_OF(p), GR_SHAPE_OF(y));
+                       n->op->name, GR_SHAPE_TEXT(p), GR_SHAPE_TEXT(y));
     if (y->dtype != GR_I32 && y->dtype != p->dtype)
         return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, the target %s", n->op->name,
                        gr_dtype_name(gr_type_of(p)), gr_dtype_name(gr_type_of(y)));
     if (gr_loss_attr_of(n)->ignore && y->dtype != GR_I32)
         return gr_fail(GR_ERR_OPTION, "%s: ignore_index goes with class indices, not with a target of f32 or f64",
                        n->op->name);
-    return gr_check_weight(n, gr_loss_class_weight(n), "class_weight", 1, &p->shape[1]);
+    return gr_expect_weight(n, gr_loss_class_weight(n), "class_weight", 1, &p->shape[1]);
 }
 
 static gr_status class_shape(const gr_node *n, gr_type *type)
@@ -81,11 +81,11 @@ static gr_status class_shape(const gr_node *n, gr_type *type)
     if (check_target(n, p, n->in[1])) return gr_last_status();
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     if (attr->reduction == GR_MEAN && p->size == 0)
-        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", n->op->name, GR_SHAPE_OF(p));
+        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", n->op->name, GR_SHAPE_TEXT(p));
     type->dtype = gr_type_of(p);
     type->rank = p->rank - 1;
     for (int i = 0; i < type->rank; i++) type->shape[i] = p->shape[i ? i + 1 : 0];
-    if (gr_check_weight(n, gr_loss_weight(n), "weight", type->rank, type->shape)) return gr_last_status();
+    if (gr_expect_weight(n, gr_loss_weight(n), "weight", type->rank, type->shape)) return gr_last_status();
     if (attr->reduction != GR_NONE) type->rank = 0;
     return GR_OK;
 }
@@ -110,7 +110,7 @@ static gr_status class_complain(const gr_node *n)
             !is_ignored(attr, index, i / (l.c * l.inner) * l.inner + i % l.inner))
             return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
                            gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
-    return gr_complain(n, no_share, "0 or more");
+    return gr_fail_bad_target(n, no_share, "0 or more");
 }
 
 /* ---- Derivatives -------------------------------------------------------------------------------------------- */
@@ -162,7 +162,7 @@ static gr_tensor *clamped(gr_tape *t, gr_tensor *p)
 /* dl/dx = p sum T - T,  dl/dp = -T / p */
 static gr_tensor *class_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!t->recording) {
+    if (!gr_is_recording(t)) {
         if (g->is_one) return n->saved;
         return gr_mul(t, n->saved, gr_loss_attr_of(n)->reduction == GR_NONE ? over_classes(t, n, g) : g);
     }
@@ -217,105 +217,9 @@ static gr_tensor *class_target_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 /* ---- Samples ------------------------------------------------------------------------------------------------ */
 
-#define INDICES(...)                                                                                                \
-    {                                                                                                               \
-        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
-        GR_VALUES(2, 0, 1, 2)                                                                                       \
-    }
-#define FOUR_CLASSES                                        \
-    {                                                       \
-        .rank = 1, .shape = {4}, GR_VALUES(0.5, 2, 0, 1.25) \
-    }
-
-static const gr_sample samples[] = {
-    {.what = "logits by index", .in = {GR_IN(-2, 2, 3, 4), INDICES(3)}, GR_LOSS(.from_logits = true)},
-    {.what = "logits by share", .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(.from_logits = true)},
-    {.what = "probabilities by index, summed", .in = {GR_IN(0.1, 0.9, 3, 4), INDICES(3)}, GR_LOSS(.reduction = GR_SUM)},
-    {.what = "probabilities by share", .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(0)},
-    {.what = "images, none reduced",
-     .in = {GR_IN(-2, 2, 2, 3, 2, 2), INDICES(2, 2, 2)},
-     GR_LOSS(.from_logits = true, .reduction = GR_NONE)},
-    {.what = "images by share", .in = {GR_IN(-2, 2, 2, 3, 2), GR_IN(0.1, 0.4, 2, 3, 2)}, GR_LOSS(.from_logits = true)},
-    {.what = "smoothed index",
-     .in = {GR_IN(-2, 2, 3, 4), INDICES(3)},
-     GR_LOSS(.from_logits = true, .label_smoothing = 0.1)},
-    {.what = "smoothed shares, none reduced",
-     .in = {GR_IN(-2, 2, 3, 4), GR_IN(0.1, 0.4, 3, 4)},
-     GR_LOSS(.from_logits = true, .label_smoothing = 0.1, .reduction = GR_NONE)},
-    {.what = "an ignored class",
-     .in = {GR_IN(-2, 2, 4, 4), INDICES(4)},
-     GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
-    {.what = "weights of classes",
-     .n_in = 3,
-     .in = {GR_IN(-2, 2, 3, 4), INDICES(3), FOUR_CLASSES},
-     GR_LOSS(.from_logits = true, .class_weighted = true)},
-    {.what = "weights of classes, shares",
-     .n_in = 3,
-     .in = {GR_IN(0.1, 0.9, 3, 4), GR_IN(0.1, 0.4, 3, 4), FOUR_CLASSES},
-     GR_LOSS(.class_weighted = true)},
-    {.what = "all weights",
-     .n_in = 4,
-     .in = {GR_IN(-2, 2, 2, 4, 2), INDICES(2, 2), GR_WEIGHTS(2, 2), FOUR_CLASSES},
-     GR_LOSS(.from_logits = true, .weighted = true, .class_weighted = true)},
-    {.what = "extreme logits",
-     .in = {{.rank = 2, .shape = {3, 3}, GR_VALUES(1000, -1000, 0, 40, -40, 39, -100, 100, 1)}, INDICES(3)},
-     GR_LOSS(.from_logits = true)},
-    {.what = "many classes", .in = {GR_IN(-2, 2, 3, 70), INDICES(3)}, GR_LOSS(.from_logits = true)},
-    {.what = "one class", .in = {GR_IN(-2, 2, 3, 1), GR_IN(0.1, 1, 3, 1)}, GR_LOSS(.from_logits = true)},
-    {.what = "all ignored",
-     .in = {GR_IN(-2, 2, 1, 4), INDICES(1)},
-     GR_LOSS(.from_logits = true, .ignore = true, .ignore_index = 2)},
-    {.what = "a class that is none",
-     .in = {GR_IN(-2, 2, 3, 2), INDICES(3)},
-     GR_LOSS(.from_logits = true),
-     .refused = "class 2 at [0] is outside the 2 classes"},
-    {.what = "logits for probabilities",
-     .in = {GR_IN(2, 3, 3, 4), INDICES(3)},
-     GR_LOSS(0),
-     .refused = "are these logits?"},
-    {.what = "a negative share",
-     .in = {GR_IN(-2, 2, 1, 3), {.rank = 2, .shape = {1, 3}, GR_VALUES(1, -0.5, 0.5)}},
-     GR_LOSS(.from_logits = true),
-     .refused = "target -0.5 at [0,1]"},
-    {.what = "a vector",
-     .in = {GR_IN(-2, 2, 3), INDICES(3)},
-     GR_LOSS(.from_logits = true),
-     .refused = "expected classes along axis 1"},
-    {.what = "indices of another shape",
-     .in = {GR_IN(-2, 2, 3, 4), INDICES(3, 1)},
-     GR_LOSS(.from_logits = true),
-     .refused = "the target [3,1]"},
-    {.what = "a mean over nothing",
-     .in = {GR_IN(0, 1, 0, 3), INDICES(0)},
-     GR_LOSS(.from_logits = true),
-     .refused = "a mean over nothing"},
-    {.what = "too few class weights",
-     .n_in = 3,
-     .in = {GR_IN(-2, 2, 3, 3), INDICES(3), FOUR_CLASSES},
-     GR_LOSS(.from_logits = true, .class_weighted = true),
-     .refused = "the class_weight is [4], expected [3]"},
-    {.what = "ignored shares",
-     .in = {GR_IN(-2, 2, 3, 4), GR_IN(0, 1, 3, 4)},
-     GR_LOSS(.from_logits = true, .ignore = true),
-     .refused = "ignore_index goes with class indices"},
-};
-
-static const gr_sample target_samples[] = {
-    {.what = "shares", .in = {GR_IN(0, 1, 3, 4), GR_IN(0.1, 0.4, 3, 4)}, GR_LOSS(0)},
-    {.what = "indices, smoothed", .in = {GR_IN(0, 1, 3, 4), INDICES(3)}, GR_LOSS(.label_smoothing = 0.1)},
-    {.what = "images, weighted",
-     .n_in = 3,
-     .in = {GR_IN(0, 1, 2, 4, 2), GR_IN(0.1, 0.4, 2, 4, 2), FOUR_CLASSES},
-     GR_LOSS(.class_weighted = true)},
-    {.what = "indices of another shape",
-     .in = {GR_IN(0, 1, 3, 4), INDICES(3, 1)},
-     GR_LOSS(0),
-     .refused = "the target [3,1]"},
-};
-
 #define CLASSES(kernel)                                                                                          \
     .n_in = 2, .n_optional = 2, .shape = class_shape, .attr_size = sizeof(gr_loss_attr), .terms = gr_loss_terms, \
-    .forward = GR_KERNELS(kernel), GR_SAMPLES(samples)
+    .forward = GR_KERNELS(kernel)
 
 const gr_op gr_op_cross_entropy = {.name = "cross_entropy",
                                    .formula = "l = -sum y log p",
@@ -337,8 +241,7 @@ const gr_op gr_op_class_target = {.name = "class_target",
                                   .shape = class_target_shape,
                                   .attr_size = sizeof(gr_loss_attr),
                                   .forward = GR_KERNELS(class_target),
-                                  .vjp = {gr_vjp_zero, class_target_y},
-                                  GR_SAMPLES(target_samples)};
+                                  .vjp = {gr_vjp_zero, class_target_y}};
 
 enum { HAS = GR_HAS_LOGITS | GR_HAS_SMOOTHING | GR_HAS_CLASSES };
 

@@ -4,7 +4,7 @@
  *
  * A power is taken through the logarithm that is there anyway, p^gamma = e^(gamma log p): from logits, with log p =
  * -softplus(-x), that is exact however small p is, and it is 1 where gamma is 0. */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 #include <gradus/segmentation.h>
 
@@ -40,7 +40,7 @@ static side side_of(gr_tape *t, const gr_node *n, gr_tensor *p, bool complement)
 /* dl/dx = alpha y (slope of the side of positives) - (1-alpha) (1-y) (that of negatives, as a function of 1-p) */
 static gr_tensor *focal_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!t->recording) return gr_saved_slope(t, n, g);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
     const double alpha = gr_loss_attr_of(n)->a;
     gr_tensor *p = n->in[0], *y = n->in[1];
     gr_tensor *positive = gr_scale(t, gr_mul(t, y, side_of(t, n, p, false).slope), alpha);
@@ -58,71 +58,19 @@ static gr_tensor *focal_y(gr_tape *t, const gr_node *n, gr_tensor *g)
                                  gr_scale(t, gr_mul(t, positive.power, positive.log), alpha)));
 }
 
-#define PROBABILITIES(...) GR_IN(0.05, 0.95, __VA_ARGS__)
-
-static const gr_sample samples[] = {
-    {.what = "mean of probabilities", .in = {PROBABILITIES(3, 4), PROBABILITIES(3, 4)}, GR_LOSS(.a = 0.25, .b = 2)},
-    {.what = "mean of logits",
-     .in = {GR_IN(-3, 3, 3, 4), PROBABILITIES(3, 4)},
-     GR_LOSS(.from_logits = true, .a = 0.25, .b = 2)},
-    {.what = "logits, gamma 0",
-     .in = {GR_IN(-3, 3, 5), PROBABILITIES(5)},
-     GR_LOSS(.from_logits = true, .a = 0.5, .b = 0, .reduction = GR_NONE)},
-    {.what = "probabilities, gamma 0",
-     .in = {PROBABILITIES(5), PROBABILITIES(5)},
-     GR_LOSS(.a = 0.5, .b = 0, .reduction = GR_NONE)},
-    {.what = "logits, gamma 1/2",
-     .in = {GR_IN(-3, 3, 5), PROBABILITIES(5)},
-     GR_LOSS(.from_logits = true, .a = 0.9, .b = 0.5, .reduction = GR_SUM)},
-    {.what = "probabilities, gamma 1/2",
-     .in = {PROBABILITIES(5), PROBABILITIES(5)},
-     GR_LOSS(.a = 0.9, .b = 0.5, .reduction = GR_SUM)},
-    {.what = "logits, gamma 5",
-     .in = {GR_IN(-3, 3, 5), PROBABILITIES(5)},
-     GR_LOSS(.from_logits = true, .a = 0.9, .b = 5)},
-    {.what = "a weight for each",
-     .n_in = 3,
-     .in = {GR_IN(-3, 3, 6), PROBABILITIES(6), GR_WEIGHTS(6)},
-     GR_LOSS(.from_logits = true, .weighted = true, .a = 0.25, .b = 2)},
-    {.what = "extreme logits",
-     .in = {{.rank = 1, .shape = {5}, GR_VALUES(-1000, 1000, 40, -40, 100)}, GR_IN(0.3, 0.6, 5)},
-     GR_LOSS(.from_logits = true, .reduction = GR_SUM, .a = 0.25, .b = 2)},
-    {.what = "certain and right",
-     .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, 0, 0)}, GR_BITS(3)},
-     GR_LOSS(.a = 0.25, .b = 0.5),
-     .value_only = true},
-    {.what = "the negatives ignored",
-     .in = {GR_IN(-3, 3, 5), GR_BITS(5)},
-     GR_LOSS(.from_logits = true, .ignore = true, .a = 0.25, .b = 2),
-     .value_only = true},
-    {.what = "logits for probabilities",
-     .in = {{.rank = 2, .shape = {2, 2}, GR_VALUES(0, 3.25, 0.5, 1)}, GR_BITS(2, 2)},
-     GR_LOSS(.a = 0.25, .b = 2),
-     .refused = "prediction 3.25 at [0,1] is outside [0,1]; are these logits?"},
-    {.what = "a target outside",
-     .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, -1)}},
-     GR_LOSS(.a = 0.25, .b = 2),
-     .refused = "target -1 at [2]"},
-    {.what = "a column against a vector",
-     .in = {GR_IN(0, 1, 3), GR_BITS(3, 1)},
-     GR_LOSS(.a = 0.25),
-     .refused = "the prediction is [3], the target [3,1]"},
-};
-
 const gr_op gr_op_focal = {.name = "focal",
                            .formula = "l = -(a (1-p)^c y log p + (1-a) p^c (1-y) log(1-p)), a = alpha, c = gamma",
                            .gradient = "dp = g (a y (1-p)^c (c log p / (1-p) - 1/p) + (1-a) (1-y) p^c (1/(1-p) - c "
                                        "log(1-p) / p)), from logits times p (1-p); "
                                        "dy = g ((1-a) p^c log(1-p) - a (1-p)^c log p)",
                            GR_POINTWISE(focal),
-                           .vjp = {focal_x, focal_y},
-                           GR_SAMPLES(samples)};
+                           .vjp = {focal_x, focal_y}};
 
 gr_tensor *gr_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_focal_options *options)
 {
     gr_focal_options o = options ? *options : (gr_focal_options){0};
-    if (gr_check_number("focal", "alpha", o.alpha, 0.0, 1.0) ||
-        gr_check_number("focal", "gamma", o.gamma, 0.0, (double)INFINITY))
+    if (gr_expect_number("focal", "alpha", o.alpha, 0.0, 1.0) ||
+        gr_expect_number("focal", "gamma", o.gamma, 0.0, (double)INFINITY))
         return NULL;
     if (o.alpha == 0.0 && !o.as_given) {
         o.alpha = 0.25;

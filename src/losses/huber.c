@@ -2,7 +2,7 @@
  *
  *     Huber      l = d^2/2 where |d| <= delta, delta (|d| - delta/2) beyond
  *     smooth L1  l = d^2/(2 beta) where |d| < beta, |d| - beta/2 beyond: Huber's over its delta. */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 #include <gradus/segmentation.h>
 
@@ -18,7 +18,7 @@ static gr_tensor *huber_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 
 static gr_tensor *huber_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!t->recording) return gr_saved_slope(t, n, g);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
     return gr_loss_scaled(t, n, g, huber_slope(t, n, gr_sub(t, n->in[0], n->in[1])));
 }
 
@@ -35,7 +35,7 @@ static gr_tensor *smooth_l1_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 
 static gr_tensor *smooth_l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!t->recording) return gr_saved_slope(t, n, g);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
     return gr_loss_scaled(t, n, g, smooth_l1_slope(t, n, gr_sub(t, n->in[0], n->in[1])));
 }
 
@@ -54,48 +54,18 @@ static void huber_branches(const gr_node *n, uint64_t *signature)
     }
 }
 
-static const gr_sample samples[] = {
-    {.what = "mean", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.a = 1)},
-    {.what = "sum, narrow", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.reduction = GR_SUM, .a = 0.1)},
-    {.what = "none, wide", .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4)}, GR_LOSS(.reduction = GR_NONE, .a = 2.5)},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(-2, 2), GR_IN_SCALAR(-2, 2)}, GR_LOSS(.a = 1)},
-    {.what = "weighted mean",
-     .n_in = 3,
-     .in = {GR_IN(-2, 2, 3, 4), GR_IN(-2, 2, 3, 4), GR_WEIGHTS(3, 4)},
-     GR_LOSS(.weighted = true, .a = 1)},
-    {.what = "at the joint",
-     .in = {{.rank = 1, .shape = {3}, GR_VALUES(1, -1, 0)}, GR_IN(0, 0, 3)},
-     GR_LOSS(.a = 1),
-     .value_only = true},
-    {.what = "nothing, summed", .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)}, GR_LOSS(.reduction = GR_SUM, .a = 1)},
-    {.what = "a mean over nothing",
-     .in = {GR_IN(0, 1, 0, 3), GR_IN(0, 1, 0, 3)},
-     GR_LOSS(.a = 1),
-     .refused = "a mean over nothing"},
-    {.what = "a target that is NaN",
-     .in = {GR_IN(0, 1, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, (double)NAN, 1)}},
-     GR_LOSS(.a = 1),
-     .refused = "target nan at [1]"},
-    {.what = "a column against a vector",
-     .in = {GR_IN(0, 1, 3), GR_IN(0, 1, 3, 1)},
-     GR_LOSS(.a = 1),
-     .refused = "the prediction is [3], the target [3,1]"},
-};
-
 const gr_op gr_op_huber = {.name = "huber",
                            .formula = "l = d^2/2, or a (|d| - a/2) beyond |d| = a, d = p - y, a = delta",
                            .gradient = "dp = g min(max(d, -a), a), dy = -dp",
                            GR_POINTWISE(huber),
                            .branches = huber_branches,
-                           .vjp = {huber_p, huber_y},
-                           GR_SAMPLES(samples)};
+                           .vjp = {huber_p, huber_y}};
 const gr_op gr_op_smooth_l1 = {.name = "smooth_l1",
                                .formula = "l = d^2/(2 b), or |d| - b/2 beyond |d| = b, d = p - y, b = beta",
                                .gradient = "dp = g min(max(d/b, -1), 1), dy = -dp",
                                GR_POINTWISE(smooth_l1),
                                .branches = huber_branches,
-                               .vjp = {smooth_l1_p, smooth_l1_y},
-                               GR_SAMPLES(samples)};
+                               .vjp = {smooth_l1_p, smooth_l1_y}};
 
 static gr_tensor *apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y,
                         const gr_loss_options *base, double width)

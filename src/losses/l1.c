@@ -1,5 +1,5 @@
 /* l1.c: the mean absolute error, Eq. 1:  l = |p - y|. */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 #define GR_KERNEL_FILE "losses/l1.kernels.inc"
 #include "tensor/kernel.h"
@@ -21,15 +21,13 @@ const gr_op gr_op_l1 = {.name = "l1",
                         .gradient = "dp = g sign(p - y), dy = -dp",
                         GR_POINTWISE(l1),
                         .branches = gr_branch_residual,
-                        .vjp = {l1_p, l1_y},
-                        GR_SAMPLES(gr_regression_samples)};
+                        .vjp = {l1_p, l1_y}};
 const gr_op gr_op_l1_slope = {.name = "l1_slope",
                               .formula = "d = sign(p - y)",
                               .gradient = "dp = 0, dy = 0",
                               GR_POINTWISE_SLOPE(l1),
                               .branches = gr_branch_residual,
-                              .vjp = {gr_vjp_zero, gr_vjp_zero},
-                              GR_SAMPLES(gr_regression_slope_samples)};
+                              .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

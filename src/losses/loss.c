@@ -1,11 +1,11 @@
 /* loss.c: what all losses do alike: read the options, reduce, scale a gradient. */
 #include <math.h>
 
-#include "internal.h"
+#include "losses/loss_kit.h"
 
 /* ---- Options ------------------------------------------------------------------------------------------------ */
 
-gr_status gr_check_loss_options(const char *name, int has, const gr_loss_options *o)
+gr_status gr_expect_loss_options(const char *name, int has, const gr_loss_options *o)
 {
     if ((int)o->reduction < 0 || o->reduction >= GR_N_REDUCTIONS)
         return gr_fail(GR_ERR_OPTION, "%s: no such reduction: %d", name, (int)o->reduction);
@@ -18,7 +18,7 @@ gr_status gr_check_loss_options(const char *name, int has, const gr_loss_options
     return GR_OK;
 }
 
-gr_status gr_check_number(const char *who, const char *what, double x, double lo, double hi)
+gr_status gr_expect_number(const char *who, const char *what, double x, double lo, double hi)
 {
     if (x >= lo && x <= hi && x - x == 0.0) return GR_OK;
     if (hi == (double)INFINITY) return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected %g or more", who, what, x, lo);
@@ -29,7 +29,7 @@ gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p
                               const gr_loss_options *options, gr_loss_attr *attr)
 {
     const gr_loss_options o = options ? *options : (gr_loss_options){0};
-    if (gr_check_loss_options(op->name, has, &o)) return NULL;
+    if (gr_expect_loss_options(op->name, has, &o)) return NULL;
     gr_tensor *in[4] = {p, y};
     int n_in = 2;
     if (o.weight) in[n_in++] = o.weight;
@@ -51,7 +51,7 @@ gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_
     return gr_loss_apply_with(t, op, has, p, y, options, &(gr_loss_attr){.a = a, .b = b});
 }
 
-gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what, int rank, const int64_t shape[])
+gr_status gr_expect_weight(const gr_node *n, const gr_tensor *w, const char *what, int rank, const int64_t shape[])
 {
     if (!w) return GR_OK;
     if (w->dtype != n->in[0]->dtype)
@@ -60,7 +60,7 @@ gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what
     bool fits = w->rank == rank;
     for (int i = 0; fits && i < rank; i++) fits = w->shape[i] == shape[i];
     if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "%s: the %s is %s, expected %s", n->op->name, what, GR_SHAPE_OF(w),
+        return gr_fail(GR_ERR_SHAPE, "%s: the %s is %s, expected %s", n->op->name, what, GR_SHAPE_TEXT(w),
                        gr_shape_text(&(gr_text){{0}}, rank, shape));
     for (int64_t i = 0; i < w->size; i++)
         if (!(gr_element(w, i) >= 0.0))
@@ -69,7 +69,7 @@ gr_status gr_check_weight(const gr_node *n, const gr_tensor *w, const char *what
     return GR_OK;
 }
 
-gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expected)
+gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     const gr_tensor *y = n->in[1];
@@ -84,9 +84,9 @@ static bool no_number(double y)
     return y != y;
 }
 
-gr_status gr_complain_number(const gr_node *n)
+gr_status gr_fail_bad_number(const gr_node *n)
 {
-    return gr_complain(n, no_number, "a number");
+    return gr_fail_bad_target(n, no_number, "a number");
 }
 
 static bool no_probability(double y)
@@ -94,7 +94,7 @@ static bool no_probability(double y)
     return !(y >= 0.0 && y <= 1.0);
 }
 
-gr_status gr_complain_prediction(const gr_node *n)
+gr_status gr_fail_bad_prediction(const gr_node *n)
 {
     const gr_tensor *p = n->in[0];
     const gr_loss_attr *attr = gr_loss_attr_of(n);
@@ -107,9 +107,9 @@ gr_status gr_complain_prediction(const gr_node *n)
     return GR_OK;
 }
 
-gr_status gr_complain_probability(const gr_node *n)
+gr_status gr_fail_bad_probability(const gr_node *n)
 {
-    return gr_complain_prediction(n) ? gr_last_status() : gr_complain(n, no_probability, "a number in [0,1]");
+    return gr_fail_bad_prediction(n) ? gr_last_status() : gr_fail_bad_target(n, no_probability, "a number in [0,1]");
 }
 
 /* ---- Probabilities as ops see them -------------------------------------------------------------------------- */
@@ -163,7 +163,7 @@ static void write_value(gr_tensor *out, double value)
 }
 
 gr_status gr_loss_run(gr_node *n, gr_loss_pass *p, int64_t positions, int64_t least, gr_span_body span,
-                      gr_loss_complaint complain)
+                      gr_bad_value_rule complain)
 {
     p->n = n;
     p->grain = (positions + GR_LOSS_BLOCKS - 1) / GR_LOSS_BLOCKS;
@@ -219,10 +219,10 @@ gr_status gr_pointwise_shape(const gr_node *n, gr_type *type)
                        gr_dtype_name(gr_type_of(p)), gr_dtype_name(gr_type_of(y)));
     if (!gr_same_shape(p, y))
         return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, the target %s; losses do not broadcast", n->op->name,
-                       GR_SHAPE_OF(p), GR_SHAPE_OF(y));
+                       GR_SHAPE_TEXT(p), GR_SHAPE_TEXT(y));
     if (attr->reduction == GR_MEAN && p->size == 0)
-        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", n->op->name, GR_SHAPE_OF(p));
-    if (gr_check_weight(n, gr_loss_weight(n), "weight", p->rank, p->shape)) return gr_last_status();
+        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", n->op->name, GR_SHAPE_TEXT(p));
+    if (gr_expect_weight(n, gr_loss_weight(n), "weight", p->rank, p->shape)) return gr_last_status();
     gr_type_as(type, p);
     if (attr->reduction != GR_NONE) type->rank = 0;
     return GR_OK;
@@ -239,6 +239,6 @@ gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor 
 
 gr_tensor *gr_pointwise_vjp(gr_tape *t, const gr_node *n, gr_tensor *g, const gr_op *slope)
 {
-    if (t->recording) return gr_loss_scaled(t, n, g, gr_apply(t, slope, n->in, 2, n->attr));
-    return g->is_one ? n->saved : gr_mul(t, n->saved, g);
+    if (gr_is_recording(t)) return gr_loss_scaled(t, n, g, gr_apply(t, slope, n->in, 2, n->attr));
+    return gr_times_cotangent(t, n->saved, g);
 }

@@ -9,7 +9,6 @@
  *
  * and these growths are the slope: between ties the order is constant. An element of weight w counts as w elements. */
 #include "losses/regions.h"
-#include "losses/samples.h"
 
 /* A call: the elements of a region are `rows` rows of `length` elements, `stride` apart. */
 typedef struct lovasz {
@@ -60,11 +59,11 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
     const gr_region_attr *a = n->attr;
     const gr_tensor *e = n->in[0];
     gr_type same;
-    if (gr_shape_same(n, &same) || gr_check_region(n->op->name, e, a->region, a->without_background))
+    if (gr_shape_same(n, &same) || gr_expect_region(n->op->name, e, a->region, a->without_background))
         return gr_last_status();
     gr_layout l = gr_layout_of(e, a->region, a->without_background);
     if (e->size > (int64_t)UINT32_MAX)
-        return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_OF(e));
+        return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_TEXT(e));
     type->dtype = gr_type_of(e);
     type->rank = gr_region_shape(&l, type->shape);
     return GR_OK;
@@ -99,44 +98,6 @@ static void lovasz_branches(const gr_node *n, uint64_t *signature)
     }
 }
 
-#define ATTR(...)             \
-    .attr = &(gr_region_attr) \
-    {                         \
-        __VA_ARGS__           \
-    }
-#define ERRORS GR_IN(0, 2, 2, 3, 2, 3)
-#define MASK GR_BITS(2, 3, 2, 3)
-
-static const gr_sample samples[] = {
-    {.what = "planes", .in = {ERRORS, MASK}, ATTR(0)},
-    {.what = "classes", .in = {ERRORS, MASK}, ATTR(.region = GR_PER_CLASS)},
-    {.what = "samples, without background",
-     .in = {ERRORS, MASK},
-     ATTR(.region = GR_PER_SAMPLE, .without_background = true)},
-    {.what = "the whole, without background",
-     .in = {ERRORS, MASK},
-     ATTR(.region = GR_WHOLE, .without_background = true)},
-    {.what = "weighted", .n_in = 3, .in = {ERRORS, MASK, GR_WEIGHTS(2, 3, 2, 3)}, ATTR(0)},
-    {.what = "an empty mask", .in = {GR_IN(0, 2, 5), GR_IN(0, 0, 5)}, ATTR(.region = GR_WHOLE)},
-    {.what = "a full mask", .in = {GR_IN(0, 2, 5), GR_IN(1, 1, 5)}, ATTR(.region = GR_WHOLE)},
-    {.what = "no errors", .in = {GR_IN(0, 0, 5), GR_BITS(5)}, ATTR(.region = GR_WHOLE), .value_only = true},
-    {.what = "planes of nothing", .in = {GR_IN(0, 1, 2, 3, 0), GR_IN(0, 1, 2, 3, 0)}, ATTR(0)},
-    {.what = "a negative weight",
-     .n_in = 3,
-     .in = {GR_IN(0, 2, 3), GR_BITS(3), GR_IN(-1, -1, 3)},
-     ATTR(.region = GR_WHOLE),
-     .refused = "the weight is -1 at [0], expected 0 or more"},
-    {.what = "a soft target",
-     .in = {GR_IN(0, 2, 3), {.rank = 1, .shape = {3}, GR_VALUES(0, 1, 0.5)}},
-     ATTR(.region = GR_WHOLE),
-     .refused = "target 0.5 at [2], expected 0 or 1"},
-    {.what = "shapes that differ",
-     .in = {GR_IN(0, 2, 3), GR_BITS(3, 1)},
-     ATTR(.region = GR_WHOLE),
-     .refused = "shapes differ"},
-    {.what = "a vector has no planes", .in = {GR_IN(0, 2, 3), GR_BITS(3)}, ATTR(0), .refused = "has no planes"},
-};
-
 const gr_op gr_op_lovasz = {.name = "lovasz",
                             .formula = "l = sum_i e_i (J_i - J_(i-1)), e falling",
                             .gradient = "de_i = g (J_i - J_(i-1))",
@@ -146,8 +107,7 @@ const gr_op gr_op_lovasz = {.name = "lovasz",
                             .attr_size = sizeof(gr_region_attr),
                             .branches = lovasz_branches,
                             .forward = GR_KERNELS(lovasz),
-                            .vjp = {lovasz_e},
-                            GR_SAMPLES(samples)};
+                            .vjp = {lovasz_e}};
 
 /* ---- The losses ------------------------------------------------------------------------------------------------ */
 
@@ -163,8 +123,8 @@ static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, int has, 
                        const gr_region_options *o)
 {
     if (gr_region_options_of(c, t, who, has, x, y, o)) return gr_last_status();
-    if (y->dtype == GR_I32 && gr_check_classes(who, &c->attr, x, y)) return gr_last_status();
-    return c->attr.from_logits ? GR_OK : gr_check_counted(who, &c->attr, x, y, c->o.base.weight);
+    if (y->dtype == GR_I32 && gr_expect_classes(who, &c->attr, x, y)) return gr_last_status();
+    return c->attr.from_logits ? GR_OK : gr_expect_counted(who, &c->attr, x, y, c->o.base.weight);
 }
 
 /* e = max(0, 1 - x s) with s = 2y - 1 */

@@ -1,5 +1,5 @@
 /* mse.c: the mean squared error, Eq. 2:  l = (p - y)^2. */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 #define GR_KERNEL_FILE "losses/mse.kernels.inc"
 #include "tensor/kernel.h"
@@ -32,14 +32,12 @@ const gr_op gr_op_mse = {.name = "mse",
                          .formula = "l = (p - y)^2",
                          .gradient = "dp = 2 g (p - y), dy = -dp",
                          GR_POINTWISE(mse),
-                         .vjp = {mse_p, mse_y},
-                         GR_SAMPLES(gr_regression_samples)};
+                         .vjp = {mse_p, mse_y}};
 const gr_op gr_op_mse_slope = {.name = "mse_slope",
                                .formula = "d = 2 (p - y)",
                                .gradient = "dp = 2 g, dy = -2 g",
                                GR_POINTWISE_SLOPE(mse),
-                               .vjp = {mse_slope_p, mse_slope_y},
-                               GR_SAMPLES(gr_regression_slope_samples)};
+                               .vjp = {mse_slope_p, mse_slope_y}};
 
 gr_tensor *gr_mse(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

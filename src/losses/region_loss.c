@@ -29,7 +29,7 @@ static gr_status check_numbers(const char *who, int has, gr_region_options *o)
     for (int i = 0; i < GR_COUNT(numbers); i++) {
         const double x = *number_at(o, i);
         if (!(has & numbers[i].group) && x != 0.0) return gr_fail(GR_ERR_OPTION, "%s: has no %s", who, numbers[i].name);
-        if (gr_check_number(who, numbers[i].name, x, 0.0, numbers[i].most)) return gr_last_status();
+        if (gr_expect_number(who, numbers[i].name, x, 0.0, numbers[i].most)) return gr_last_status();
     }
     if (o->absent_classes && !(has & GR_HAS_ABSENT)) return gr_fail(GR_ERR_OPTION, "%s: has no absent_classes", who);
     return GR_OK;
@@ -60,7 +60,7 @@ static gr_status check_class_weight(const gr_region_call *c)
         return gr_fail(GR_ERR_DTYPE, "%s: the class_weight is %s, the prediction %s", c->who,
                        gr_dtype_name(gr_type_of(w)), gr_dtype_name(gr_type_of(x)));
     if (w->rank != 1 || w->size != c->layout.c)
-        return gr_fail(GR_ERR_SHAPE, "%s: the class_weight is %s, expected [%lld]", c->who, GR_SHAPE_OF(w),
+        return gr_fail(GR_ERR_SHAPE, "%s: the class_weight is %s, expected [%lld]", c->who, GR_SHAPE_TEXT(w),
                        (long long)c->layout.c);
     for (int64_t i = 0; i < w->size; i++)
         if (!(gr_element(w, i) >= 0.0))
@@ -76,7 +76,7 @@ gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, i
     if (options) c->o = *options;
     const gr_loss_options *base = &c->o.base;
     if (!t || !x || !y) return gr_fail_null(who, !t ? "tape" : !x ? "input 0" : "input 1");
-    if (gr_check_loss_options(who, GR_HAS_LOGITS | GR_HAS_CLASSES, base) || check_numbers(who, has, &c->o))
+    if (gr_expect_loss_options(who, GR_HAS_LOGITS | GR_HAS_CLASSES, base) || check_numbers(who, has, &c->o))
         return gr_last_status();
     fill_in(&c->o, has);
     c->attr =
@@ -87,10 +87,10 @@ gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, i
                          .without_background = c->o.without_background,
                          .ignore = base->ignore,
                          .ignore_index = y->dtype == GR_F32 ? (double)(float)base->ignore_index : base->ignore_index};
-    if (gr_check_region_inputs(who, &c->attr, x, y, base->weight)) return gr_last_status();
+    if (gr_expect_region_inputs(who, &c->attr, x, y, base->weight)) return gr_last_status();
     c->layout = gr_layout_of(x, c->o.region, c->o.without_background);
     if (base->reduction == GR_MEAN && x->size == 0)
-        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", who, GR_SHAPE_OF(x));
+        return gr_fail(GR_ERR_SHAPE, "%s: a mean over nothing: %s", who, GR_SHAPE_TEXT(x));
     return check_class_weight(c);
 }
 

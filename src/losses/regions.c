@@ -11,16 +11,17 @@ static const struct {
                            [GR_PER_SAMPLE] = {1, "samples"},
                            [GR_WHOLE] = {0, ""}};
 
-gr_status gr_check_region(const char *who, const gr_tensor *x, gr_region region, bool without_background)
+gr_status gr_expect_region(const char *who, const gr_tensor *x, gr_region region, bool without_background)
 {
     if ((int)region < 0 || region >= GR_N_REGIONS)
         return gr_fail(GR_ERR_OPTION, "%s: no such region: %d", who, (int)region);
     if (x->rank < regions[region].rank)
         return gr_fail(GR_ERR_SHAPE,
                        "%s: the prediction is %s and has no %s, expected [N,C,...]; GR_WHOLE makes it one region", who,
-                       GR_SHAPE_OF(x), regions[region].what);
+                       GR_SHAPE_TEXT(x), regions[region].what);
     if (without_background && (x->rank < 2 || x->shape[1] < 2))
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s: without class 0 nothing is left", who, GR_SHAPE_OF(x));
+        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s: without class 0 nothing is left", who,
+                       GR_SHAPE_TEXT(x));
     return GR_OK;
 }
 
@@ -110,21 +111,21 @@ static gr_status check_target(const char *who, const gr_tensor *x, const gr_tens
     if (index ? !by_pixel(x, y) : !gr_same_shape(x, y))
         return gr_fail(GR_ERR_SHAPE,
                        "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1", who,
-                       GR_SHAPE_OF(x), GR_SHAPE_OF(y));
+                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(y));
     return GR_OK;
 }
 
-gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
-                                 const gr_tensor *w)
+gr_status gr_expect_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                                  const gr_tensor *w)
 {
-    if (check_target(who, x, y) || gr_check_region(who, x, a->region, a->without_background)) return gr_last_status();
+    if (check_target(who, x, y) || gr_expect_region(who, x, a->region, a->without_background)) return gr_last_status();
     if (a->softmax && !a->from_logits)
         return gr_fail(GR_ERR_OPTION, "%s: softmax goes with from_logits: probabilities have been through theirs", who);
     if (a->softmax && (x->rank < 2 || x->shape[1] < 2))
         return gr_fail(GR_ERR_SHAPE,
                        "%s: the prediction is %s: a softmax over axis 1 needs two classes or more; one alone goes "
                        "through a sigmoid",
-                       who, GR_SHAPE_OF(x));
+                       who, GR_SHAPE_TEXT(x));
     if (!w) return GR_OK;
     if (w->dtype != x->dtype)
         return gr_fail(GR_ERR_DTYPE, "%s: the weight is %s, the prediction %s", who, gr_dtype_name(gr_type_of(w)),
@@ -132,11 +133,11 @@ gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const
     if (!gr_same_shape(x, w) && !by_pixel(x, w))
         return gr_fail(GR_ERR_SHAPE,
                        "%s: the weight is %s, the prediction %s; expected that shape, or that without axis 1", who,
-                       GR_SHAPE_OF(w), GR_SHAPE_OF(x));
+                       GR_SHAPE_TEXT(w), GR_SHAPE_TEXT(x));
     return GR_OK;
 }
 
-gr_status gr_check_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y)
+gr_status gr_expect_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y)
 {
     const int32_t *index = y->data;
     for (int64_t i = 0; i < y->size; i++)
@@ -158,8 +159,8 @@ bool gr_is_counted(const gr_region_attr *a, const gr_layout *l, const gr_tensor 
     return !a->ignore || gr_element(y, y->dtype == GR_I32 ? pixel_of(l, i) : i) != a->ignore_index;
 }
 
-gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
-                           const gr_tensor *w)
+gr_status gr_expect_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                            const gr_tensor *w)
 {
     const gr_layout l = gr_layout_of(x, a->region, a->without_background);
     const bool by_element = w && gr_same_shape(w, x);

@@ -4,7 +4,7 @@
 
 #include <gradus/segmentation.h>
 
-#include "losses/internal.h"
+#include "losses/loss_kit.h"
 
 /* ---- A prediction as [n, c, inner] --------------------------------------------------------------------------- */
 
@@ -15,7 +15,7 @@ typedef struct gr_layout {
 } gr_layout;
 
 /* Refuses a region that a prediction of this shape does not have. */
-gr_status gr_check_region(const char *who, const gr_tensor *x, gr_region region, bool without_background);
+gr_status gr_expect_region(const char *who, const gr_tensor *x, gr_region region, bool without_background);
 
 gr_layout gr_layout_of(const gr_tensor *x, gr_region region, bool without_background);
 
@@ -51,20 +51,27 @@ typedef struct gr_region_attr {
     double ignore_index;
 } gr_region_attr;
 
+/* balanced_bce: its numbers are beta, if that is fixed, and the margin. */
+typedef struct gr_balanced_attr {
+    gr_loss_attr loss;
+    gr_region region;
+    bool fixed;
+} gr_balanced_attr;
+
 /* Refuses inputs that do not fit together. `weight` may be NULL. */
-gr_status gr_check_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
-                                 const gr_tensor *weight);
+gr_status gr_expect_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                                  const gr_tensor *weight);
 
 /* Refuses the first class that is none; y is I32. */
-gr_status gr_check_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y);
+gr_status gr_expect_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y);
 
 /* Whether element i of a prediction is counted: of a class that is, and not ignored. */
 bool gr_is_counted(const gr_region_attr *a, const gr_layout *l, const gr_tensor *y, int64_t i);
 
 /* Refuses the first weight below 0 and the first prediction that is no probability, among those that are counted;
  * logits may be anything. */
-gr_status gr_check_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
-                           const gr_tensor *weight);
+gr_status gr_expect_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
+                            const gr_tensor *weight);
 
 /* The target as numbers of x's shape, 0 where it is ignored: class indices as shares of 1. */
 gr_tensor *gr_region_target(gr_tape *t, const gr_region_attr *a, gr_tensor *x, gr_tensor *y);

@@ -3,7 +3,6 @@
  * Written as a share a ratio has all its digits when it is near 0, which is where losses go, and so has its slope:
  * b / (a + b)^2, where 1/(a + b) - a / (a + b)^2 would cancel. */
 #include "losses/regions.h"
-#include "losses/samples.h"
 #include "tensor/broadcast.h"
 
 #define GR_KERNEL_FILE "losses/share.kernels.inc"
@@ -40,24 +39,6 @@ static void share_branches(const gr_node *n, uint64_t *signature)
         gr_fold_branch(signature, gr_element(n->in[0], i) + gr_element(n->in[1], i) < least);
 }
 
-static const gr_sample samples[] = {
-    {.what = "counts", .in = {GR_IN(0.5, 20, 3, 4), GR_IN(0.5, 20, 3, 4)}, .attr = &(gr_scalars){.a = 0}},
-    {.what = "scalars", .in = {GR_IN_SCALAR(0.5, 2), GR_IN_SCALAR(0.5, 2)}, .attr = &(gr_scalars){.a = 1}},
-    {.what = "nearly nothing of much", .in = {GR_IN(1e-4, 2e-4, 5), GR_IN(100, 200, 5)}, .attr = &(gr_scalars){.a = 0}},
-    {.what = "of nothing: 0",
-     .in = {{.rank = 1, .shape = {2}, GR_VALUES(0, 1)}, {.rank = 1, .shape = {2}, GR_VALUES(0, 2)}},
-     .attr = &(gr_scalars){.a = 0},
-     .value_only = true},
-    {.what = "of nothing: 1",
-     .in = {{.rank = 1, .shape = {2}, GR_VALUES(0, 1)}, {.rank = 1, .shape = {2}, GR_VALUES(0, 2)}},
-     .attr = &(gr_scalars){.a = 1},
-     .value_only = true},
-    {.what = "shapes that differ",
-     .in = {GR_IN(0, 1, 3, 4), GR_IN(0, 1, 4)},
-     .attr = &(gr_scalars){.a = 0},
-     .refused = "shapes differ: [3,4] and [4]"},
-};
-
 const gr_op gr_op_share = {.name = "share",
                            .formula = "s = a / (a + b)",
                            .gradient = "da = g b / (a + b)^2, db = -g a / (a + b)^2; 0 where a + b = 0",
@@ -66,8 +47,7 @@ const gr_op gr_op_share = {.name = "share",
                            .forward = GR_KERNELS(share),
                            .attr_size = sizeof(gr_scalars),
                            .branches = share_branches,
-                           .vjp = {share_a, share_b},
-                           GR_SAMPLES(samples)};
+                           .vjp = {share_a, share_b}};
 
 gr_tensor *gr_share(gr_tape *t, gr_tensor *a, gr_tensor *b, double empty)
 {

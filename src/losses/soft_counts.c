@@ -4,7 +4,6 @@
  * A plane is counted in blocks that do not depend on the number of threads, and the blocks are added up in their order.
  */
 #include "losses/regions.h"
-#include "losses/samples.h"
 
 enum { TILE = 512, MAX_BLOCKS = 1024, TP = 0, FP, FN, TN, BAD, PARTS };
 
@@ -72,7 +71,7 @@ static gr_status soft_counts_shape(const gr_node *n, gr_type *type)
 {
     const gr_region_attr *a = n->attr;
     const gr_tensor *x = n->in[0];
-    if (gr_check_region_inputs(who(n), a, x, n->in[1], weight_of(n, 2))) return gr_last_status();
+    if (gr_expect_region_inputs(who(n), a, x, n->in[1], weight_of(n, 2))) return gr_last_status();
     gr_layout l = gr_layout_of(x, a->region, a->without_background);
     type->dtype = gr_type_of(x);
     type->shape[0] = 4;
@@ -86,14 +85,14 @@ static gr_status soft_counts_complain(const gr_node *n)
     const gr_region_attr *a = n->attr;
     const gr_tensor *x = n->in[0], *y = n->in[1];
     const gr_layout l = gr_layout_of(x, a->region, a->without_background);
-    if (y->dtype == GR_I32 && gr_check_classes(who(n), a, x, y)) return gr_last_status();
+    if (y->dtype == GR_I32 && gr_expect_classes(who(n), a, x, y)) return gr_last_status();
     for (int64_t i = 0; y->dtype != GR_I32 && i < y->size; i++) {
         const double t = gr_element(y, i);
         if (!(t >= 0.0 && t <= 1.0) && gr_is_counted(a, &l, y, i))
             return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected a number in [0,1]", who(n), t,
                            gr_position_text(&(gr_text){{0}}, y, i));
     }
-    if (gr_check_counted(who(n), a, x, y, weight_of(n, 2))) return gr_last_status();
+    if (gr_expect_counted(who(n), a, x, y, weight_of(n, 2))) return gr_last_status();
     return gr_fail(GR_ERR_VALUE, "%s: a value out of range", who(n));
 }
 
@@ -136,14 +135,14 @@ static gr_status soft_counts_grad_shape(const gr_node *n, gr_type *type)
 {
     const gr_region_attr *a = n->attr;
     const gr_tensor *x = n->in[0], *g = n->in[2];
-    if (gr_check_region_inputs(n->op->name, a, x, n->in[1], weight_of(n, 3))) return gr_last_status();
+    if (gr_expect_region_inputs(n->op->name, a, x, n->in[1], weight_of(n, 3))) return gr_last_status();
     gr_layout l = gr_layout_of(x, a->region, a->without_background);
     int64_t shape[3] = {4};
     int rank = 1 + gr_region_shape(&l, &shape[1]);
     bool fits = g->rank == rank && g->dtype == x->dtype;
     for (int i = 0; fits && i < rank; i++) fits = g->shape[i] == shape[i];
     if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "%s: the gradient of the counts is %s, expected %s", n->op->name, GR_SHAPE_OF(g),
+        return gr_fail(GR_ERR_SHAPE, "%s: the gradient of the counts is %s, expected %s", n->op->name, GR_SHAPE_TEXT(g),
                        gr_shape_text(&(gr_text){{0}}, rank, shape));
     gr_type_as(type, x);
     return GR_OK;
@@ -190,128 +189,6 @@ static gr_tensor *soft_counts_grad_g(gr_tape *t, const gr_node *n, gr_tensor *h)
 
 /* ---- Samples ------------------------------------------------------------------------------------------------ */
 
-#define ATTR(...)             \
-    .attr = &(gr_region_attr) \
-    {                         \
-        __VA_ARGS__           \
-    }
-#define IMAGES GR_IN(0.05, 0.95, 2, 3, 2, 2)
-#define LOGITS GR_IN(-3, 3, 2, 3, 2, 2)
-#define CLASSES(...)                                                                                                \
-    {                                                                                                               \
-        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
-        GR_VALUES(2, 0, 1, 1, 0)                                                                                    \
-    }
-
-static const gr_sample samples[] = {
-    {.what = "planes", .in = {IMAGES, IMAGES}, ATTR(0)},
-    {.what = "classes", .in = {IMAGES, IMAGES}, ATTR(.region = GR_PER_CLASS)},
-    {.what = "samples", .in = {IMAGES, IMAGES}, ATTR(.region = GR_PER_SAMPLE)},
-    {.what = "the whole", .in = {IMAGES, IMAGES}, ATTR(.region = GR_WHOLE)},
-    {.what = "a scalar", .in = {GR_IN_SCALAR(0.1, 0.9), GR_IN_SCALAR(0.1, 0.9)}, ATTR(.region = GR_WHOLE)},
-    {.what = "logits", .in = {LOGITS, IMAGES}, ATTR(.from_logits = true)},
-    {.what = "extreme logits",
-     .in = {{.rank = 1, .shape = {5}, GR_VALUES(-1000, 1000, 40, -40, 100)}, GR_IN(0.3, 0.6, 5)},
-     ATTR(.region = GR_WHOLE, .from_logits = true)},
-    {.what = "softmax", .in = {LOGITS, IMAGES}, ATTR(.from_logits = true, .softmax = true)},
-    {.what = "softmax by class index",
-     .in = {LOGITS, CLASSES(2, 2, 2)},
-     ATTR(.region = GR_PER_CLASS, .from_logits = true, .softmax = true)},
-    {.what = "probabilities by class index", .in = {IMAGES, CLASSES(2, 2, 2)}, ATTR(0)},
-    {.what = "without background",
-     .in = {LOGITS, IMAGES},
-     ATTR(.region = GR_PER_SAMPLE, .from_logits = true, .without_background = true)},
-    {.what = "softmax without background",
-     .in = {LOGITS, CLASSES(2, 2, 2)},
-     ATTR(.from_logits = true, .softmax = true, .without_background = true)},
-    {.what = "a class ignored",
-     .in = {LOGITS, CLASSES(2, 2, 2)},
-     ATTR(.from_logits = true, .softmax = true, .ignore = true, .ignore_index = 1)},
-    {.what = "a weight for each",
-     .n_in = 3,
-     .in = {LOGITS, IMAGES, GR_WEIGHTS(2, 3, 2, 2)},
-     ATTR(.region = GR_WHOLE, .from_logits = true)},
-    {.what = "a weight for each pixel",
-     .n_in = 3,
-     .in = {IMAGES, IMAGES, GR_WEIGHTS(2, 2, 2)},
-     ATTR(.region = GR_PER_CLASS)},
-    {.what = "negatives ignored",
-     .in = {LOGITS, {.rank = 4, .shape = {2, 3, 2, 2}, GR_VALUES(1, 0, 0, 1, 1)}},
-     ATTR(.from_logits = true, .ignore = true),
-     .value_only = true},
-    {.what = "planes of nothing", .in = {GR_IN(0, 1, 2, 3, 0), GR_IN(0, 1, 2, 3, 0)}, ATTR(0)},
-    {.what = "a matrix has no planes",
-     .in = {GR_IN(0, 1, 4, 4), GR_IN(0, 1, 4, 4)},
-     ATTR(0),
-     .refused = "the prediction is [4,4] and has no planes"},
-    {.what = "logits for probabilities",
-     .in = {{.rank = 3, .shape = {1, 1, 2}, GR_VALUES(0.5, 3.25)}, GR_IN(0, 1, 1, 1, 2)},
-     ATTR(0),
-     .refused = "prediction 3.25 at [0,0,1] is outside [0,1]; are these logits?"},
-    {.what = "a target that is NaN",
-     .in = {GR_IN(0, 1, 1, 1, 2), {.rank = 3, .shape = {1, 1, 2}, GR_VALUES(1, (double)NAN)}},
-     ATTR(0),
-     .refused = "target nan at [0,0,1]"},
-    {.what = "a target outside",
-     .in = {GR_IN(-1, 1, 1, 1, 3), {.rank = 3, .shape = {1, 1, 3}, GR_VALUES(1, 0, -1)}},
-     ATTR(.from_logits = true),
-     .refused = "target -1 at [0,0,2], expected a number in [0,1]"},
-    {.what = "a class that is none",
-     .in = {GR_IN(0, 1, 1, 2, 3), CLASSES(1, 3)},
-     ATTR(0),
-     .refused = "class 2 at [0,0] is outside the 2 classes"},
-    {.what = "a mask without its axis",
-     .in = {GR_IN(0, 1, 2, 1, 3), GR_IN(0, 1, 2, 3)},
-     ATTR(0),
-     .refused = "the prediction is [2,1,3], the target [2,3]"},
-    {.what = "a softmax of one class",
-     .in = {GR_IN(-1, 1, 2, 1, 3), GR_IN(0, 1, 2, 1, 3)},
-     ATTR(.from_logits = true, .softmax = true),
-     .refused = "needs two classes"},
-    {.what = "a softmax of probabilities",
-     .in = {IMAGES, IMAGES},
-     ATTR(.softmax = true),
-     .refused = "softmax goes with from_logits"},
-    {.what = "only background",
-     .in = {GR_IN(0, 1, 2, 1, 3), GR_IN(0, 1, 2, 1, 3)},
-     ATTR(.without_background = true),
-     .refused = "without class 0 nothing is left"},
-    {.what = "a negative weight",
-     .n_in = 3,
-     .in = {IMAGES, IMAGES, GR_IN(-1, -0.5, 2, 2, 2)},
-     ATTR(0),
-     .refused = "expected 0 or more"},
-    {.what = "a weight of another shape",
-     .n_in = 3,
-     .in = {IMAGES, IMAGES, GR_WEIGHTS(2, 3)},
-     ATTR(0),
-     .refused = "the weight is [2,3]"},
-};
-
-static const gr_sample grad_samples[] = {
-    {.what = "planes", .in = {IMAGES, IMAGES, GR_IN(-1, 1, 4, 2, 3)}, ATTR(0)},
-    {.what = "logits, classes",
-     .in = {LOGITS, IMAGES, GR_IN(-1, 1, 4, 3)},
-     ATTR(.region = GR_PER_CLASS, .from_logits = true)},
-    {.what = "logits, samples, without background",
-     .in = {LOGITS, IMAGES, GR_IN(-1, 1, 4, 2)},
-     ATTR(.region = GR_PER_SAMPLE, .from_logits = true, .without_background = true)},
-    {.what = "by class index, the whole",
-     .in = {IMAGES, CLASSES(2, 2, 2), GR_IN(-1, 1, 4)},
-     ATTR(.region = GR_WHOLE, .ignore = true, .ignore_index = 1)},
-    {.what = "without background, classes",
-     .in = {IMAGES, IMAGES, GR_IN(-1, 1, 4, 2)},
-     ATTR(.region = GR_PER_CLASS, .without_background = true)},
-    {.what = "a weight for each pixel",
-     .n_in = 4,
-     .in = {LOGITS, IMAGES, GR_IN(-1, 1, 4, 2, 3), GR_WEIGHTS(2, 2, 2)},
-     ATTR(.from_logits = true)},
-    {.what = "gradients of other regions",
-     .in = {IMAGES, IMAGES, GR_IN(-1, 1, 4, 2)},
-     ATTR(0),
-     .refused = "the gradient of the counts is [4,2], expected [4,2,3]"},
-};
-
 const gr_op gr_op_soft_counts = {
     .name = "soft_counts",
     .formula = "TP = sum p y, FP = sum p (1-y), FN = sum (1-p) y, TN = sum (1-p) (1-y)",
@@ -322,8 +199,7 @@ const gr_op gr_op_soft_counts = {
     .shape = soft_counts_shape,
     .attr_size = sizeof(gr_region_attr),
     .forward = GR_KERNELS(soft_counts),
-    .vjp = {soft_counts_x, soft_counts_y},
-    GR_SAMPLES(samples)};
+    .vjp = {soft_counts_x, soft_counts_y}};
 const gr_op gr_op_soft_counts_grad = {
     .name = "soft_counts_grad",
     .formula = "z = y (gTP - gFN) + (1-y) (gFP - gTN), from logits times s(x) s(-x)",
@@ -334,5 +210,4 @@ const gr_op gr_op_soft_counts_grad = {
     .shape = soft_counts_grad_shape,
     .attr_size = sizeof(gr_region_attr),
     .forward = GR_KERNELS(soft_counts_grad),
-    .vjp = {soft_counts_grad_x, soft_counts_grad_y, soft_counts_grad_g},
-    GR_SAMPLES(grad_samples)};
+    .vjp = {soft_counts_grad_x, soft_counts_grad_y, soft_counts_grad_g}};

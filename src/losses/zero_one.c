@@ -2,7 +2,7 @@
  *
  * A staircase: its derivative is 0 on every step and there is none at the edges, so a gradient of exactly 0 is all that
  * a training step ever sees, and no weight moves. It is for measuring. */
-#include "losses/samples.h"
+#include "losses/loss_kit.h"
 
 static bool no_label(double y)
 {
@@ -11,7 +11,7 @@ static bool no_label(double y)
 
 static gr_status zero_one_complain(const gr_node *n)
 {
-    return gr_complain_prediction(n) ? gr_last_status() : gr_complain(n, no_label, "0 or 1");
+    return gr_fail_bad_prediction(n) ? gr_last_status() : gr_fail_bad_target(n, no_label, "0 or 1");
 }
 
 #define GR_KERNEL_FILE "losses/zero_one.kernels.inc"
@@ -31,44 +31,18 @@ static void zero_one_branches(const gr_node *n, uint64_t *signature)
         gr_fold_branch(signature, gr_branch_of(gr_element(n->in[0], i) - threshold));
 }
 
-static const gr_sample samples[] = {
-    {.what = "mean of probabilities", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
-    {.what = "sum of logits",
-     .in = {GR_IN(-2, 2, 3, 4), GR_BITS(3, 4)},
-     GR_LOSS(.reduction = GR_SUM, .from_logits = true)},
-    {.what = "none, one class ignored",
-     .in = {GR_IN(0.05, 0.95, 5), GR_BITS(5)},
-     GR_LOSS(.reduction = GR_NONE, .ignore = true)},
-    {.what = "a weight for each",
-     .n_in = 3,
-     .in = {GR_IN(0, 1, 5), GR_BITS(5), GR_WEIGHTS(5)},
-     GR_LOSS(.weighted = true)},
-    {.what = "logits for probabilities",
-     .in = {{.rank = 1, .shape = {2}, GR_VALUES(0.5, -3.25)}, GR_BITS(2)},
-     GR_LOSS(0),
-     .refused = "prediction -3.25 at [1] is outside [0,1]; are these logits?"},
-    {.what = "a soft target", .in = {GR_IN(0, 1, 3), GR_IN(0.2, 0.8, 3)}, GR_LOSS(0), .refused = "expected 0 or 1"},
-};
-
-static const gr_sample slope_samples[] = {
-    {.what = "a matrix", .in = {GR_IN(0.05, 0.95, 3, 4), GR_BITS(3, 4)}, GR_LOSS(0)},
-    {.what = "shapes that differ", .in = {GR_IN(0, 1, 3, 4), GR_BITS(4)}, GR_LOSS(0), .refused = "shapes differ"},
-};
-
 const gr_op gr_op_zero_one = {.name = "zero_one",
                               .formula = "l = [label(p) != y]",
                               .gradient = "dp = 0",
                               GR_POINTWISE(zero_one),
                               .branches = zero_one_branches,
-                              .vjp = {zero_one_p},
-                              GR_SAMPLES(samples)};
+                              .vjp = {zero_one_p}};
 const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope",
                                     .formula = "d = 0",
                                     .gradient = "dp = 0, dy = 0",
                                     GR_POINTWISE_SLOPE(zero_one),
                                     .branches = zero_one_branches,
-                                    .vjp = {gr_vjp_zero, gr_vjp_zero},
-                                    GR_SAMPLES(slope_samples)};
+                                    .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

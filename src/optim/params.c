@@ -54,7 +54,7 @@ static bool is_free(const char *who, const gr_params *params, const gr_tensor *w
 {
     if (!w) return gr_fail_null(who, "tensor"), false;
     if (gr_not_yours(w))
-        return gr_fail(GR_ERR_STATE, "%s: this %s is %s, not yours", who, GR_SHAPE_OF(w), gr_not_yours(w)), false;
+        return gr_fail(GR_ERR_STATE, "%s: this %s is %s, not yours", who, GR_SHAPE_TEXT(w), gr_not_yours(w)), false;
     if (params && holds(params, w))
         return gr_fail(GR_ERR_STATE, "%s: this tensor is in the set already, as %s", who, gr_name(w)), false;
     return true;
@@ -146,7 +146,7 @@ void gr_params_fprint(FILE *file, const gr_params *params)
     int name_width = (int)sizeof total - 1, shape_width = 0;
     for (int i = 0; i < gr_params_count(params); i++) {
         const gr_tensor *w = params->tensors[i];
-        int name = (int)strlen(gr_name(w)), shape = (int)strlen(GR_SHAPE_OF(w));
+        int name = (int)strlen(gr_name(w)), shape = (int)strlen(GR_SHAPE_TEXT(w));
         if (name > name_width) name_width = name;
         if (shape > shape_width) shape_width = shape;
     }
@@ -155,7 +155,7 @@ void gr_params_fprint(FILE *file, const gr_params *params)
     for (int i = 0; i < gr_params_count(params); i++) {
         const gr_tensor *w = params->tensors[i];
         fprintf(file, "%-*s  %s  %-*s  %*lld\n", name_width, gr_name(w), gr_dtype_name((gr_dtype)w->dtype), shape_width,
-                GR_SHAPE_OF(w), width, (long long)w->size);
+                GR_SHAPE_TEXT(w), width, (long long)w->size);
     }
     fprintf(file, "%-*s  %*s  %-*s  %*lld\n", name_width, total, 3, "", shape_width, "", width, elements);
 }

@@ -5,7 +5,6 @@
 #include <stdalign.h>
 #include <string.h>
 
-#include <gradus/op.h>
 #include <gradus/tensor.h>
 
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
@@ -47,6 +46,7 @@ void gr_pool_clear(gr_pool *pool);
 
 /* ---- The tensor --------------------------------------------------------------------------------------------- */
 
+typedef struct gr_tape gr_tape;     /* all that this layer knows of tapes is that they own tensors */
 typedef struct gr_record gr_record; /* a node as its tape keeps it */
 
 struct gr_tensor {
@@ -152,13 +152,13 @@ int gr_axis(int rank, int axis);
 /* ---- Messages ----------------------------------------------------------------------------------------------- */
 
 /* "[64,784]", in `text`, which is returned. */
-enum { GR_SHAPE_TEXT = 8 * 22 };
+enum { GR_SHAPE_TEXT_SIZE = 8 * 22 };
 typedef struct gr_text {
-    char s[GR_SHAPE_TEXT];
+    char s[GR_SHAPE_TEXT_SIZE];
 } gr_text;
 const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[]);
 const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position);
-#define GR_SHAPE_OF(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
+#define GR_SHAPE_TEXT(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
 
 /* For an argument that is NULL: keeps the sentence of the failure that led to it, or says which one it is.
  * Returns the status of the first failure. */

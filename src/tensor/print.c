@@ -254,7 +254,7 @@ static void put_tensor(writer *w, const gr_tensor *t)
     if (t->rank == 0 && t->dtype == GR_F64) return;
     put(w, "  ");
     put(w, gr_dtype_name((gr_dtype)t->dtype));
-    if (t->rank) put(w, GR_SHAPE_OF(t));
+    if (t->rank) put(w, GR_SHAPE_TEXT(t));
 }
 
 size_t gr_format(char *text, size_t capacity, const gr_tensor *t)

@@ -77,7 +77,7 @@ void gr_tensor_free(gr_tensor *t)
 {
     if (!t) return;
     if (gr_not_yours(t))
-        gr_fail(GR_ERR_STATE, "gr_tensor_free: this %s is %s, which frees it", GR_SHAPE_OF(t), gr_not_yours(t));
+        gr_fail(GR_ERR_STATE, "gr_tensor_free: this %s is %s, which frees it", GR_SHAPE_TEXT(t), gr_not_yours(t));
     else gr_destroy(t);
 }
 
@@ -133,7 +133,7 @@ gr_tensor *gr_from(gr_dtype dtype, int rank, const int64_t shape[], const void *
 {
     gr_tensor *t = gr_new("from", dtype, rank, shape);
     if (t && t->size && !data) {
-        gr_fail(GR_ERR_NULL, "from: data is NULL for %s", GR_SHAPE_OF(t));
+        gr_fail(GR_ERR_NULL, "from: data is NULL for %s", GR_SHAPE_TEXT(t));
         gr_tensor_free(t);
         return NULL;
     }
@@ -305,7 +305,7 @@ static bool readable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
     if (t->released || (t->base && t->base->released)) {
-        gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_OF(t),
+        gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_TEXT(t),
                 t->given ? "up with gr_give()"
                          : "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
         return false;
@@ -364,7 +364,7 @@ double gr_get(const gr_tensor *t, int64_t position)
     if (!readable("get", t)) return (double)NAN;
     if (position >= 0 && position < t->size) return gr_element(t, position);
     gr_fail(GR_ERR_INDEX, "get: position %lld is outside the %lld elements of %s", (long long)position,
-            (long long)t->size, GR_SHAPE_OF(t));
+            (long long)t->size, GR_SHAPE_TEXT(t));
     return (double)NAN;
 }
 
@@ -373,7 +373,7 @@ gr_status gr_set(gr_tensor *t, int64_t position, double value)
     if (!readable("set", t)) return gr_last_status();
     if (position < 0 || position >= t->size)
         return gr_fail(GR_ERR_INDEX, "set: position %lld is outside the %lld elements of %s", (long long)position,
-                       (long long)t->size, GR_SHAPE_OF(t));
+                       (long long)t->size, GR_SHAPE_TEXT(t));
     if (!store(t, position, value)) return gr_fail(GR_ERR_VALUE, "set: %g is no value of i32", value);
     changing(t, t->data);
     return GR_OK;
@@ -383,7 +383,7 @@ double gr_item(const gr_tensor *t)
 {
     if (!readable("item", t)) return (double)NAN;
     if (t->size == 1) return gr_element(t, 0);
-    gr_fail(GR_ERR_SHAPE, "item: %s has %lld elements, not one", GR_SHAPE_OF(t), (long long)t->size);
+    gr_fail(GR_ERR_SHAPE, "item: %s has %lld elements, not one", GR_SHAPE_TEXT(t), (long long)t->size);
     return (double)NAN;
 }
 
@@ -415,7 +415,7 @@ gr_status gr_assign(gr_tensor *to, const gr_tensor *from)
         return gr_fail(GR_ERR_DTYPE, "assign: dtypes differ: %s and %s", dtype_names[to->dtype],
                        dtype_names[from->dtype]);
     if (!gr_same_shape(to, from))
-        return gr_fail(GR_ERR_SHAPE, "assign: shapes differ: %s and %s", GR_SHAPE_OF(to), GR_SHAPE_OF(from));
+        return gr_fail(GR_ERR_SHAPE, "assign: shapes differ: %s and %s", GR_SHAPE_TEXT(to), GR_SHAPE_TEXT(from));
     memmove(to->data, from->data, gr_bytes(to));
     changing(to, to->data);
     return GR_OK;
@@ -447,7 +447,7 @@ gr_tensor *gr_view(gr_tensor *t, int rank, const int64_t shape[])
     if (size < 0) return NULL;
     if (size != t->size) {
         gr_fail(GR_ERR_SHAPE, "view: %s has not as many elements as %s", gr_shape_text(&(gr_text){{0}}, rank, shape),
-                GR_SHAPE_OF(t));
+                GR_SHAPE_TEXT(t));
         return NULL;
     }
     return view("view", t, rank, shape, 0);
@@ -460,7 +460,7 @@ gr_tensor *gr_view_rows(gr_tensor *t, int64_t start, int64_t count)
     int64_t rows = t->shape[0];
     if (start < 0 || count < 0 || start > rows || count > rows - start) {
         gr_fail(GR_ERR_INDEX, "view_rows: %lld rows from %lld on are not all in %s", (long long)count, (long long)start,
-                GR_SHAPE_OF(t));
+                GR_SHAPE_TEXT(t));
         return NULL;
     }
     int64_t shape[GR_MAX_RANK];

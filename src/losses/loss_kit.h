@@ -1,10 +1,10 @@
-/* internal.h: what the losses share: options, reductions, and the walk over positions in blocks. */
-#ifndef GR_LOSSES_INTERNAL_H
-#define GR_LOSSES_INTERNAL_H
+/* loss_kit.h: what the losses share: options, reductions, and the walk over positions in blocks. */
+#ifndef GR_LOSSES_LOSS_KIT_H
+#define GR_LOSSES_LOSS_KIT_H
 
 #include <gradus/losses.h>
 
-#include "autograd/internal.h"
+#include "autograd/op_kit.h"
 
 #define GR_OP(name) extern const gr_op gr_op_##name;
 #include "losses/losses.def"
@@ -29,10 +29,10 @@ gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p
                               const gr_loss_options *options, gr_loss_attr *attr);
 
 /* Refuses options that are out of range or that a loss does not have. */
-gr_status gr_check_loss_options(const char *who, int has, const gr_loss_options *o);
+gr_status gr_expect_loss_options(const char *who, int has, const gr_loss_options *o);
 
 /* Refuses a number of a loss that is outside [lo, hi], infinite or NaN. */
-gr_status gr_check_number(const char *who, const char *what, double x, double lo, double hi);
+gr_status gr_expect_number(const char *who, const char *what, double x, double lo, double hi);
 
 static inline const gr_loss_attr *gr_loss_attr_of(const gr_node *n)
 {
@@ -51,19 +51,20 @@ static inline const gr_tensor *gr_loss_class_weight(const gr_node *n)
 }
 
 /* Refuses a weight that is not of the given shape and dtype, or has an element that is negative or NaN. */
-gr_status gr_check_weight(const gr_node *n, const gr_tensor *weight, const char *what, int rank, const int64_t shape[]);
+gr_status gr_expect_weight(const gr_node *n, const gr_tensor *weight, const char *what, int rank,
+                           const int64_t shape[]);
 
 /* The first target that is bad and not ignored, in a message. */
-gr_status gr_complain(const gr_node *n, bool (*bad)(double y), const char *expected);
+gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected);
 
 /* The first prediction outside [0,1], unless they are logits; GR_OK when there is none. */
-gr_status gr_complain_prediction(const gr_node *n);
+gr_status gr_fail_bad_prediction(const gr_node *n);
 
 /* For targets that may be any number: the first that is NaN. */
-gr_status gr_complain_number(const gr_node *n);
+gr_status gr_fail_bad_number(const gr_node *n);
 
 /* For probabilities: prediction and target, in [0,1]. */
-gr_status gr_complain_probability(const gr_node *n);
+gr_status gr_fail_bad_probability(const gr_node *n);
 
 /* ---- Pointwise losses: one number for each pair of numbers --------------------------------------------------- */
 
@@ -94,12 +95,6 @@ void gr_branch_residual(const gr_node *n, uint64_t *signature);
 /* g d, with d = dl/dp or dl/dy of the unreduced loss: times weight and 1/count, and 0 where ignored. */
 gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d);
 
-/* The slope that the forward pass has saved for a g of 1. */
-static inline gr_tensor *gr_saved_slope(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return g->is_one ? n->saved : gr_mul(t, n->saved, g);
-}
-
 /* 1 - p; p as a divisor or a logarithm's argument: at least the smallest normal number; log p; log(1-p), exact near p =
  * 0. */
 gr_tensor *gr_complement(gr_tape *t, gr_tensor *p);
@@ -125,9 +120,9 @@ typedef struct gr_loss_pass {
 
 /* Counts what is not ignored, runs `span` over `positions` with at least `least` of them in a block, and writes the
  * reduced value. The pass is the span's context. On a bad value calls `complain`, which finds it and says so. */
-typedef gr_status (*gr_loss_complaint)(const gr_node *n);
+typedef gr_status (*gr_bad_value_rule)(const gr_node *n);
 gr_status gr_loss_run(gr_node *n, gr_loss_pass *pass, int64_t positions, int64_t least, gr_span_body span,
-                      gr_loss_complaint complain);
+                      gr_bad_value_rule complain);
 
 /* The number of positions that are not ignored. */
 int64_t gr_loss_count(const gr_node *n, int64_t positions);

@@ -1,0 +1,86 @@
+/* op_kit.h: all that an op or a loss may touch, beside the public headers: results, shape rules, branches, and the call
+ * of another op. What a tape looks like inside is not in it. */
+#ifndef GR_AUTOGRAD_OP_KIT_H
+#define GR_AUTOGRAD_OP_KIT_H
+
+#include <gradus/nn.h>
+#include <gradus/op.h>
+#include <gradus/ops.h>
+#include <gradus/tape.h>
+
+#include "autograd/attr.h"
+#include "tensor/internal.h"
+
+/* The record of every op that is no loss. */
+#define GR_OP(name) extern const gr_op gr_op_##name;
+#include "autograd/ops.def"
+#undef GR_OP
+
+#define GR_COUNT(array) (int)(sizeof(array) / sizeof *(array))
+
+/* The call of op `op` of this library with its options and its inputs, on the tape t. */
+#define GR_CALL(op, attr, ...) \
+    gr_apply(t, &gr_op_##op, (gr_tensor *[]){__VA_ARGS__}, GR_COUNT(((gr_tensor *[]){__VA_ARGS__})), attr)
+
+/* ---- Shape rules (apply.c) ---------------------------------------------------------------------------------- */
+
+static inline gr_dtype gr_type_of(const gr_tensor *x)
+{
+    return (gr_dtype)x->dtype;
+}
+
+static inline void gr_type_as(gr_type *type, const gr_tensor *x)
+{
+    type->dtype = gr_type_of(x);
+    type->rank = x->rank;
+    memcpy(type->shape, x->shape, sizeof type->shape);
+}
+
+/* Widens `type` to what NumPy broadcasts it and the shape to. */
+gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const int64_t shape[]);
+
+/* Refuses, in the op's name, inputs that are not F32 or F64 or not all the same. */
+gr_status gr_expect_float(const gr_node *n);
+
+/* Refuses what is no [N,C,H,W], or has no pixels. */
+gr_status gr_expect_images(const char *who, const gr_tensor *x);
+
+/* ---- Memory and state of the tape, for kernels and VJPs (tape.c) --------------------------------------------- */
+
+/* A result without values. */
+gr_tensor *gr_result(gr_tape *t, gr_dtype dtype, int rank, const int64_t shape[]);
+
+/* Takes a result off the tape at once. */
+void gr_discard(gr_tape *t, gr_tensor *x);
+
+/* Memory that lasts until the reset; NULL with GR_ERR_MEMORY. */
+void *gr_tape_memory(gr_tape *t, size_t bytes);
+
+/* The tape's free blocks, for buffers that last as long as a kernel. */
+gr_pool *gr_pool_of(gr_tape *t);
+
+/* Whether what a VJP computes is being recorded: then it is written with ops, where it may otherwise take a shortcut. */
+bool gr_is_recording(const gr_tape *t);
+
+/* g times what a kernel has saved for a g of 1. */
+static inline gr_tensor *gr_times_cotangent(gr_tape *t, gr_tensor *saved, gr_tensor *g)
+{
+    return g->is_one ? saved : gr_mul(t, saved, g);
+}
+
+/* ---- Branches, for the gradient checker (branches.c) ----------------------------------------------------------- */
+
+/* The sign of each element of the first and of the second input; which of two is larger; on which side of the bounds
+ * in the attributes (gr_scalars) the first input lies. */
+void gr_branch_sign(const gr_node *n, uint64_t *signature);
+void gr_branch_sign_of_second(const gr_node *n, uint64_t *signature);
+void gr_branch_order(const gr_node *n, uint64_t *signature);
+void gr_branch_bounds(const gr_node *n, uint64_t *signature);
+
+/* -1, 0, 1, and 2 for a NaN. */
+static inline int gr_branch_of(double x)
+{
+    return x > 0.0 ? 1 : x < 0.0 ? -1 : x == 0.0 ? 0 : 2;
+}
+
+#endif

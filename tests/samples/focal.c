@@ -1,0 +1,53 @@
+/* focal.c: calls of the ops in src/losses/focal.c. */
+#include "sample_kit.h"
+
+#define PROBABILITIES(...) IN(0.05, 0.95, __VA_ARGS__)
+
+static const sample samples[] = {
+    {.what = "mean of probabilities", .in = {PROBABILITIES(3, 4), PROBABILITIES(3, 4)}, LOSS(.a = 0.25, .b = 2)},
+    {.what = "mean of logits",
+     .in = {IN(-3, 3, 3, 4), PROBABILITIES(3, 4)},
+     LOSS(.from_logits = true, .a = 0.25, .b = 2)},
+    {.what = "logits, gamma 0",
+     .in = {IN(-3, 3, 5), PROBABILITIES(5)},
+     LOSS(.from_logits = true, .a = 0.5, .b = 0, .reduction = GR_NONE)},
+    {.what = "probabilities, gamma 0",
+     .in = {PROBABILITIES(5), PROBABILITIES(5)},
+     LOSS(.a = 0.5, .b = 0, .reduction = GR_NONE)},
+    {.what = "logits, gamma 1/2",
+     .in = {IN(-3, 3, 5), PROBABILITIES(5)},
+     LOSS(.from_logits = true, .a = 0.9, .b = 0.5, .reduction = GR_SUM)},
+    {.what = "probabilities, gamma 1/2",
+     .in = {PROBABILITIES(5), PROBABILITIES(5)},
+     LOSS(.a = 0.9, .b = 0.5, .reduction = GR_SUM)},
+    {.what = "logits, gamma 5", .in = {IN(-3, 3, 5), PROBABILITIES(5)}, LOSS(.from_logits = true, .a = 0.9, .b = 5)},
+    {.what = "a weight for each",
+     .n_in = 3,
+     .in = {IN(-3, 3, 6), PROBABILITIES(6), WEIGHTS(6)},
+     LOSS(.from_logits = true, .weighted = true, .a = 0.25, .b = 2)},
+    {.what = "extreme logits",
+     .in = {{SHAPE(5), VALUES(-1000, 1000, 40, -40, 100)}, IN(0.3, 0.6, 5)},
+     LOSS(.from_logits = true, .reduction = GR_SUM, .a = 0.25, .b = 2)},
+    {.what = "certain and right",
+     .in = {{SHAPE(3), VALUES(1, 0, 0)}, BITS(3)},
+     LOSS(.a = 0.25, .b = 0.5),
+     .value_only = true},
+    {.what = "the negatives ignored",
+     .in = {IN(-3, 3, 5), BITS(5)},
+     LOSS(.from_logits = true, .ignore = true, .a = 0.25, .b = 2),
+     .value_only = true},
+    {.what = "logits for probabilities",
+     .in = {{SHAPE(2, 2), VALUES(0, 3.25, 0.5, 1)}, BITS(2, 2)},
+     LOSS(.a = 0.25, .b = 2),
+     .refused = "prediction 3.25 at [0,1] is outside [0,1]; are these logits?"},
+    {.what = "a target outside",
+     .in = {IN(0, 1, 3), {SHAPE(3), VALUES(0, 1, -1)}},
+     LOSS(.a = 0.25, .b = 2),
+     .refused = "target -1 at [2]"},
+    {.what = "a column against a vector",
+     .in = {IN(0, 1, 3), BITS(3, 1)},
+     LOSS(.a = 0.25),
+     .refused = "the prediction is [3], the target [3,1]"},
+};
+
+SAMPLES(focal, samples)

@@ -1,0 +1,127 @@
+/* soft_counts.c: calls of the ops in src/losses/soft_counts.c. */
+#include "sample_kit.h"
+
+#define ATTR(...)             \
+    .attr = &(gr_region_attr) \
+    {                         \
+        __VA_ARGS__           \
+    }
+#define IMAGES IN(0.05, 0.95, 2, 3, 2, 2)
+#define LOGITS IN(-3, 3, 2, 3, 2, 2)
+#define CLASSES(...)                                                                                                \
+    {                                                                                                               \
+        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
+        VALUES(2, 0, 1, 1, 0)                                                                                       \
+    }
+
+static const sample samples[] = {
+    {.what = "planes", .in = {IMAGES, IMAGES}, ATTR(0)},
+    {.what = "classes", .in = {IMAGES, IMAGES}, ATTR(.region = GR_PER_CLASS)},
+    {.what = "samples", .in = {IMAGES, IMAGES}, ATTR(.region = GR_PER_SAMPLE)},
+    {.what = "the whole", .in = {IMAGES, IMAGES}, ATTR(.region = GR_WHOLE)},
+    {.what = "a scalar", .in = {IN_SCALAR(0.1, 0.9), IN_SCALAR(0.1, 0.9)}, ATTR(.region = GR_WHOLE)},
+    {.what = "logits", .in = {LOGITS, IMAGES}, ATTR(.from_logits = true)},
+    {.what = "extreme logits",
+     .in = {{SHAPE(5), VALUES(-1000, 1000, 40, -40, 100)}, IN(0.3, 0.6, 5)},
+     ATTR(.region = GR_WHOLE, .from_logits = true)},
+    {.what = "softmax", .in = {LOGITS, IMAGES}, ATTR(.from_logits = true, .softmax = true)},
+    {.what = "softmax by class index",
+     .in = {LOGITS, CLASSES(2, 2, 2)},
+     ATTR(.region = GR_PER_CLASS, .from_logits = true, .softmax = true)},
+    {.what = "probabilities by class index", .in = {IMAGES, CLASSES(2, 2, 2)}, ATTR(0)},
+    {.what = "without background",
+     .in = {LOGITS, IMAGES},
+     ATTR(.region = GR_PER_SAMPLE, .from_logits = true, .without_background = true)},
+    {.what = "softmax without background",
+     .in = {LOGITS, CLASSES(2, 2, 2)},
+     ATTR(.from_logits = true, .softmax = true, .without_background = true)},
+    {.what = "a class ignored",
+     .in = {LOGITS, CLASSES(2, 2, 2)},
+     ATTR(.from_logits = true, .softmax = true, .ignore = true, .ignore_index = 1)},
+    {.what = "a weight for each",
+     .n_in = 3,
+     .in = {LOGITS, IMAGES, WEIGHTS(2, 3, 2, 2)},
+     ATTR(.region = GR_WHOLE, .from_logits = true)},
+    {.what = "a weight for each pixel",
+     .n_in = 3,
+     .in = {IMAGES, IMAGES, WEIGHTS(2, 2, 2)},
+     ATTR(.region = GR_PER_CLASS)},
+    {.what = "negatives ignored",
+     .in = {LOGITS, {SHAPE(2, 3, 2, 2), VALUES(1, 0, 0, 1, 1)}},
+     ATTR(.from_logits = true, .ignore = true),
+     .value_only = true},
+    {.what = "planes of nothing", .in = {IN(0, 1, 2, 3, 0), IN(0, 1, 2, 3, 0)}, ATTR(0)},
+    {.what = "a matrix has no planes",
+     .in = {IN(0, 1, 4, 4), IN(0, 1, 4, 4)},
+     ATTR(0),
+     .refused = "the prediction is [4,4] and has no planes"},
+    {.what = "logits for probabilities",
+     .in = {{SHAPE(1, 1, 2), VALUES(0.5, 3.25)}, IN(0, 1, 1, 1, 2)},
+     ATTR(0),
+     .refused = "prediction 3.25 at [0,0,1] is outside [0,1]; are these logits?"},
+    {.what = "a target that is NaN",
+     .in = {IN(0, 1, 1, 1, 2), {SHAPE(1, 1, 2), VALUES(1, (double)NAN)}},
+     ATTR(0),
+     .refused = "target nan at [0,0,1]"},
+    {.what = "a target outside",
+     .in = {IN(-1, 1, 1, 1, 3), {SHAPE(1, 1, 3), VALUES(1, 0, -1)}},
+     ATTR(.from_logits = true),
+     .refused = "target -1 at [0,0,2], expected a number in [0,1]"},
+    {.what = "a class that is none",
+     .in = {IN(0, 1, 1, 2, 3), CLASSES(1, 3)},
+     ATTR(0),
+     .refused = "class 2 at [0,0] is outside the 2 classes"},
+    {.what = "a mask without its axis",
+     .in = {IN(0, 1, 2, 1, 3), IN(0, 1, 2, 3)},
+     ATTR(0),
+     .refused = "the prediction is [2,1,3], the target [2,3]"},
+    {.what = "a softmax of one class",
+     .in = {IN(-1, 1, 2, 1, 3), IN(0, 1, 2, 1, 3)},
+     ATTR(.from_logits = true, .softmax = true),
+     .refused = "needs two classes"},
+    {.what = "a softmax of probabilities",
+     .in = {IMAGES, IMAGES},
+     ATTR(.softmax = true),
+     .refused = "softmax goes with from_logits"},
+    {.what = "only background",
+     .in = {IN(0, 1, 2, 1, 3), IN(0, 1, 2, 1, 3)},
+     ATTR(.without_background = true),
+     .refused = "without class 0 nothing is left"},
+    {.what = "a negative weight",
+     .n_in = 3,
+     .in = {IMAGES, IMAGES, IN(-1, -0.5, 2, 2, 2)},
+     ATTR(0),
+     .refused = "expected 0 or more"},
+    {.what = "a weight of another shape",
+     .n_in = 3,
+     .in = {IMAGES, IMAGES, WEIGHTS(2, 3)},
+     ATTR(0),
+     .refused = "the weight is [2,3]"},
+};
+
+static const sample grad_samples[] = {
+    {.what = "planes", .in = {IMAGES, IMAGES, IN(-1, 1, 4, 2, 3)}, ATTR(0)},
+    {.what = "logits, classes",
+     .in = {LOGITS, IMAGES, IN(-1, 1, 4, 3)},
+     ATTR(.region = GR_PER_CLASS, .from_logits = true)},
+    {.what = "logits, samples, without background",
+     .in = {LOGITS, IMAGES, IN(-1, 1, 4, 2)},
+     ATTR(.region = GR_PER_SAMPLE, .from_logits = true, .without_background = true)},
+    {.what = "by class index, the whole",
+     .in = {IMAGES, CLASSES(2, 2, 2), IN(-1, 1, 4)},
+     ATTR(.region = GR_WHOLE, .ignore = true, .ignore_index = 1)},
+    {.what = "without background, classes",
+     .in = {IMAGES, IMAGES, IN(-1, 1, 4, 2)},
+     ATTR(.region = GR_PER_CLASS, .without_background = true)},
+    {.what = "a weight for each pixel",
+     .n_in = 4,
+     .in = {LOGITS, IMAGES, IN(-1, 1, 4, 2, 3), WEIGHTS(2, 2, 2)},
+     ATTR(.from_logits = true)},
+    {.what = "gradients of other regions",
+     .in = {IMAGES, IMAGES, IN(-1, 1, 4, 2)},
+     ATTR(0),
+     .refused = "the gradient of the counts is [4,2], expected [4,2,3]"},
+};
+
+SAMPLES(soft_counts, samples)
+SAMPLES(soft_counts_grad, grad_samples)
