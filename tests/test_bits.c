@@ -71,10 +71,10 @@ static gr_optimizer *build_images(training *s)
 static gr_tensor *run_images(gr_tape *t, training *s)
 {
     const gr_conv2d_options same = {.padding = {1, 1}}, twice = {.stride = {2, 2}};
-    const gr_batch_norm_options training = {.training = true};
+    const gr_batch_norm_options batch = {.training = true};
     gr_tensor *const *p = s->p;
     gr_tensor *a = gr_conv2d(t, s->x, p[0], NULL, &same);
-    a = gr_relu(t, gr_batch_norm2d(t, a, p[1], p[2], NULL, NULL, &training));
+    a = gr_relu(t, gr_batch_norm2d(t, a, p[1], p[2], NULL, NULL, &batch));
     gr_tensor *b = gr_max_pool2d(t, a, &(gr_pool2d_options){.kernel = {2, 2}});
     b = gr_silu(t, gr_group_norm(t, gr_conv2d(t, b, p[3], NULL, &same), 2, p[4], p[5], 0));
     b = gr_avg_pool2d(t, b, &(gr_pool2d_options){.kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1}});

@@ -58,7 +58,7 @@ static void tell(void)
 /* ---- A network as a function of its leaves ------------------------------------------------------------------ */
 
 typedef struct network {
-    const gr_record *last;
+    const gr_tape_node *last;
     int64_t nodes;
     bool *needed;     /* by the number of the node: lies between leaves and result */
     gr_tensor **made; /* what it became when it was played again */
@@ -76,9 +76,9 @@ static int leaf_of(const network *w, const gr_tensor *x)
     return i;
 }
 
-static const gr_record *first_of(const network *w)
+static const gr_tape_node *first_of(const network *w)
 {
-    const gr_record *r = w->last;
+    const gr_tape_node *r = w->last;
     while (r->prev) r = r->prev;
     return r;
 }
@@ -87,12 +87,12 @@ static gr_tensor *replay(gr_tape *t, gr_tensor *const x[], int n, void *context)
 {
     network *w = context;
     (void)n;
-    for (const gr_record *r = first_of(w); r; r = r == w->last ? NULL : r->next) {
+    for (const gr_tape_node *r = first_of(w); r; r = r == w->last ? NULL : r->next) {
         if (!w->needed[r->id]) continue;
         gr_tensor *in[GR_CHECK_MAX_INPUTS];
-        for (int i = 0; i < r->n.n_in; i++)
-            in[i] = r->n.in[i]->node ? w->made[r->n.in[i]->node->id] : x[leaf_of(w, r->n.in[i])];
-        w->made[r->id] = gr_apply(t, r->n.op, in, r->n.n_in, r->n.attr);
+        for (int i = 0; i < r->call.n_in; i++)
+            in[i] = r->call.in[i]->node ? w->made[r->call.in[i]->node->id] : x[leaf_of(w, r->call.in[i])];
+        w->made[r->id] = gr_apply(t, r->call.op, in, r->call.n_in, r->call.attr);
     }
     return w->made[w->last->id];
 }
@@ -100,7 +100,7 @@ static gr_tensor *replay(gr_tape *t, gr_tensor *const x[], int n, void *context)
 static void add_leaf(network *w, gr_tensor *x)
 {
     if (leaf_of(w, x) < w->n) return;
-    if (w->n == GR_CHECK_MAX_INPUTS || !x->data || x->released)
+    if (w->n == GR_CHECK_MAX_INPUTS || !x->data || x->values_gone)
         stop("a network that cannot be played again", w->ops, NULL);
     w->leaf[w->n] = x;
     w->x[w->n] = x->dtype == GR_I32 ? gr_copy(x) : gr_copy_as(GR_F64, x);
@@ -114,40 +114,40 @@ static void add_leaf(network *w, gr_tensor *x)
 static uint64_t describe(network *w)
 {
     uint64_t signature = 0;
-    for (const gr_record *r = first_of(w); r; r = r == w->last ? NULL : r->next) {
+    for (const gr_tape_node *r = first_of(w); r; r = r == w->last ? NULL : r->next) {
         if (!w->needed[r->id]) continue;
-        gr_fold_branch(&signature, (int64_t)(uintptr_t)r->n.op);
-        for (int i = 0; i < r->n.out->rank; i++) gr_fold_branch(&signature, r->n.out->shape[i]);
-        for (int i = 0; i < r->n.n_in; i++)
-            gr_fold_branch(&signature, r->n.in[i]->node ? r->id - r->n.in[i]->node->id : -1);
+        gr_fold_branch(&signature, (int64_t)(uintptr_t)r->call.op);
+        for (int i = 0; i < r->call.out->rank; i++) gr_fold_branch(&signature, r->call.out->shape[i]);
+        for (int i = 0; i < r->call.n_in; i++)
+            gr_fold_branch(&signature, r->call.in[i]->node ? r->id - r->call.in[i]->node->id : -1);
         const size_t length = strlen(w->ops);
-        snprintf(w->ops + length, sizeof w->ops - length, "%s%s", length ? " " : "", r->n.op->name);
-        w->broken |= strncmp(r->n.op->name, "broken_", 7) == 0;
-        w->step |= strncmp(r->n.op->name, "zero_one", 8) == 0;
-        w->work += (double)r->n.out->size;
+        snprintf(w->ops + length, sizeof w->ops - length, "%s%s", length ? " " : "", r->call.op->name);
+        w->broken |= strncmp(r->call.op->name, "broken_", 7) == 0;
+        w->step |= strncmp(r->call.op->name, "zero_one", 8) == 0;
+        w->work += (double)r->call.out->size;
     }
     return signature;
 }
 
-static network network_of(const gr_record *last, uint64_t *signature)
+static network network_of(const gr_tape_node *last, uint64_t *signature)
 {
     network w = {.last = last, .nodes = last->id + 1};
     w.needed = calloc((size_t)w.nodes, sizeof *w.needed);
     w.made = calloc((size_t)w.nodes, sizeof *w.made);
     if (!w.needed || !w.made) stop("out of memory", "", NULL);
     w.needed[last->id] = true;
-    for (const gr_record *r = last; r; r = r->prev)
-        for (int i = 0; i < r->n.n_in && w.needed[r->id]; i++)
-            if (r->n.in[i]->node) w.needed[r->n.in[i]->node->id] = true;
+    for (const gr_tape_node *r = last; r; r = r->prev)
+        for (int i = 0; i < r->call.n_in && w.needed[r->id]; i++)
+            if (r->call.in[i]->node) w.needed[r->call.in[i]->node->id] = true;
     *signature = describe(&w);
     return w;
 }
 
 static void take_leaves(network *w)
 {
-    for (const gr_record *r = first_of(w); r; r = r == w->last ? NULL : r->next)
-        for (int i = 0; i < r->n.n_in && w->needed[r->id]; i++)
-            if (!r->n.in[i]->node) add_leaf(w, r->n.in[i]);
+    for (const gr_tape_node *r = first_of(w); r; r = r == w->last ? NULL : r->next)
+        for (int i = 0; i < r->call.n_in && w->needed[r->id]; i++)
+            if (!r->call.in[i]->node) add_leaf(w, r->call.in[i]);
 }
 
 static void free_network(network *w)

@@ -76,11 +76,12 @@ static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int
             snprintf(what, sizeof what, "input %d", i);
             return gr_fail_null(op->name, what), false;
         }
+        assert(gr_is_sound(x));
         if (x->tape && x->tape != t) {
             gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", op->name, i);
             return false;
         }
-        if (x->released || (x->base && x->base->released)) {
+        if (x->values_gone || (x->base && x->base->values_gone)) {
             gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_TEXT(x),
                     x->given ? "given up with gr_give()"
                              : "given back by backward: reset the tape, or keep it with gr_keep()");
@@ -107,35 +108,35 @@ static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], i
     return record;
 }
 
-static gr_record *new_record(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
+static gr_tape_node *new_node(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
 {
     size_t inputs = (size_t)n_in * sizeof *in, versions = ((size_t)n_in + 1) * sizeof(uint32_t);
-    size_t attr_at = (sizeof(gr_record) + inputs + versions + 15) & ~(size_t)15;
-    gr_record *r = gr_tape_memory(t, attr_at + op->attr_size);
-    if (!r) return NULL;
-    gr_tensor **copies = (gr_tensor **)(r + 1);
-    *r = (gr_record){.n = {.op = op, .tape = t, .in = copies, .n_in = n_in, .recording = true},
-                     .versions = (uint32_t *)(copies + n_in),
-                     .id = t->nodes};
+    size_t attr_at = (sizeof(gr_tape_node) + inputs + versions + 15) & ~(size_t)15;
+    gr_tape_node *node = gr_tape_memory(t, attr_at + op->attr_size);
+    if (!node) return NULL;
+    gr_tensor **copies = (gr_tensor **)(node + 1);
+    *node = (gr_tape_node){.call = {.op = op, .tape = t, .in = copies, .n_in = n_in, .recording = true},
+                           .versions = (uint32_t *)(copies + n_in),
+                           .id = t->nodes};
     for (int i = 0; i < n_in; i++) {
         copies[i] = in[i];
-        r->versions[i] = gr_version_of(in[i]);
+        node->versions[i] = gr_version_of(in[i]);
     }
-    r->versions[n_in] = 0;
-    if (op->attr_size && attr) r->n.attr = memcpy((char *)r + attr_at, attr, op->attr_size);
-    return r;
+    node->versions[n_in] = 0;
+    if (op->attr_size && attr) node->call.attr = memcpy((char *)node + attr_at, attr, op->attr_size);
+    return node;
 }
 
-static void append(gr_tape *t, gr_record *r)
+static void append(gr_tape *t, gr_tape_node *node)
 {
-    r->prev = t->last;
-    if (t->last) t->last->next = r;
-    else t->first = r;
-    t->last = r;
+    node->prev = t->last;
+    if (t->last) t->last->next = node;
+    else t->first = node;
+    t->last = node;
     t->nodes++;
-    r->n.out->node = r;
-    r->n.out->requires_grad = true;
-    r->versions[r->n.n_in] = gr_version_of(r->n.out);
+    node->call.out->node = node;
+    node->call.out->requires_grad = true;
+    node->versions[node->call.n_in] = gr_version_of(node->call.out);
 }
 
 static gr_kernel kernel_for(const gr_op *op, gr_dtype dtype)
@@ -183,7 +184,7 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
     if (!n->out) return NULL;
     status = kernel(n);
     if (in_place) {
-        n->in[0]->released = true;
+        n->in[0]->values_gone = true;
         n->in[0]->data = NULL;
     }
     if (!status) {
@@ -212,10 +213,10 @@ gr_tensor *gr_apply(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in
     int record = to_record(t, op, in, n_in);
     if (record < 0) return NULL;
     if (!record) return compute_only(t, op, in, n_in, attr);
-    gr_record *r = new_record(t, op, in, n_in, attr);
-    if (!r || !compute(t, &r->n)) return NULL;
-    append(t, r);
-    return r->n.out;
+    gr_tape_node *node = new_node(t, op, in, n_in, attr);
+    if (!node || !compute(t, &node->call)) return NULL;
+    append(t, node);
+    return node->call.out;
 }
 
 gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[])
@@ -225,4 +226,11 @@ gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[])
     if (!x) return NULL;
     x->temporary = true;
     return n->saved = gr_hold(x);
+}
+
+gr_tensor *gr_vjp_zero(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g; /* never called: the engine knows this rule by its address */
 }

@@ -1,7 +1,7 @@
 /* backward.c: one reverse loop over the nodes.
  *
  * The order of creation is a topological order, so each node is visited once, when all of its gradient has been
- * gathered: dx += VJP(dy). Gradients in flight hang on their tensors as `slot`; those of leaves are added to the
+ * gathered: dx += VJP(dy). Gradients in flight hang on their tensors as `pending_grad`; those of leaves are added to the
  * leaves' own only when the whole pass has succeeded. */
 #include "autograd/tape_internal.h"
 
@@ -13,65 +13,60 @@ typedef struct pass {
     int n_x;
     gr_tensor **out; /* their gradients */
     int flags;
-    gr_tensor *leaves; /* reached, linked by `newer`; a leaf is on no tape's list */
+    gr_tensor *leaves; /* reached, linked by `next_leaf` */
 } pass;
 
 /* ---- Where gradients gather --------------------------------------------------------------------------------- */
 
 /* The place of x's gradient in this pass; NULL when nobody wants it. The same leaf may be in use by another thread's
  * gr_vjp(), so a pass that was asked by name writes nothing into leaves. */
-static gr_tensor **slot_of(pass *p, gr_tensor *x)
+static gr_tensor **pending_of(pass *p, gr_tensor *x)
 {
-    if (x->node) return !p->x || x->wanted || x->node->reached ? &x->slot : NULL;
+    if (x->node) return !p->x || x->is_target || x->node->reached ? &x->pending_grad : NULL;
     for (int i = 0; i < p->n_x; i++)
         if (p->x[i] == x) return &p->out[i];
     if (p->x || !x->requires_grad) return NULL;
-    return &x->slot;
+    return &x->pending_grad;
 }
 
-static bool may_write(const gr_tensor *x)
-{
-    return x->temporary && x->refs == 1 && !x->base;
-}
-
-/* slot += d */
+/* x.pending_grad += d */
 static gr_status gather(pass *p, gr_tensor *x, gr_tensor *d)
 {
-    gr_tensor **slot = slot_of(p, x);
-    if (!slot) return GR_OK;
-    if (!*slot) {
-        *slot = gr_hold(d);
+    gr_tensor **pending = pending_of(p, x);
+    if (!pending) return GR_OK;
+    if (!*pending) {
+        *pending = gr_hold(d);
         if (!x->node && !p->x) {
-            x->newer = p->leaves;
+            x->next_leaf = p->leaves;
             p->leaves = x;
         }
         return GR_OK;
     }
-    if (may_write(*slot) && !(p->flags & GR_CREATE_GRAPH) && *slot != d) {
-        gr_accumulate(*slot, d);
-        (*slot)->is_one = false;
+    if (gr_is_ours_alone(*pending) && !(p->flags & GR_CREATE_GRAPH) && *pending != d) {
+        gr_accumulate(*pending, d);
+        (*pending)->is_one = false;
         return GR_OK;
     }
-    gr_tensor *sum = gr_add(p->t, *slot, d);
+    gr_tensor *sum = gr_add(p->t, *pending, d);
     if (!sum) return gr_last_status();
     gr_hold(sum);
-    gr_drop(p->t, *slot);
-    *slot = sum;
+    gr_drop(p->t, *pending);
+    *pending = sum;
     return GR_OK;
 }
 
 /* ---- One node ----------------------------------------------------------------------------------------------- */
 
-static gr_status check_unchanged(const gr_record *r)
+static gr_status check_unchanged(const gr_tape_node *node)
 {
-    for (int i = 0; i <= r->n.n_in; i++) {
-        const gr_tensor *x = i < r->n.n_in ? r->n.in[i] : r->n.out;
-        if (x->released || gr_version_of(x) == r->versions[i]) continue; /* what is released, ops refuse */
+    for (int i = 0; i <= node->call.n_in; i++) {
+        const gr_tensor *x = i < node->call.n_in ? node->call.in[i] : node->call.out;
+        if (x->values_gone || gr_version_of(x) == node->versions[i]) continue; /* ops refuse what has no values */
         const char *name = x->name || !x->base ? gr_name(x) : gr_name(x->base);
         char role[32] = "the result";
-        if (i < r->n.n_in) snprintf(role, sizeof role, "input %d", i);
+        if (i < node->call.n_in) snprintf(role, sizeof role, "input %d", i);
         return gr_fail(GR_ERR_STATE, "backward: %s%s%s, %s of %s, was changed after the forward pass", name,
-                       *name ? " " : "", GR_SHAPE_TEXT(x), role, r->n.op->name);
+                       *name ? " " : "", GR_SHAPE_TEXT(x), role, node->call.op->name);
     }
     return GR_OK;
 }
@@ -100,11 +95,12 @@ static gr_tensor *fitted(gr_tape *t, const gr_node *n, int i, gr_tensor *d)
 }
 
 /* Runs the VJP of input i and gathers what it gives. */
-static gr_status pull_back(pass *p, gr_record *r, int i, gr_tensor *g)
+static gr_status pull_back(pass *p, gr_tape_node *node, int i, gr_tensor *g)
 {
-    gr_node *n = &r->n;
+    gr_node *n = &node->call;
     gr_vjp_rule rule = n->op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : n->op->vjp[i];
-    if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !slot_of(p, n->in[i])) return GR_OK;
+    if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !pending_of(p, n->in[i]))
+        return GR_OK;
     gr_tensor *d = fitted(p->t, n, i, rule ? rule(p->t, n, g) : n->op->vjp_nth(p->t, n, i, g));
     return d ? gather(p, n->in[i], d) : gr_last_status();
 }
@@ -112,24 +108,24 @@ static gr_status pull_back(pass *p, gr_record *r, int i, gr_tensor *g)
 /* Discards what VJPs left behind: results made after the one with the given serial, to which nothing refers. */
 static void sweep(gr_tape *t, int64_t serial)
 {
-    for (gr_tensor *x = t->newest, *older; x && x->serial > serial; x = older) {
-        older = x->older;
+    for (gr_tensor *x = t->newest, *prev; x && x->serial > serial; x = prev) {
+        prev = x->prev;
         if (x->refs > 0 || !x->temporary) continue;
-        if (older) older->refs++; /* x may be the last view of it: its turn comes next */
+        if (prev) prev->refs++; /* x may be the last view of it: its turn comes next */
         gr_discard(t, x);
-        if (older) older->refs--;
+        if (prev) prev->refs--;
     }
 }
 
 /* Gives a node's values back: no node that is still to come looks at them. */
-static void release(pass *p, gr_record *r)
+static void give_back(pass *p, gr_tape_node *node)
 {
-    gr_tensor *out = r->n.out;
-    gr_drop(p->t, r->n.saved);
-    r->n.saved = NULL;
-    r->released = true;
+    gr_tensor *out = node->call.out;
+    gr_drop(p->t, node->call.saved);
+    node->call.saved = NULL;
+    node->values_gone = true;
     if (out->kept || out == p->y || out->refs > 0) return;
-    out->released = true;
+    out->values_gone = true;
     if (out->block) {
         gr_pool_give(&p->t->pool, out->block);
         out->block = NULL;
@@ -142,84 +138,41 @@ static void release(pass *p, gr_record *r)
     }
 }
 
-static gr_status visit(pass *p, gr_record *r)
+static gr_status visit(pass *p, gr_tape_node *node)
 {
-    gr_tensor *g = r->n.out->slot;
-    const bool passes = !p->x || r->reached; /* or else the gradient ends here, asked for by name */
-    if (passes && r->released)
+    gr_tensor *g = node->call.out->pending_grad;
+    const bool passes = !p->x || node->reached; /* or else the gradient ends here, asked for by name */
+    if (passes && node->values_gone)
         return gr_fail(GR_ERR_STATE, "backward: an earlier backward gave the values of %s back: pass it GR_RETAIN",
-                       r->n.op->name);
-    if (passes && check_unchanged(r)) return gr_last_status();
+                       node->call.op->name);
+    if (passes && check_unchanged(node)) return gr_last_status();
     const int64_t serial = p->t->serial;
-    for (int i = 0; passes && i < r->n.n_in; i++)
-        if (pull_back(p, r, i, g)) return gr_last_status();
+    for (int i = 0; passes && i < node->call.n_in; i++)
+        if (pull_back(p, node, i, g)) return gr_last_status();
     if (p->t->backward) sweep(p->t, serial);
-    if (r->n.out->wanted)
+    if (node->call.out->is_target)
         for (int i = 0; i < p->n_x; i++)
-            if (p->x[i] == r->n.out) p->out[i] = gr_hold(g);
-    r->n.out->slot = NULL;
+            if (p->x[i] == node->call.out) p->out[i] = gr_hold(g);
+    node->call.out->pending_grad = NULL;
     if (p->flags & GR_RETAIN && !p->x) {
-        gr_drop(p->t, r->n.out->grad);
-        r->n.out->grad = g;
+        gr_drop(p->t, node->call.out->grad);
+        node->call.out->grad = g;
     } else {
         gr_drop(p->t, g);
     }
-    if (passes && !(p->flags & GR_RETAIN)) release(p, r);
+    if (passes && !(p->flags & GR_RETAIN)) give_back(p, node);
     return GR_OK;
-}
-
-/* ---- Leaves ------------------------------------------------------------------------------------------------- */
-
-/* A gradient to adopt or to copy into, so that nothing can fail once leaves are being written. */
-static gr_status make_room(gr_tensor *leaf)
-{
-    if (leaf->grad) return GR_OK;
-    gr_tensor *grad = gr_allocate(sizeof *grad);
-    if (!grad) return GR_ERR_MEMORY;
-    memset(grad, 0, offsetof(gr_tensor, small));
-    gr_tensor_set_type(grad, gr_type_of(leaf), leaf->rank, leaf->shape, leaf->size);
-    grad->is_gradient = true;
-    grad->data = grad->small;
-    if (gr_bytes(leaf) > sizeof grad->small) {
-        grad->block = gr_pool_block(gr_bytes(leaf));
-        if (!grad->block) {
-            gr_release(grad);
-            return GR_ERR_MEMORY;
-        }
-        grad->data = gr_block_data(grad->block);
-    }
-    leaf->grad = grad;
-    leaf->has_grad = false;
-    return GR_OK;
-}
-
-/* leaf.grad += g, or leaf.grad = g where there is none yet: then buffers change hands instead of being copied. */
-static void commit(gr_tensor *leaf, gr_tensor *g)
-{
-    gr_tensor *grad = leaf->grad;
-    if (leaf->has_grad) {
-        gr_accumulate(grad, g);
-    } else if (may_write(g) && g->block && grad->block && g->block->size_class == grad->block->size_class) {
-        gr_block *block = grad->block;
-        grad->block = g->block;
-        g->block = block;
-        grad->data = gr_block_data(grad->block);
-        g->data = gr_block_data(g->block);
-    } else {
-        memcpy(grad->data, g->data, gr_bytes(grad));
-    }
-    leaf->has_grad = true;
-    grad->version++; /* a tape may have it as an input */
 }
 
 static gr_status finish_leaves(pass *p, gr_status status)
 {
-    for (gr_tensor *leaf = p->leaves; leaf && !status; leaf = leaf->newer) status = make_room(leaf);
+    for (gr_tensor *leaf = p->leaves; leaf && !status; leaf = leaf->next_leaf) status = gr_leaf_make_room(leaf);
     for (gr_tensor *leaf = p->leaves, *next; leaf; leaf = next) {
-        next = leaf->newer;
-        if (!status) commit(leaf, leaf->slot);
-        gr_drop(p->t, leaf->slot);
-        leaf->slot = leaf->newer = NULL;
+        next = leaf->next_leaf;
+        if (!status) gr_leaf_add(leaf, leaf->pending_grad);
+        assert(gr_is_sound(leaf) && (!leaf->grad || gr_is_sound(leaf->grad)));
+        gr_drop(p->t, leaf->pending_grad);
+        leaf->pending_grad = leaf->next_leaf = NULL;
     }
     return status;
 }
@@ -230,11 +183,12 @@ static gr_status finish_leaves(pass *p, gr_status status)
 static void mark_reached(pass *p)
 {
     for (int i = 0; i < p->n_x; i++)
-        if (p->x[i]->node) p->x[i]->wanted = true;
-    for (gr_record *r = p->t->first; r; r = r->next) {
-        r->reached = false;
-        for (int i = 0; i < r->n.n_in && !r->reached; i++) r->reached = slot_of(p, r->n.in[i]) != NULL;
-        if (r == p->y->node) break;
+        if (p->x[i]->node) p->x[i]->is_target = true;
+    for (gr_tape_node *node = p->t->first; node; node = node->next) {
+        node->reached = false;
+        for (int i = 0; i < node->call.n_in && !node->reached; i++)
+            node->reached = pending_of(p, node->call.in[i]) != NULL;
+        if (node == p->y->node) break;
     }
 }
 
@@ -253,9 +207,9 @@ static gr_status run(pass *p, gr_tensor *cotangent)
         else *(double *)seed->data = 1.0;
         seed->is_one = true;
     }
-    p->y->slot = gr_hold(seed);
-    for (gr_record *r = p->y->node; r; r = r->prev)
-        if (r->n.out->slot && visit(p, r)) return gr_last_status();
+    p->y->pending_grad = gr_hold(seed);
+    for (gr_tape_node *node = p->y->node; node; node = node->prev)
+        if (node->call.out->pending_grad && visit(p, node)) return gr_last_status();
     return GR_OK;
 }
 
@@ -268,9 +222,9 @@ static void forget(gr_tape *t, gr_tensor **gradient)
 /* After an error: forgets the gradients in flight and those that are kept, and what they were being made of. */
 static void abandon(pass *p, int64_t serial)
 {
-    for (gr_record *r = p->y->node; r; r = r->prev) {
-        forget(p->t, &r->n.out->slot);
-        if (p->flags & GR_RETAIN && !p->x) forget(p->t, &r->n.out->grad);
+    for (gr_tape_node *node = p->y->node; node; node = node->prev) {
+        forget(p->t, &node->call.out->pending_grad);
+        if (p->flags & GR_RETAIN && !p->x) forget(p->t, &node->call.out->grad);
     }
     for (int i = 0; i < p->n_x; i++) forget(p->t, &p->out[i]);
     if (p->t->backward) sweep(p->t, serial);
@@ -299,6 +253,7 @@ static gr_status finish_named(pass *p)
 static gr_status whole_pass(pass *p, gr_tensor *cotangent)
 {
     gr_tape *t = p->t;
+    assert(gr_is_sound(p->y) && p->y->node);
     bool was_recording = gr_set_recording(t, p->flags & GR_CREATE_GRAPH);
     t->backward = !(p->flags & GR_CREATE_GRAPH);
     const int64_t serial = t->serial;
@@ -308,7 +263,7 @@ static gr_status whole_pass(pass *p, gr_tensor *cotangent)
     if (!p->x) status = finish_leaves(p, status);
     if (status) abandon(p, serial);
     for (int i = 0; i < p->n_x; i++)
-        if (p->x[i]->node) p->x[i]->wanted = false;
+        if (p->x[i]->node) p->x[i]->is_target = false;
     t->backward = false;
     gr_set_recording(t, was_recording);
     return status;
@@ -336,7 +291,7 @@ static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_ten
                        GR_SHAPE_TEXT(y));
     if (cotangent && cotangent->tape && cotangent->tape != t)
         return gr_fail(GR_ERR_STATE, "backward: the cotangent is a result of another tape");
-    if (cotangent && cotangent->released)
+    if (cotangent && cotangent->values_gone)
         return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was %s", GR_SHAPE_TEXT(cotangent),
                        cotangent->given ? "given up with gr_give()" : "given back by an earlier backward");
     return GR_OK;
@@ -381,43 +336,4 @@ gr_status gr_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *cons
 gr_status gr_grad(gr_tape *t, gr_tensor *y, gr_tensor *const x[], int n, gr_tensor *out[], int flags)
 {
     return gr_vjp(t, y, NULL, x, n, out, flags);
-}
-
-/* ---- Leaves, as users see them ------------------------------------------------------------------------------ */
-
-gr_status gr_require_grad(gr_tensor *x)
-{
-    if (!x) return gr_fail_null("require_grad", "tensor");
-    if (gr_not_yours(x))
-        return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_TEXT(x), gr_not_yours(x));
-    if (!gr_is_float(gr_type_of(x))) return gr_fail(GR_ERR_DTYPE, "require_grad: i32 has no gradients");
-    x->requires_grad = true;
-    return GR_OK;
-}
-
-bool gr_requires_grad(const gr_tensor *x)
-{
-    return x && x->requires_grad;
-}
-
-gr_tensor *gr_gradient(const gr_tensor *x)
-{
-    return x && x->grad && (x->tape || x->has_grad) ? x->grad : NULL;
-}
-
-void gr_zero_grad(gr_tensor *x)
-{
-    if (!x) return;
-    x->has_grad = false;
-    if (x->tape && x->grad) {
-        gr_drop(x->tape, x->grad);
-        x->grad = NULL;
-    }
-}
-
-gr_tensor *gr_vjp_zero(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)t;
-    (void)n;
-    return g; /* never called: the engine knows this rule by its address */
 }

@@ -24,7 +24,7 @@ static void put_values(const drawing *d, const gr_tensor *x)
 {
     if (!x) {
         fputs("none", d->file);
-    } else if (x->released) {
+    } else if (x->values_gone) {
         fputs("given back", d->file);
     } else if (x->size <= d->max_elements) {
         for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%.4g", i ? " " : "", gr_element(x, i));
@@ -46,19 +46,19 @@ static void put_id(const drawing *d, const gr_tensor *x)
         fprintf(d->file, "result%lld", (long long)x->node->id);
         return;
     }
-    for (const gr_record *r = d->t->first; r; r = r->next)
-        for (int i = 0; i < r->n.n_in; i++)
-            if (r->n.in[i] == x) {
-                fprintf(d->file, "leaf%lld_%d", (long long)r->id, i);
+    for (const gr_tape_node *node = d->t->first; node; node = node->next)
+        for (int i = 0; i < node->call.n_in; i++)
+            if (node->call.in[i] == x) {
+                fprintf(d->file, "leaf%lld_%d", (long long)node->id, i);
                 return;
             }
 }
 
-static bool first_use(const drawing *d, const gr_record *here, int input)
+static bool first_use(const drawing *d, const gr_tape_node *here, int input)
 {
-    for (const gr_record *r = d->t->first; r; r = r->next)
-        for (int i = 0; i < r->n.n_in; i++)
-            if (r->n.in[i] == here->n.in[input]) return r == here && i == input;
+    for (const gr_tape_node *node = d->t->first; node; node = node->next)
+        for (int i = 0; i < node->call.n_in; i++)
+            if (node->call.in[i] == here->call.in[input]) return node == here && i == input;
     return false;
 }
 
@@ -79,21 +79,21 @@ static void put_box(const drawing *d, const gr_tensor *x, const char *otherwise,
     fputs(" }\"];\n", d->file);
 }
 
-static void put_node(const drawing *d, const gr_record *r)
+static void put_node(const drawing *d, const gr_tape_node *node)
 {
-    for (int i = 0; i < r->n.n_in; i++)
-        if (!r->n.in[i]->node && first_use(d, r, i))
-            put_box(d, r->n.in[i], "constant", r->n.in[i]->requires_grad ? "#cfe8cf" : "#e4e4e4");
-    put_box(d, r->n.out, r->n.op->formula ? r->n.op->name : "result", "#cfdff2");
-    fprintf(d->file, "  op%lld [shape=ellipse, style=filled, fillcolor=white, label=\"%s\"];\n", (long long)r->id,
-            r->n.op->name);
-    for (int i = 0; i < r->n.n_in; i++) {
+    for (int i = 0; i < node->call.n_in; i++)
+        if (!node->call.in[i]->node && first_use(d, node, i))
+            put_box(d, node->call.in[i], "constant", node->call.in[i]->requires_grad ? "#cfe8cf" : "#e4e4e4");
+    put_box(d, node->call.out, node->call.op->formula ? node->call.op->name : "result", "#cfdff2");
+    fprintf(d->file, "  op%lld [shape=ellipse, style=filled, fillcolor=white, label=\"%s\"];\n", (long long)node->id,
+            node->call.op->name);
+    for (int i = 0; i < node->call.n_in; i++) {
         fputs("  ", d->file);
-        put_id(d, r->n.in[i]);
-        fprintf(d->file, " -> op%lld;\n", (long long)r->id);
+        put_id(d, node->call.in[i]);
+        fprintf(d->file, " -> op%lld;\n", (long long)node->id);
     }
-    fprintf(d->file, "  op%lld -> ", (long long)r->id);
-    put_id(d, r->n.out);
+    fprintf(d->file, "  op%lld -> ", (long long)node->id);
+    put_id(d, node->call.out);
     fputs(";\n", d->file);
 }
 
@@ -107,7 +107,7 @@ gr_status gr_draw(FILE *file, const gr_tape *t, const gr_draw_options *options)
             "digraph tape {\n  rankdir=%s;\n  bgcolor=transparent;\n  node [fontname=\"sans-serif\", fontsize=11];\n"
             "  edge [color=\"#888888\"];\n",
             options && options->top_down ? "TB" : "LR");
-    for (const gr_record *r = t->first; r; r = r->next) put_node(&d, r);
+    for (const gr_tape_node *node = t->first; node; node = node->next) put_node(&d, node);
     fputs("}\n", file);
     return ferror(file) ? gr_fail(GR_ERR_IO, "draw: the file did not take it") : GR_OK;
 }

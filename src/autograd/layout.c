@@ -74,7 +74,7 @@ gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
     }
     if (gr_checked_size("reshape", gr_type_of(x), rank, sure) < 0) return NULL;
     bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
-    if (same && t && x->tape == t && !x->released) return x;
+    if (same && t && x->tape == t && !x->values_gone) return x;
     return GR_CALL(reshape, &to, x);
 }
 

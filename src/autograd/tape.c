@@ -22,7 +22,7 @@ void gr_tape_free(gr_tape *t)
     if (!t) return;
     gr_tape_reset(t);
     gr_pool_clear(&t->pool);
-    for (gr_block *b = t->records, *next; b; b = next) {
+    for (gr_block *b = t->tensor_blocks, *next; b; b = next) {
         next = b->next;
         gr_block_free(b);
     }
@@ -37,13 +37,13 @@ void gr_tape_reset(gr_tape *t)
 {
     if (!t) return;
     gr_tensor *oldest = NULL;
-    for (gr_tensor *x = t->newest; x; x = x->older) {
+    for (gr_tensor *x = t->newest; x; x = x->prev) {
         if (x->block) gr_pool_give(&t->pool, x->block);
         gr_release(x->name);
         oldest = x;
     }
     if (oldest) {
-        oldest->older = t->unused;
+        oldest->prev = t->unused;
         t->unused = t->newest;
     }
     t->newest = NULL;
@@ -110,11 +110,11 @@ static bool more_tensors(gr_tape *t)
 {
     gr_block *block = gr_block_new(TENSORS_AT_ONCE * sizeof(gr_tensor));
     if (!block) return false;
-    block->next = t->records;
-    t->records = block;
+    block->next = t->tensor_blocks;
+    t->tensor_blocks = block;
     gr_tensor *x = gr_block_data(block);
     for (int i = 0; i < TENSORS_AT_ONCE; i++, x++) {
-        x->older = t->unused;
+        x->prev = t->unused;
         t->unused = x;
     }
     return true;
@@ -126,13 +126,13 @@ static gr_tensor *blank(gr_tape *t, gr_dtype dtype, int rank, const int64_t shap
     for (int i = 0; i < rank; i++) size *= shape[i];
     if (!t->unused && !more_tensors(t)) return NULL;
     gr_tensor *x = t->unused;
-    t->unused = x->older;
+    t->unused = x->prev;
     memset(&x->block, 0, offsetof(gr_tensor, small) - offsetof(gr_tensor, block));
     gr_tensor_set_type(x, dtype, rank, shape, size);
     x->tape = t;
     x->temporary = t->backward;
-    x->older = t->newest;
-    if (t->newest) t->newest->newer = x;
+    x->prev = t->newest;
+    if (t->newest) t->newest->next = x;
     t->newest = x;
     t->tensors++;
     x->serial = ++t->serial;
@@ -173,12 +173,12 @@ void gr_drop(gr_tape *t, gr_tensor *x)
 void gr_discard(gr_tape *t, gr_tensor *x)
 {
     if (x->block) gr_pool_give(&t->pool, x->block);
-    if (x->newer) x->newer->older = x->older;
-    else t->newest = x->older;
-    if (x->older) x->older->newer = x->newer;
+    if (x->next) x->next->prev = x->prev;
+    else t->newest = x->prev;
+    if (x->prev) x->prev->next = x->next;
     gr_release(x->name);
     gr_tensor *base = x->holds_base ? x->base : NULL; /* a base of the caller's may be gone by now */
-    x->older = t->unused;
+    x->prev = t->unused;
     t->unused = x;
     t->tensors--;
     gr_drop(t, base);

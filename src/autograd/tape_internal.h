@@ -3,25 +3,41 @@
 #ifndef GR_AUTOGRAD_TAPE_INTERNAL_H
 #define GR_AUTOGRAD_TAPE_INTERNAL_H
 
+#include <assert.h>
+
 #include "autograd/op_kit.h"
 
+/* The verbs of memory, in the tape and around it:
+ *
+ *     gr_keep(x)        the user: x keeps its values when backward has passed it
+ *     gr_give(x)        the user: nobody reads x again, the next op may compute in its memory
+ *     gr_hold(x)        the tape refers to x: a gradient in flight, a value saved for a VJP, the base of a view
+ *     gr_drop(t, x)     it no longer does; a temporary result to which nothing refers is discarded
+ *     gr_discard(t, x)  x leaves the tape at once: its buffer to the pool, its record to the unused ones
+ *     give_back(node)   backward has passed the node: its result stays on the tape, without values (values_gone)
+ *     gr_pool_give()    a buffer goes to the tape's pool, for the next result of its size
+ *     gr_tape_reset(t)  every result leaves the tape, every node is forgotten; buffers stay in the pool
+ *     gr_tensor_free()  the user frees a tensor of his own; gr_destroy() is what it does, and does to gradients
+ *     gr_release(m)     memory goes back to the allocator
+ */
+
 /* A node in its tape: the call, its neighbours in the order of creation, and what its inputs were then. */
-struct gr_record {
-    gr_node n;
-    gr_record *prev, *next;
+struct gr_tape_node {
+    gr_node call;
+    gr_tape_node *prev, *next;
     int64_t id;
     uint32_t *versions; /* of the inputs and, last, of the result */
     bool reached;       /* lies between the output and what a gradient was asked for */
-    bool released;      /* an earlier backward gave its values back */
+    bool values_gone;   /* an earlier backward gave them back */
 };
 
 typedef struct gr_chunk gr_chunk;
 
 struct gr_tape {
-    gr_record *first, *last;
-    gr_tensor *newest;          /* of the tensors alive, linked by `older` and `newer` */
-    gr_tensor *unused;          /* tensor records for the results to come, linked by `older` */
-    gr_block *records;          /* where tensor records are carved from */
+    gr_tape_node *first, *last;
+    gr_tensor *newest;          /* of the tensors alive, linked by `prev` and `next` */
+    gr_tensor *unused;          /* tensor records for the results to come, linked by `prev` */
+    gr_block *tensor_blocks;    /* where tensor records are carved from */
     gr_chunk *chunks, *current; /* memory for nodes, all given back by a reset */
     size_t used;                /* bytes of the current chunk */
     gr_pool pool;
@@ -48,6 +64,32 @@ static inline gr_tensor *gr_hold(gr_tensor *x)
     return x;
 }
 void gr_drop(gr_tape *t, gr_tensor *x);
+
+/* Whether nothing else refers to a gradient, so that it may be written to, or its buffer change hands. */
+static inline bool gr_is_ours_alone(const gr_tensor *x)
+{
+    return x->temporary && x->refs == 1 && !x->base;
+}
+
+/* Whether a tensor is of one of the kinds that stand above struct gr_tensor; for assertions. */
+static inline bool gr_is_sound(const gr_tensor *x)
+{
+    if (x->rank > GR_MAX_RANK || x->dtype >= GR_N_DTYPES) return false;
+    if (x->base && (x->block || x->base->base || x->is_gradient)) return false;
+    if (x->is_gradient && (x->tape || x->node || x->grad || x->requires_grad)) return false;
+    if (x->values_gone && (!x->tape || x->data || x->block)) return false;
+    if (x->node && (!x->tape || !x->requires_grad || x->node->call.out != x)) return false;
+    if (x->requires_grad && !gr_is_float((gr_dtype)x->dtype)) return false;
+    return x->tape || (x->refs == 0 && !x->temporary && !x->holds_base);
+}
+
+/* ---- leaf.c ------------------------------------------------------------------------------------------------- */
+
+/* Room for the gradient of a leaf, so that nothing can fail once gradients are being added. */
+gr_status gr_leaf_make_room(gr_tensor *leaf);
+
+/* leaf.grad += g, or leaf.grad = g where there is none yet: then buffers change hands instead of being copied. */
+void gr_leaf_add(gr_tensor *leaf, gr_tensor *g);
 
 /* ---- apply.c ------------------------------------------------------------------------------------------------ */
 

@@ -31,17 +31,17 @@ static gr_check_verdict heavier(gr_check_verdict a, gr_check_verdict b)
 }
 
 /* Elements of each input, or all at once along directions. */
-static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_check_options *o, gr_check_report *report,
-                              bool directions)
+static gr_status check_copies(gr_tape_node *r, gr_tensor *const in[], const gr_check_options *o,
+                              gr_check_report *report, bool directions)
 {
     gr_checker c;
-    gr_second second = {.f = run_node, .context = &r->n, .seed = o->seed};
+    gr_second second = {.f = run_node, .context = &r->call, .seed = o->seed};
     const bool twice = o->order == 2;
     const gr_check_verdict before = report->verdict;
-    gr_status status = gr_checker_open(&c, twice ? gr_second_run : run_node, twice ? (void *)&second : &r->n, in,
-                                       r->n.n_in, o, report);
+    gr_status status = gr_checker_open(&c, twice ? gr_second_run : run_node, twice ? (void *)&second : &r->call, in,
+                                       r->call.n_in, o, report);
     c.node = r->id;
-    c.op = r->n.op->name;
+    c.op = r->call.op->name;
     if (!status && twice && !directions) status = gr_check_graph_agrees(&c, &second);
     if (!status) status = directions ? gr_check_directions(&c) : gr_check_elements(&c, c.options.samples);
     if (!status) gr_check_settle(&c);
@@ -52,26 +52,26 @@ static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_chec
 
 /* An input that moves the result in steps stays where it is while others move: behind a step their slopes are not those
  * here. Whether there is more to see than samples. */
-static bool hold_steps(const gr_record *r, gr_tensor *const in[], int samples)
+static bool hold_steps(const gr_tape_node *r, gr_tensor *const in[], int samples)
 {
     bool more = false;
-    for (int i = 0; i < r->n.n_in; i++) {
-        if (r->n.op->n_in != GR_VARIADIC && r->n.op->vjp[i] == gr_vjp_zero) in[i]->requires_grad = false;
+    for (int i = 0; i < r->call.n_in; i++) {
+        if (r->call.op->n_in != GR_VARIADIC && r->call.op->vjp[i] == gr_vjp_zero) in[i]->requires_grad = false;
         more |= in[i]->requires_grad && in[i]->size > samples;
     }
     return more;
 }
 
-static gr_status check_node(gr_record *r, const gr_check_options *o, gr_check_report *report)
+static gr_status check_node(gr_tape_node *r, const gr_check_options *o, gr_check_report *report)
 {
     gr_tensor *in[GR_CHECK_MAX_INPUTS];
     int n = 0;
     gr_status status = GR_OK;
-    if (r->n.n_in > GR_CHECK_MAX_INPUTS) return GR_OK;
-    for (int i = 0; i < r->n.n_in; i++)
-        if (r->n.in[i]->released || !r->n.in[i]->data) return GR_OK; /* f has run its own backward over it */
-    while (n < r->n.n_in && (in[n] = copy_input(&r->n, n))) n++;
-    if (n < r->n.n_in) status = gr_last_status();
+    if (r->call.n_in > GR_CHECK_MAX_INPUTS) return GR_OK;
+    for (int i = 0; i < r->call.n_in; i++)
+        if (r->call.in[i]->values_gone || !r->call.in[i]->data) return GR_OK; /* f has run its own backward over it */
+    while (n < r->call.n_in && (in[n] = copy_input(&r->call, n))) n++;
+    if (n < r->call.n_in) status = gr_last_status();
     const int64_t failed = report->failed;
     if (!status) status = check_copies(r, in, o, report, false);
     if (!status && hold_steps(r, in, o->samples > 0 ? o->samples : GR_CHECK_SAMPLES))
@@ -79,7 +79,7 @@ static gr_status check_node(gr_record *r, const gr_check_options *o, gr_check_re
     for (int i = 0; i < n; i++) gr_tensor_free(in[i]);
     if (report->failed > failed && report->culprit < 0) {
         report->culprit = r->id;
-        report->culprit_op = r->n.op->name;
+        report->culprit_op = r->call.op->name;
     }
     return status;
 }
@@ -92,8 +92,8 @@ gr_status gr_check_nodes(gr_check_function f, void *context, gr_tensor *const x[
     gr_status status = gr_probe_open(&p, "check_gradients", f, context, x, n, o.seed, 1);
     if (!status && !gr_probe_run(&p)) status = gr_last_status();
     report->verdict = GR_CHECK_VACUOUS;
-    const gr_record *last = status ? NULL : p.t->last;
-    for (gr_record *r = status ? NULL : p.t->first; r && !status; r = r->next) {
+    const gr_tape_node *last = status ? NULL : p.t->last;
+    for (gr_tape_node *r = status ? NULL : p.t->first; r && !status; r = r->next) {
         status = check_node(r, &o, report);
         if (r == last) break;
     }

@@ -154,13 +154,13 @@ gr_status gr_check_accumulation(gr_checker *c)
     if (!y) return gr_last_status();
     if (!y->node) return GR_OK;
     int64_t edges = 1, leaves = 0;
-    for (const gr_record *r = p->t->first; r; r = r->next) edges += r->n.n_in;
+    for (const gr_tape_node *r = p->t->first; r; r = r->next) edges += r->call.n_in;
     double *once, *twice = NULL;
     stash *s = gr_allocate((size_t)edges * sizeof *s);
     once = two_gradients(p, &twice);
     gr_status status = s && once ? GR_OK : gr_last_status();
-    for (const gr_record *r = p->t->first; r && !status; r = r->next)
-        for (int i = 0; i < r->n.n_in; i++) leaves = put_aside(s, leaves, r->n.in[i]);
+    for (const gr_tape_node *r = p->t->first; r && !status; r = r->next)
+        for (int i = 0; i < r->call.n_in; i++) leaves = put_aside(s, leaves, r->call.in[i]);
     if (!status) status = accumulate_twice(p, y, once, twice);
     for (int64_t k = 0; k < p->start[p->n] && !status; k++) {
         const bool same = twice[k] == 2.0 * once[k];

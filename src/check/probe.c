@@ -19,7 +19,7 @@ typedef struct parts {
 static bool take_apart(parts *p, gr_tensor *y, double factor)
 {
     gr_term terms[GR_MAX_TERMS];
-    const gr_node *n = y->node ? &y->node->n : NULL;
+    const gr_node *n = y->node ? &y->node->call : NULL;
     int n_terms = n && n->op->terms && y->size == 1 ? n->op->terms(n, terms) : 0;
     for (int i = 0; i < n_terms; i++) {
         if (!terms[i].of) p->constant += factor * terms[i].factor;

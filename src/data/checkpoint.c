@@ -293,7 +293,7 @@ gr_status gr_params_load(gr_params *params, const char *path)
     gr_source_close(source);
     for (int i = 0; i < l.count && !status; i++) {
         gr_tensor *w = tensor_at(params, i);
-        (w->base ? w->base : w)->version++;
+        gr_touch(w);
         from_little(w->data, l.numbers + l.at[i], (size_t)w->size, gr_dtype_bytes((gr_dtype)w->dtype));
     }
     gr_release(l.numbers);

@@ -131,7 +131,7 @@ const char *gr_dataset_sample_name(const gr_dataset *set, int64_t index)
 
 void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, int64_t start)
 {
-    (to->base ? to->base : to)->version++;
+    gr_touch(to);
     size_t row = gr_bytes(from) / (size_t)from->shape[0];
     if (!order) {
         memcpy(to->data, (const char *)from->data + (size_t)start * row, gr_bytes(to));
@@ -242,7 +242,7 @@ static void measure(const gr_tensor *x, int64_t n, int64_t features, moments *m)
 /* z = (x - mean) / deviation */
 static void rescale(gr_tensor *x, int64_t n, int64_t features, const moments *m)
 {
-    (x->base ? x->base : x)->version++;
+    gr_touch(x);
     for (int64_t i = 0, k = 0; i < n; i++)
         for (int64_t j = 0; j < features; j++, k++) {
             double z = (element(x, k) - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);

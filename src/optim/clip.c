@@ -66,7 +66,7 @@ static void change_gradients(gr_params *params, gr_span_body const spans[GR_N_DT
         gr_tensor *g = gr_gradient(params->tensors[i]);
         if (!g) continue;
         gr_parallel(g->size, GR_GRAIN, spans[g->dtype], &(clip_call){.g = g->data, .factor = factor});
-        g->version++;
+        gr_touch(g);
     }
 }
 

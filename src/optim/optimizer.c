@@ -99,7 +99,7 @@ static void update(gr_optimizer *o, target *p)
     if (o->rule->prepare && o->prepared != p->t) o->rule->prepare(o->numbers, o->prepared = p->t);
     if (w->size <= GR_GRAIN) o->kernel[w->dtype](&p->u, 0, w->size);
     else gr_parallel(w->size, GR_GRAIN, o->kernel[w->dtype], &p->u);
-    (w->base ? w->base : w)->version++;
+    gr_touch(w);
     gr_zero_grad(w);
 }
 

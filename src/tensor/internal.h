@@ -46,36 +46,54 @@ void gr_pool_clear(gr_pool *pool);
 
 /* ---- The tensor --------------------------------------------------------------------------------------------- */
 
-typedef struct gr_tape gr_tape;     /* all that this layer knows of tapes is that they own tensors */
-typedef struct gr_record gr_record; /* a node as its tape keeps it */
+/* There are five kinds of tensors, and what a field means depends on the kind:
+ *
+ *                  of the caller's             leaf                   result of a tape       view             gradient
+ *   who frees it   the caller                  the caller             its tape               as its kind says its leaf
+ *   tape           NULL                        NULL                   its tape               NULL, its tape   NULL
+ *   data           in block or small           the same               the same, or NULL once in base          in block or
+ *                                                                     the values are gone                     small
+ *   base           NULL                        NULL                   NULL                   no view itself   NULL
+ *   version        counts changes              counts changes         counts changes         base's counts    counts changes
+ *   requires_grad  false                       true                   true with a node       as its kind says false
+ *   grad           NULL, or one that it had    its gradient, owned    borrowed (GR_RETAIN)   as its kind says NULL
+ *   node           NULL                        NULL                   NULL for a constant    as its kind says NULL
+ *
+ * A leaf is a tensor of the caller's for which gr_require_grad() was called; a view is the caller's or a result. The
+ * engine asserts the table (gr_is_sound() in autograd/tape_internal.h). This layer knows no gradients: it keeps room for
+ * what the tape notes, frees the gradient of what it frees, and looks at nothing else of it. */
+typedef struct gr_tape gr_tape;
+typedef struct gr_tape_node gr_tape_node;
 
 struct gr_tensor {
+    /* The tensor's: */
     int64_t shape[GR_MAX_RANK];
     int64_t size;
-    void *data; /* in `small`, in `block`, or in `base`'s */
+    void *data;
     uint8_t dtype, rank;
-    /* Of a tape's tensor: */
-    gr_tape *tape;    /* its owner; NULL: the caller is */
-    gr_tensor *older; /* the one made before it, and below the one made after it */
-    int64_t serial;   /* the order of creation */
+    gr_tape *tape; /* its owner; NULL: the caller, or the leaf whose gradient it is */
     /* All that begins as zero, from here to `small`: */
     gr_block *block; /* owned */
-    gr_tensor *base; /* whose data a view shares; never itself a view */
-    gr_tensor *grad; /* accumulated by backward */
-    gr_tensor *slot; /* being gathered by a backward under way */
-    gr_record *node; /* that computed it; NULL: a leaf or a constant */
-    gr_tensor *newer;
+    gr_tensor *base; /* whose data a view shares */
     char *name;
-    int32_t refs;     /* of the tape's own: gradients in flight, and views of it */
-    uint32_t version; /* counts the changes */
+    uint32_t version; /* see gr_touch() */
+    bool is_gradient; /* of a leaf */
+    bool values_gone; /* its buffer went back to the pool, or on to another result if it was given up */
+    bool given, kept; /* by gr_give(), gr_keep() */
+    /* The tape's: */
     bool requires_grad;
-    bool has_grad;              /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
-    bool temporary;             /* made by a backward pass: goes when nothing of the tape refers to it */
-    bool kept, given, released; /* gr_keep(), gr_give(); its buffer is gone */
-    bool holds_base;            /* a view that counts among its base's refs */
-    bool is_one;                /* the derivative of an output by itself, as backward made it */
-    bool is_gradient;           /* of a leaf, which frees it */
-    bool wanted;                /* its gradient was asked for by name */
+    bool has_grad;   /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
+    bool temporary;  /* made by a backward pass: goes when nothing of the tape refers to it */
+    bool holds_base; /* a view that counts among its base's refs */
+    bool is_one;     /* the derivative of an output by itself, as backward made it */
+    bool is_target;  /* its gradient was asked for by name */
+    int32_t refs;    /* of the tape's own: gradients in flight, values saved, views of it */
+    int64_t serial;  /* the order of creation */
+    gr_tensor *grad;
+    gr_tensor *pending_grad; /* being gathered by a backward under way */
+    gr_tensor *next_leaf;    /* reached by the same backward */
+    gr_tensor *prev, *next;  /* in the order of creation, on the tape */
+    gr_tape_node *node;      /* that computed it */
     alignas(16) char small[GR_SMALL_BYTES];
 };
 
@@ -110,6 +128,13 @@ static inline double gr_element(const gr_tensor *t, int64_t i)
 static inline uint32_t gr_version_of(const gr_tensor *t)
 {
     return t->base ? t->base->version : t->version;
+}
+
+/* Counts a change of the elements, so that a value changed between forward and backward is an error that names it. */
+static inline void gr_touch(gr_tensor *t)
+{
+    (t->base ? t->base : t)->version++;
+    t->is_one = false;
 }
 
 static inline bool gr_is_float(gr_dtype dtype)

@@ -261,7 +261,7 @@ size_t gr_format(char *text, size_t capacity, const gr_tensor *t)
 {
     writer w = {.text = text, .capacity = capacity};
     if (!t) put(&w, "(null)");
-    else if (t->released || (t->base && t->base->released))
+    else if (t->values_gone || (t->base && t->base->values_gone))
         put(&w, t->given ? "(given up)" : "(given back by backward)");
     else put_tensor(&w, t);
     if (capacity) text[w.length < capacity ? w.length : capacity - 1] = '\0';

@@ -304,7 +304,7 @@ gr_status gr_set_name(gr_tensor *t, const char *name)
 static bool readable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
-    if (t->released || (t->base && t->base->released)) {
+    if (t->values_gone || (t->base && t->base->values_gone)) {
         gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_TEXT(t),
                 t->given ? "up with gr_give()"
                          : "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
@@ -339,8 +339,7 @@ const int32_t *gr_read_i32(const gr_tensor *t)
 static void *changing(gr_tensor *t, const void *data)
 {
     if (!data) return NULL;
-    (t->base ? t->base : t)->version++;
-    t->is_one = false;
+    gr_touch(t);
     return t->data;
 }
 
