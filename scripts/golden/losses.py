@@ -455,8 +455,8 @@ IMAGE_HEADER = """\
  * not edit. { name, from_logits, C, P, { x }, { y }, a, b, c, eps, value, { slope } }: const char *, int x 3,
  * double[12] x 2, double x 5, double[12]; each list has C rows of P. x is the probabilities; or the logits where
  * from_logits is 1, each by itself, or 2, the classes through a softmax. dice_classes is the mean of the classes' Dice
- * losses; dice_bce, dice_ce, dice_focal: that + a * (BCE, cross entropy, focal with alpha = b and gamma = c), each a mean;
- * 0 where unused. */
+ * losses; dice_bce, dice_ce, dice_focal: that + a * (BCE, cross entropy, focal with alpha = b and gamma = c), each a
+ * mean; 0 where unused. */
 """
 
 

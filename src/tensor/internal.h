@@ -61,8 +61,8 @@ void gr_pool_clear(gr_pool *pool);
  *     node           NULL              NULL              or NULL: constant   as leaf or result   NULL
  *
  * A leaf is a tensor of the caller's that went through gr_require_grad(). The engine asserts the table: see
- * gr_is_sound() in autograd/tape_internal.h. This layer knows no gradients. It has room for what the tape notes of a tensor, frees
- * the gradient of what it frees, and looks at nothing else of it. */
+ * gr_is_sound() in autograd/tape_internal.h. This layer knows no gradients. It has room for what the tape notes of a
+ * tensor, frees the gradient of what it frees, and looks at nothing else of it. */
 typedef struct gr_tape gr_tape;
 typedef struct gr_tape_node gr_tape_node;
 
