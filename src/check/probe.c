@@ -50,11 +50,7 @@ static bool adds_up(const parts *p, const gr_tensor *y)
 static parts parts_of(gr_probe *p, gr_tensor *y)
 {
     parts found = {.n = 0};
-    bool was = p->t->checking;
-    p->t->checking = false;
-    bool apart = !p->whole && y->size == 1 && take_apart(&found, y, 1.0);
-    p->t->checking = was;
-    if (!apart) found = (parts){.part = {{y, 1.0}}, .n = 1};
+    if (p->whole || y->size != 1 || !take_apart(&found, y, 1.0)) found = (parts){.part = {{y, 1.0}}, .n = 1};
     return found;
 }
 
@@ -106,17 +102,16 @@ static void take_values(double *values, const gr_term *part, double factor)
 static bool evaluate(gr_probe *p, gr_point *point)
 {
     point->valid = false;
-    p->t->checking = true;
-    p->t->signature = 0;
+    uint64_t signature = 0, *before = gr_tape_watch(p->t, &signature);
     gr_tensor *y = gr_probe_run(p);
-    p->t->checking = false;
+    gr_tape_watch(p->t, before);
     if (!y) {
         gr_status status = gr_last_status();
         if (status == GR_ERR_VALUE || status == GR_ERR_INDEX) return true; /* outside of where f is defined */
         p->refused = status;
         return false;
     }
-    point->signature = p->t->signature;
+    point->signature = signature;
     parts found = parts_of(p, y);
     if (count_terms(&found) != p->n_terms) return true;
     point->valid = true;
