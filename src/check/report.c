@@ -1,23 +1,7 @@
 /* report.c: what is told of a check: a table for people, CSV and JSON for programs. */
 #include <stdarg.h>
 
-#include "internal.h"
-
-/* ---- Names -------------------------------------------------------------------------------------------------- */
-
-const char *gr_check_verdict_name(gr_check_verdict v)
-{
-    static const char *const name[GR_CHECK_N_VERDICTS] = {"PASS",       "FAIL",    "KINK",
-                                                          "UNRESOLVED", "VACUOUS", "NONDETERMINISTIC"};
-    return (int)v >= 0 && v < GR_CHECK_N_VERDICTS ? name[v] : "?";
-}
-
-static const char *mode_name(gr_check_mode m)
-{
-    static const char *const name[GR_CHECK_N_MODES] = {"full",     "sampled",      "directional", "jacobian",
-                                                       "per node", "accumulation", "f32"};
-    return (int)m >= 0 && m < GR_CHECK_N_MODES ? name[m] : "?";
-}
+#include "check_internal.h"
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
@@ -41,7 +25,8 @@ static GR_PRINTF(2, 3) void say(sink *s, const char *format, ...)
 
 static void say_counts(sink *s, const gr_check_report *r)
 {
-    say(s, "%s: %lld compared (%s)", gr_check_verdict_name(r->verdict), (long long)r->compared, mode_name(r->mode));
+    say(s, "%s: %lld compared (%s)", gr_check_verdict_name(r->verdict), (long long)r->compared,
+        gr_check_mode_name(r->mode));
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
         if (r->count[v]) say(s, ", %lld %s", (long long)r->count[v], gr_check_verdict_name((gr_check_verdict)v));
     say(s, "; %lld evaluations, %lld backward passes\n", (long long)r->evaluations, (long long)r->backwards);
@@ -170,7 +155,7 @@ void gr_check_fprint_json(FILE *file, const gr_check_report *r)
     say(&s, "{");
     json_text(&s, "verdict", gr_check_verdict_name(r->verdict));
     say(&s, ", ");
-    json_text(&s, "mode", mode_name(r->mode));
+    json_text(&s, "mode", gr_check_mode_name(r->mode));
     say(&s, ", \"compared\": %lld, \"failed\": %lld, \"evaluations\": %lld, \"backwards\": %lld, \"counts\": {",
         (long long)r->compared, (long long)r->failed, (long long)r->evaluations, (long long)r->backwards);
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
