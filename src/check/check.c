@@ -56,10 +56,9 @@ static gr_status complete_options(const gr_check_options *given, gr_check_option
 static gr_status check_whole(const gr_subject *of, const gr_check_options *o, gr_check_report *r)
 {
     gr_checker c;
-    gr_second second = {.f = of->f, .context = of->context, .seed = o->seed};
-    gr_subject whole = *of;
-    if (o->order == 2) whole.f = gr_second_run, whole.context = &second;
-    gr_status status = gr_checker_open(&c, &whole, o, modes[o->mode].points, r);
+    gr_second second = {*of, o->seed};
+    const gr_subject gradient = {gr_second_run, &second, of->x, of->n};
+    gr_status status = gr_checker_open(&c, o->order == 2 ? &gradient : of, o, modes[o->mode].points, r);
     if (!status) status = gr_check_repeats(&c);
     if (!status && o->order == 2) status = gr_check_graph_agrees(&c, &second);
     if (!status && !r->count[GR_CHECK_NONDETERMINISTIC]) status = modes[o->mode].run(&c);
@@ -73,7 +72,7 @@ static gr_status check_whole(const gr_subject *of, const gr_check_options *o, gr
 /* After a failure: which op of the tape is wrong by itself. */
 static gr_status find_culprit(const gr_subject *of, const gr_check_options *o, gr_check_report *r)
 {
-    gr_check_report nodes = {.culprit = -1};
+    gr_check_report nodes = {.verdict = GR_CHECK_VACUOUS, .culprit = -1};
     gr_status status = gr_check_nodes(of, o, &nodes);
     r->culprit = nodes.culprit;
     r->culprit_op = nodes.culprit_op;
@@ -99,10 +98,10 @@ gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *cons
         return gr_fail_null("check_gradients", !f ? "the function" : !x ? "the list of inputs" : "the report");
     const gr_subject of = {f, context, x, n};
     gr_check_options o;
-    *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .input = -1, .index = -1, .culprit = -1};
-    if (options) r->mode = options->mode;
-    if (complete_options(options, &o)) return gr_last_status();
-    gr_status status = modes[o.mode].run ? check_whole(&of, &o, r) : gr_check_nodes(&of, &o, r);
+    gr_status status = complete_options(options, &o);
+    *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .mode = o.mode, .input = -1, .index = -1, .culprit = -1};
+    if (status) return status;
+    status = modes[o.mode].run ? check_whole(&of, &o, r) : gr_check_nodes(&of, &o, r);
     if (!status && r->verdict == GR_CHECK_FAIL && modes[o.mode].numeric) status = find_culprit(&of, &o, r);
     mirror_worst(r);
     return status;
@@ -121,11 +120,8 @@ gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[],
                        (long long)index, input);
     gr_checker c;
     gr_status status = gr_checker_open(&c, &of, &o, modes[o.mode].points, NULL);
-    double *gradient = status ? NULL : gr_probe_room(&c.probe, 1);
-    if (!status && !gradient) status = gr_last_status();
-    if (!status) status = gr_probe_gradient(&c.probe, -1, gradient);
+    if (!status) status = gr_probe_gradient(&c.probe, -1, c.gradient);
     const int64_t element = status ? 0 : c.probe.start[input] + index;
-    if (!status) status = gr_check_element_of(&c, element, gradient[element], e);
-    gr_release(gradient);
+    if (!status) status = gr_check_element_of(&c, element, c.gradient[element], e);
     return gr_checker_close(&c, status);
 }

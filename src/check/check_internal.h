@@ -69,10 +69,11 @@ typedef struct gr_probe {
     gr_subject of;
     uint64_t seed;
     gr_tensor *saved[GR_CHECK_MAX_INPUTS];  /* copies of all inputs, as they were */
-    int64_t start[GR_CHECK_MAX_INPUTS + 1]; /* of each input's elements in the count of those differentiated */
+    int64_t start[GR_CHECK_MAX_INPUTS + 1]; /* of each input's elements in the count of those differentiated, */
+    int64_t n_elements;                     /* of which there are so many */
     gr_line line;                           /* the one that the points are on */
     gr_point base, points[GR_MAX_POINTS];   /* f at t = 0, and a ring of the newest points */
-    int n_points, next, capacity;
+    int capacity, next;                     /* of the ring */
     int64_t n_terms;
     double *weights;     /* of the terms */
     uint8_t *ties;       /* of each term to the line: GR_DEPENDS, GR_MOVED */
@@ -153,9 +154,10 @@ typedef struct gr_checker {
     gr_check_report *report;
     int64_t node; /* being checked by itself, or -1 */
     const char *op;
-    double largest;          /* of all derivatives */
-    double worst_unresolved; /* the largest that an unresolved one may be */
-    bool anything;           /* some derivative is not 0 */
+    double *gradient, *other; /* room for two gradients by all elements */
+    double largest;           /* of all derivatives */
+    double worst_unresolved;  /* the largest that an unresolved one may be */
+    bool anything;            /* some derivative is not 0 */
 } gr_checker;
 
 gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_options *options, int points,
@@ -194,8 +196,7 @@ gr_status gr_check_f32(gr_checker *c);
 /* second_order.c. The gradient of a function, summed with random weights: gr_second_run() with a gr_second as context
  * is checked like any function. */
 typedef struct gr_second {
-    gr_check_function f;
-    void *context;
+    gr_subject of;
     uint64_t seed;
 } gr_second;
 gr_tensor *gr_second_run(gr_tape *t, gr_tensor *const x[], int n, void *second);

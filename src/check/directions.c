@@ -21,12 +21,12 @@ static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
 
 /* One direction, judged. Its derivative is a sum of many that may cancel: the length of the gradient is what an
  * agreement is relative to. */
-static gr_status compare_direction(gr_checker *c, const gr_line *l, const double *gradient, gr_check_element *e)
+static gr_status compare_direction(gr_checker *c, const gr_line *l, gr_check_element *e)
 {
     gr_slope s;
     double along = 0.0, squares = 0.0;
     for (int64_t k = l->first; k < l->last; k++) {
-        const double a = gradient[k] / l->scale;
+        const double a = c->gradient[k] / l->scale;
         along += gr_goes_down(l, k) ? -a : a;
         squares += a * a;
     }
@@ -50,7 +50,7 @@ static int64_t middle_of(const gr_probe *p, const gr_line *l)
 }
 
 /* Notes the element that makes the direction fail; nothing when no half of it fails by itself. */
-static gr_status trace_failure(gr_checker *c, gr_line l, const double *gradient)
+static gr_status trace_failure(gr_checker *c, gr_line l)
 {
     gr_check_element e;
     while (l.last - l.first > 1) {
@@ -59,40 +59,31 @@ static gr_status trace_failure(gr_checker *c, gr_line l, const double *gradient)
         half[0].last = half[1].first = middle_of(&c->probe, &l);
         for (int i = 0; i < 2 && !found; i++) {
             half[i].scale = scale_of_direction(half[i].last - half[i].first);
-            if (compare_direction(c, &half[i], gradient, &e)) return gr_last_status();
+            if (compare_direction(c, &half[i], &e)) return gr_last_status();
             found = e.verdict == GR_CHECK_FAIL;
             if (found) l = half[i];
         }
         if (!found) return GR_OK;
     }
-    if (gr_check_element_of(c, l.first, gradient[l.first], &e)) return gr_last_status();
+    if (gr_check_element_of(c, l.first, c->gradient[l.first], &e)) return gr_last_status();
     if (e.verdict == GR_CHECK_FAIL) gr_check_note(c->report, &e);
-    return GR_OK;
-}
-
-static gr_status compare_directions(gr_checker *c, double *gradient)
-{
-    const int64_t elements = c->probe.start[c->probe.of.n];
-    gr_rng rng = gr_rng_seed(c->options.seed + 4711u);
-    if (gr_probe_gradient(&c->probe, -1, gradient)) return gr_last_status();
-    bool traced = false;
-    for (int i = 0; i < c->options.directions && elements; i++) {
-        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .scale = scale_of_direction(elements)};
-        gr_check_element e;
-        if (compare_direction(c, &l, gradient, &e)) return gr_last_status();
-        gr_check_note(c->report, &e);
-        if (e.verdict != GR_CHECK_FAIL || traced) continue;
-        if (trace_failure(c, l, gradient)) return gr_last_status();
-        traced = true;
-    }
     return GR_OK;
 }
 
 gr_status gr_check_directions(gr_checker *c)
 {
-    double *gradient = gr_probe_room(&c->probe, 1);
-    if (!gradient) return gr_last_status();
-    gr_status status = compare_directions(c, gradient);
-    gr_release(gradient);
-    return status;
+    const int64_t elements = c->probe.n_elements;
+    gr_rng rng = gr_rng_seed(c->options.seed + 4711u);
+    bool traced = false;
+    if (gr_probe_gradient(&c->probe, -1, c->gradient)) return gr_last_status();
+    for (int i = 0; i < c->options.directions && elements; i++) {
+        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .scale = scale_of_direction(elements)};
+        gr_check_element e;
+        if (compare_direction(c, &l, &e)) return gr_last_status();
+        gr_check_note(c->report, &e);
+        if (e.verdict != GR_CHECK_FAIL || traced) continue;
+        if (trace_failure(c, l)) return gr_last_status();
+        traced = true;
+    }
+    return GR_OK;
 }

@@ -22,7 +22,7 @@ static gr_status note_element(gr_checker *c, int64_t element, double analytic)
 }
 
 /* `samples` elements of one input, one from each of as many stretches; all with 0. */
-static gr_status check_input(gr_checker *c, int input, int64_t samples, const double *gradient)
+static gr_status check_input(gr_checker *c, int input, int64_t samples)
 {
     const int64_t start = c->probe.start[input], size = c->probe.start[input + 1] - start;
     const int64_t count = samples < 1 || samples > size ? size : samples;
@@ -31,18 +31,15 @@ static gr_status check_input(gr_checker *c, int input, int64_t samples, const do
         const int64_t from = size / count * i + size % count * i / count;
         const int64_t to = size / count * (i + 1) + size % count * (i + 1) / count;
         const int64_t at = start + from + (count == size ? 0 : gr_rng_below(&rng, to - from));
-        if (note_element(c, at, gradient[at])) return gr_last_status();
+        if (note_element(c, at, c->gradient[at])) return gr_last_status();
     }
     return GR_OK;
 }
 
 static gr_status check_inputs(gr_checker *c, int64_t samples)
 {
-    double *gradient = gr_probe_room(&c->probe, 1);
-    if (!gradient) return gr_last_status();
-    gr_status status = gr_probe_gradient(&c->probe, -1, gradient);
-    for (int i = 0; i < c->probe.of.n && !status; i++) status = check_input(c, i, samples, gradient);
-    gr_release(gradient);
+    gr_status status = gr_probe_gradient(&c->probe, -1, c->gradient);
+    for (int i = 0; i < c->probe.of.n && !status; i++) status = check_input(c, i, samples);
     return status;
 }
 
@@ -60,7 +57,7 @@ gr_status gr_check_sampled(gr_checker *c)
 gr_status gr_check_jacobian(gr_checker *c)
 {
     gr_probe *p = &c->probe;
-    const int64_t inputs = p->start[p->of.n], outputs = p->n_outputs;
+    const int64_t inputs = p->n_elements, outputs = p->n_outputs;
     if (outputs == 1) return gr_check_full(c);
     double *rows = gr_probe_room(p, outputs);
     if (!rows) return gr_last_status();

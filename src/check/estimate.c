@@ -18,8 +18,8 @@
  *
  * All of that holds where f is smooth between x-h and x+h. Ops tell by which branches they went; where those differ
  * from the ones at x the step is shortened. Where no step is short enough, x is on a kink: there is no derivative, but
- * a slope on either side, from f at three points beside x. An op that does not tell its branches may have a kink all the
- * same: gr_has_kink() measures, after a failure, whether the two sides stay apart as h goes to 0.
+ * a slope on either side, from f at three points beside x. Of ops that do not tell their branches gr_has_kink() measures,
+ * after a failure, whether the slopes on the two sides stay apart as h goes to 0.
  */
 #include "check_internal.h"
 
@@ -30,11 +30,6 @@ static const double incommensurate = 23.0 / 32.0; /* few bits, so that x + h sta
 static const double negligible = 1e-3;
 
 /* ---- Steps -------------------------------------------------------------------------------------------------- */
-
-static double power_of_2_below(double x)
-{
-    return ldexp(1.0, (int)floor(log2(x)));
-}
 
 /* The largest |x_k| of those that move. */
 static double largest_on(const gr_probe *p, const gr_line *l)
@@ -54,10 +49,10 @@ static double shortest_step(const gr_line *l, double x)
     return x == 0.0 ? 0x1p-26 : fmax(0x1p-27 * fmin(x, 1e300), 0x1p-60);
 }
 
-/* A share of the argument, a sixteenth where the options do not say. */
+/* A share of the argument, a sixteenth where the options do not say, down to a power of 2. */
 static double longest_step(double relative, double x)
 {
-    return power_of_2_below((relative > 0.0 ? relative : 0x1p-4) * fmin(fmax(1.0, x), 1e300));
+    return ldexp(1.0, (int)floor(log2((relative > 0.0 ? relative : 0x1p-4) * fmin(fmax(1.0, x), 1e300))));
 }
 
 /* What lies between x - h and x + h: no kink, a kink or the edge of where f is defined, or an error of f. */
@@ -137,9 +132,11 @@ static enum between five_points(gr_probe *p, double h, derivative *best)
 
 /* ---- Kinks -------------------------------------------------------------------------------------------------- */
 
-/* The slope on one side of x, from f at t, 2t and 3t, since x itself may be on the other branch:
+/* The slope on one side of x. With f(t) for f(x + t d), it is
  *
- *     f'(0) = (5/2 (f(2t) - f(t)) - 3/2 (f(3t) - f(2t))) / t + O(t^2) */
+ *     (5/2 (f(2t) - f(t)) - 3/2 (f(3t) - f(2t))) / t + O(t^2)
+ *
+ * without f(0), since x itself may be on the other branch. */
 static bool slope_beside(gr_probe *p, double t, double *slope, double *noise)
 {
     const gr_point *at[3];
@@ -165,7 +162,7 @@ static bool jumps(gr_probe *p, double t)
     return fabs(first - second) > 10.0 * fabs(second) + 100.0 * noise;
 }
 
-/* The same with an error, from the longest step that does not cross another kink. If f jumps at x, 0 is also accepted as
+/* The slope on one side with its error, from the longest step that crosses no other kink. If f jumps at x, 0 is also accepted as
  * a slope (see judge_kink). */
 static bool one_sided(gr_probe *p, double sign, double h, double shortest, double *slope, gr_slope *s)
 {

@@ -69,19 +69,13 @@ static void hint_at_failure(gr_check_report *r, const gr_subject *of, int64_t te
 
 void gr_check_hint(gr_check_report *r, const gr_subject *of, int64_t terms)
 {
-    switch (r->verdict) {
-    case GR_CHECK_FAIL: hint_at_failure(r, of, terms); break;
-    case GR_CHECK_UNRESOLVED:
+    if (r->verdict == GR_CHECK_FAIL) hint_at_failure(r, of, terms);
+    else if (r->verdict == GR_CHECK_UNRESOLVED)
         SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one "
             "(per node)");
-        break;
-    case GR_CHECK_NONDETERMINISTIC:
+    else if (r->verdict == GR_CHECK_NONDETERMINISTIC)
         SAY("two runs differ: dropout, random numbers, a state that f keeps, or memory that is not initialised?");
-        break;
-    case GR_CHECK_VACUOUS:
-        if (!r->compared) SAY("no input with elements requires a gradient");
-        else SAY("both sides are 0 everywhere: does f depend on its inputs?");
-        break;
-    default: break;
-    }
+    else if (r->verdict == GR_CHECK_VACUOUS && r->compared)
+        SAY("both sides are 0 everywhere: does f depend on its inputs?");
+    else if (r->verdict == GR_CHECK_VACUOUS) SAY("no input with elements requires a gradient");
 }

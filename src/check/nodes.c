@@ -23,11 +23,10 @@ static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_chec
                               bool directions)
 {
     gr_checker c;
-    gr_second second = {.f = run_node, .context = &r->n, .seed = o->seed};
-    gr_subject of = {.f = run_node, .context = &r->n, .x = in, .n = r->n.n_in};
+    gr_second second = {{run_node, &r->n, in, r->n.n_in}, o->seed};
     const bool twice = o->order == 2;
+    const gr_subject of = twice ? (gr_subject){gr_second_run, &second, in, r->n.n_in} : second.of;
     const gr_check_verdict before = report->verdict;
-    if (twice) of.f = gr_second_run, of.context = &second;
     gr_status status = gr_checker_open(&c, &of, o, GR_FEW_POINTS, report);
     c.node = r->id;
     c.op = r->n.op->name;
@@ -39,8 +38,8 @@ static gr_status check_copies(gr_record *r, gr_tensor *const in[], const gr_chec
     return status == GR_ERR_DTYPE ? GR_OK : status; /* an op of F32, whatever it is given: nothing to compare */
 }
 
-/* Inputs with a zero VJP are held fixed: crossing a step would change the others' slopes. Whether there is more to see
- * than samples. */
+/* Inputs with a zero VJP are held fixed: crossing a step would change the others' slopes. Returns whether one of the
+ * others has more elements than samples. */
 static bool hold_steps(const gr_record *r, gr_tensor *const in[], int samples)
 {
     bool more = false;
@@ -74,16 +73,9 @@ static gr_status check_node(gr_record *r, const gr_check_options *o, gr_check_re
 
 gr_status gr_check_nodes(const gr_subject *of, const gr_check_options *o, gr_check_report *report)
 {
-    gr_probe p;
-    gr_status status = gr_probe_open(&p, of, o->seed, 1);
-    if (!status && !gr_probe_run(&p)) status = gr_last_status();
-    report->verdict = GR_CHECK_VACUOUS;
-    const gr_record *last = status ? NULL : p.t->last;
-    for (gr_record *r = status ? NULL : p.t->first; r && !status; r = r->next) {
-        status = check_node(r, o, report);
-        if (r == last) break;
-    }
-    report->evaluations += p.evaluations;
-    gr_status restored = gr_probe_close(&p);
-    return status ? status : restored;
+    gr_checker c;
+    gr_status status = gr_checker_open(&c, of, o, 1, report);
+    if (!status && !gr_probe_run(&c.probe)) status = gr_last_status();
+    for (gr_record *r = status ? NULL : c.probe.t->first; r && !status; r = r->next) status = check_node(r, o, report);
+    return gr_checker_close(&c, status);
 }

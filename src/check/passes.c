@@ -6,19 +6,14 @@
 /* Notes the first element by which two backward runs differ. */
 static gr_status compare_backward_runs(gr_checker *c)
 {
-    gr_probe *p = &c->probe;
-    const int64_t n = p->start[p->of.n];
-    double *first = gr_probe_room(p, 2);
-    if (!first) return gr_last_status();
-    double *second = first + n;
-    gr_status status = gr_probe_gradient(p, -1, first);
-    if (!status) status = gr_probe_gradient(p, -1, second);
-    int64_t k = 0;
-    while (!status && k < n && memcmp(&first[k], &second[k], sizeof *first) == 0) k++;
-    if (!status && k < n)
-        gr_check_note_pair(c, k, GR_CHECK_NONDETERMINISTIC, first[k], second[k], fmax(fabs(first[k]), fabs(second[k])));
-    gr_release(first);
-    return status;
+    double *a = c->gradient, *b = c->other;
+    if (gr_probe_gradient(&c->probe, -1, a) || gr_probe_gradient(&c->probe, -1, b)) return gr_last_status();
+    for (int64_t k = 0; k < c->probe.n_elements; k++) {
+        if (memcmp(&a[k], &b[k], sizeof *a) == 0) continue;
+        gr_check_note_pair(c, k, GR_CHECK_NONDETERMINISTIC, a[k], b[k], fmax(fabs(a[k]), fabs(b[k])));
+        break;
+    }
+    return GR_OK;
 }
 
 gr_status gr_check_repeats(gr_checker *c)
@@ -26,12 +21,9 @@ gr_status gr_check_repeats(gr_checker *c)
     bool same;
     if (gr_probe_repeats(&c->probe, &same)) return gr_last_status();
     if (same) return compare_backward_runs(c);
-    gr_check_note(c->report, &(gr_check_element){.verdict = GR_CHECK_NONDETERMINISTIC,
-                                                 .input = -1,
-                                                 .index = -1,
-                                                 .output = -1,
-                                                 .node = -1,
-                                                 .place = "the forward pass"});
+    gr_check_element e = {.input = -1, .index = -1, .output = -1, .node = -1, .place = "the forward pass"};
+    e.verdict = GR_CHECK_NONDETERMINISTIC;
+    gr_check_note(c->report, &e);
     return GR_OK;
 }
 
@@ -65,21 +57,21 @@ static void put_back(const stash *s, int64_t n)
 
 static void read_gradients(const gr_probe *p, double *to)
 {
-    memset(to, 0, (size_t)p->start[p->of.n] * sizeof *to);
+    memset(to, 0, (size_t)p->n_elements * sizeof *to);
     for (int i = 0; i < p->of.n; i++)
         if (p->of.x[i]->requires_grad && p->of.x[i]->has_grad)
             memcpy(to + p->start[i], p->of.x[i]->grad->data, gr_bytes(p->of.x[i]));
 }
 
-static gr_status backward_twice(gr_probe *p, gr_tensor *y, double *once, double *twice)
+static gr_status backward_twice(gr_checker *c, gr_tensor *y)
 {
+    gr_probe *p = &c->probe;
     gr_tensor *g = gr_probe_cotangent(p, y);
     if (y->size != 1 && !g) return gr_last_status();
-    double *gradient[] = {once, twice};
     p->backwards += 2;
     for (int i = 0; i < 2; i++) {
         if (g ? gr_backward_from(p->t, y, g, GR_RETAIN) : gr_backward(p->t, y, GR_RETAIN)) return gr_last_status();
-        read_gradients(p, gradient[i]);
+        read_gradients(p, i ? c->other : c->gradient);
     }
     return GR_OK;
 }
@@ -92,26 +84,24 @@ gr_status gr_check_accumulation(gr_checker *c)
     if (!y->node) return GR_OK;
     int64_t edges = 1, leaves = 0;
     for (const gr_record *r = p->t->first; r; r = r->next) edges += r->n.n_in;
-    const int64_t n = p->start[p->of.n];
     stash *s = gr_allocate((size_t)edges * sizeof *s);
-    double *once = gr_probe_room(p, 2), *twice = once ? once + n : NULL;
-    gr_status status = s && once ? GR_OK : gr_last_status();
-    for (const gr_record *r = p->t->first; r && !status; r = r->next)
+    if (!s) return gr_last_status();
+    for (const gr_record *r = p->t->first; r; r = r->next)
         for (int i = 0; i < r->n.n_in; i++) leaves = put_aside(s, leaves, r->n.in[i]);
-    if (!status) status = backward_twice(p, y, once, twice);
-    for (int64_t k = 0; k < n && !status; k++) {
-        const double expected = 2.0 * once[k], scale = fmax(fabs(twice[k]), fabs(expected));
-        gr_check_note_pair(c, k, twice[k] == expected ? GR_CHECK_PASS : GR_CHECK_FAIL, twice[k], expected, scale);
+    gr_status status = backward_twice(c, y);
+    for (int64_t k = 0; k < p->n_elements && !status; k++) {
+        const double expected = 2.0 * c->gradient[k], twice = c->other[k];
+        gr_check_note_pair(c, k, twice == expected ? GR_CHECK_PASS : GR_CHECK_FAIL, twice, expected,
+                           fmax(fabs(twice), fabs(expected)));
     }
-    if (s) put_back(s, leaves);
-    gr_release(once);
+    put_back(s, leaves);
     gr_release(s);
     return status;
 }
 
 /* ---- F32 against F64 ---------------------------------------------------------------------------------------- */
 
-/* Copies of all inputs, rounded to F32, in the given dtype. */
+/* Copies of all inputs, rounded to F32, in the given dtype: both can hold them. */
 static gr_status rounded_inputs(const gr_probe *p, gr_dtype dtype, gr_tensor *copy[])
 {
     for (int i = 0; i < p->of.n; i++) {
@@ -146,22 +136,18 @@ static gr_status gradient_in(gr_probe *p, gr_dtype dtype, double *gradient, uint
 gr_status gr_check_f32(gr_checker *c)
 {
     gr_probe *p = &c->probe;
-    double *single = gr_probe_room(p, 2);
-    if (!single) return gr_last_status();
-    double *pair = single + p->start[p->of.n]; /* in F64 */
+    double *f32 = c->gradient, *f64 = c->other;
     uint64_t in_f32, in_f64;
-    gr_status status = gradient_in(p, GR_F32, single, &in_f32);
-    if (!status) status = gradient_in(p, GR_F64, pair, &in_f64);
+    if (gradient_in(p, GR_F32, f32, &in_f32) || gradient_in(p, GR_F64, f64, &in_f64)) return gr_last_status();
     /* Rounding may put a number on the other side of a kink: then the two are gradients of different branches. */
-    const gr_check_verdict otherwise = !status && in_f32 != in_f64 ? GR_CHECK_UNRESOLVED : GR_CHECK_FAIL;
-    for (int i = 0; i < p->of.n && !status; i++) {
+    const gr_check_verdict otherwise = in_f32 == in_f64 ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
+    for (int i = 0; i < p->of.n; i++) {
         double largest = 0.0;
-        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) largest = fmax(largest, fabs(pair[k]));
+        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) largest = fmax(largest, fabs(f64[k]));
         for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) {
-            const bool close = fabs(single[k] - pair[k]) <= c->options.rtol * largest + c->options.atol;
-            gr_check_note_pair(c, k, close ? GR_CHECK_PASS : otherwise, single[k], pair[k], largest);
+            const bool close = fabs(f32[k] - f64[k]) <= c->options.rtol * largest + c->options.atol;
+            gr_check_note_pair(c, k, close ? GR_CHECK_PASS : otherwise, f32[k], f64[k], largest);
         }
     }
-    gr_release(single);
-    return status;
+    return GR_OK;
 }

@@ -31,6 +31,7 @@ enum { MAX_PARTS = 32 };
 typedef struct result_parts {
     gr_term part[MAX_PARTS];
     int n;
+    int64_t n_terms; /* elements of all parts */
     double constant;
 } result_parts;
 
@@ -47,6 +48,7 @@ static bool take_apart(result_parts *p, gr_tensor *y, double factor)
     if (n_terms) return true;
     if (p->n == MAX_PARTS) return false;
     p->part[p->n++] = (gr_term){y, factor};
+    p->n_terms += y->size;
     return true;
 }
 
@@ -68,20 +70,13 @@ static bool adds_up(const result_parts *p, const gr_tensor *y)
 
 static result_parts whole_result(gr_tensor *y)
 {
-    return (result_parts){.part = {{y, 1.0}}, .n = 1};
+    return (result_parts){.part = {{y, 1.0}}, .n = 1, .n_terms = y->size};
 }
 
 static result_parts parts_of(const gr_probe *p, gr_tensor *y)
 {
     result_parts found = {.n = 0};
     return !p->whole && y->size == 1 && take_apart(&found, y, 1.0) ? found : whole_result(y);
-}
-
-static int64_t count_terms(const result_parts *p)
-{
-    int64_t count = 0;
-    for (int i = 0; i < p->n; i++) count += p->part[i].of->size;
-    return count;
 }
 
 /* ---- Running f ---------------------------------------------------------------------------------------------- */
@@ -128,7 +123,7 @@ static bool evaluate_point(gr_probe *p, gr_point *point)
     }
     point->signature = signature;
     result_parts found = parts_of(p, y);
-    if (count_terms(&found) != p->n_terms) return true;
+    if (found.n_terms != p->n_terms) return true;
     point->valid = true;
     point->constant = found.constant;
     for (int64_t i = 0, at = 0; i < found.n; at += found.part[i++].of->size)
@@ -151,7 +146,7 @@ static gr_status set_terms(gr_probe *p)
     result_parts found = parts_of(p, y);
     p->whole = y->size != 1 || !adds_up(&found, y);
     if (p->whole) found = whole_result(y);
-    p->n_terms = count_terms(&found);
+    p->n_terms = found.n_terms;
     p->weights = new_values(p);
     p->ties = gr_allocate((size_t)p->n_terms + 1);
     p->base.values = new_values(p);
@@ -189,6 +184,7 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
     p->seed = seed;
     p->capacity = capacity;
     p->output = -1;
+    p->line.scale = 1.0; /* along which nothing moves yet */
     p->t = gr_tape_new();
     if (!p->t) return gr_last_status();
     p->t->keeps_all = true;
@@ -197,13 +193,14 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
         p->saved[i] = gr_copy(of->x[i]);
         if (!p->saved[i]) return gr_last_status();
     }
+    p->n_elements = p->start[of->n];
     if (set_terms(p) || !evaluate_point(p, &p->base)) return gr_last_status();
     if (p->base.valid) return GR_OK;
     return gr_fail(GR_ERR_STATE,
                    "check_gradients: two runs of the function differ in the number of elements they make");
 }
 
-/* Puts back an input that f has written to. */
+/* Puts an input back, and says so if f has written to it. */
 static gr_status restore(gr_tensor *x, const gr_tensor *saved, int input)
 {
     const size_t each = gr_dtype_bytes(gr_type_of(saved));
@@ -226,7 +223,7 @@ gr_status gr_probe_close(gr_probe *p)
         if (restore(p->of.x[i], p->saved[i], i)) status = GR_ERR_STATE;
         gr_tensor_free(p->saved[i]);
     }
-    for (int i = 0; i < p->n_points; i++) gr_release(p->points[i].values);
+    for (int i = 0; i < p->capacity; i++) gr_release(p->points[i].values);
     gr_release(p->base.values);
     gr_release(p->ties);
     gr_release(p->weights);
@@ -235,18 +232,6 @@ gr_status gr_probe_close(gr_probe *p)
 }
 
 /* ---- Points on a line --------------------------------------------------------------------------------------- */
-
-gr_status gr_probe_repeats(gr_probe *p, bool *same)
-{
-    gr_point again = {.values = new_values(p)};
-    if (!again.values) return gr_last_status();
-    bool done = evaluate_point(p, &again);
-    *same = done && again.valid && again.signature == p->base.signature &&
-            memcmp(&again.constant, &p->base.constant, sizeof again.constant) == 0 &&
-            memcmp(again.values, p->base.values, (size_t)p->n_terms * sizeof(double)) == 0;
-    gr_release(again.values);
-    return done ? GR_OK : p->refused;
-}
 
 int gr_probe_input(const gr_probe *p, int64_t element)
 {
@@ -274,13 +259,9 @@ static void move_inputs(const gr_probe *p, double t)
 static gr_point *new_point(gr_probe *p, double t)
 {
     gr_point *point = &p->points[p->next];
-    if (p->next >= p->n_points) {
-        point->values = new_values(p);
-        if (!point->values) {
-            p->refused = gr_last_status();
-            return NULL;
-        }
-        p->n_points++;
+    if (!point->values && !(point->values = new_values(p))) {
+        p->refused = gr_last_status();
+        return NULL;
     }
     p->next = (p->next + 1) % p->capacity;
     move_inputs(p, t);
@@ -290,12 +271,22 @@ static gr_point *new_point(gr_probe *p, double t)
     return done ? point : NULL;
 }
 
+gr_status gr_probe_repeats(gr_probe *p, bool *same)
+{
+    const gr_point *base = &p->base, *again = new_point(p, 0.0);
+    if (!again) return p->refused;
+    *same = again->valid && again->signature == base->signature &&
+            memcmp(&again->constant, &base->constant, sizeof base->constant) == 0 &&
+            memcmp(again->values, base->values, (size_t)p->n_terms * sizeof *base->values) == 0;
+    return GR_OK;
+}
+
 gr_status gr_probe_on(gr_probe *p, gr_line line)
 {
-    assert(line.first >= 0 && line.first < line.last && line.last <= p->start[p->of.n] && line.scale > 0.0);
+    assert(line.first >= 0 && line.first < line.last && line.last <= p->n_elements && line.scale > 0.0);
     p->line = line;
     p->constant_moves = false;
-    for (int i = 0; i < p->n_points; i++) p->points[i].t = 0.0;
+    for (int i = 0; i < p->capacity; i++) p->points[i].t = 0.0; /* none: that is the base */
     p->next = 0;
     const gr_point *lost = new_point(p, (double)NAN);
     if (!lost) return p->refused;
@@ -307,7 +298,7 @@ gr_status gr_probe_on(gr_probe *p, gr_line line)
 const gr_point *gr_probe_at(gr_probe *p, double t)
 {
     if (t == 0.0) return &p->base;
-    for (int i = 0; i < p->n_points; i++)
+    for (int i = 0; i < p->capacity; i++)
         if (p->points[i].t == t) return &p->points[i];
     gr_point *point = new_point(p, t);
     if (!point || !point->valid) return point;
@@ -416,14 +407,14 @@ static gr_tensor *unit_cotangent(gr_probe *p, const gr_tensor *y, int64_t output
 
 double *gr_probe_room(const gr_probe *p, int64_t count)
 {
-    return gr_allocate((size_t)(p->start[p->of.n] * count + 1) * sizeof(double));
+    return gr_allocate((size_t)(p->n_elements * count + 1) * sizeof(double));
 }
 
 gr_status gr_probe_vjp(gr_probe *p, gr_tensor *y, gr_tensor *g, gr_tensor *const x[], int flags, double *gradient)
 {
     gr_tensor *wanted[GR_CHECK_MAX_INPUTS], *found[GR_CHECK_MAX_INPUTS];
     int n = 0;
-    memset(gradient, 0, (size_t)p->start[p->of.n] * sizeof *gradient);
+    memset(gradient, 0, (size_t)p->n_elements * sizeof *gradient);
     for (int i = 0; i < p->of.n; i++)
         if (x[i]->requires_grad) wanted[n++] = x[i];
     if (!y->node || n == 0) return GR_OK; /* no gradient reaches any input */

@@ -31,7 +31,10 @@ gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_op
 {
     assert(options->rtol > 0.0 && options->samples > 0 && options->directions > 0);
     *c = (gr_checker){.options = *options, .report = report, .node = -1};
-    return gr_probe_open(&c->probe, of, options->seed, points);
+    if (gr_probe_open(&c->probe, of, options->seed, points)) return gr_last_status();
+    if (!(c->gradient = gr_probe_room(&c->probe, 2))) return gr_last_status();
+    c->other = c->gradient + c->probe.n_elements;
+    return GR_OK;
 }
 
 gr_status gr_checker_close(gr_checker *c, gr_status status)
@@ -40,6 +43,7 @@ gr_status gr_checker_close(gr_checker *c, gr_status status)
         c->report->evaluations += c->probe.evaluations;
         c->report->backwards += c->probe.backwards;
     }
+    gr_release(c->gradient);
     gr_status restored = gr_probe_close(&c->probe);
     return status ? status : restored;
 }
