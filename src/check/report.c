@@ -86,13 +86,13 @@ size_t gr_check_format(char *text, size_t capacity, const gr_check_report *r)
 static const struct {
     const char *name;
     size_t offset;
-} numbers[] = {{NUMBER(analytic)}, {NUMBER(numeric)}, {NUMBER(error)}, {NUMBER(relative)}, {NUMBER(step)},
-               {NUMBER(below)},    {NUMBER(above)},   {NUMBER(left)},  {NUMBER(right)}};
+} element_numbers[] = {{NUMBER(analytic)}, {NUMBER(numeric)}, {NUMBER(error)}, {NUMBER(relative)}, {NUMBER(step)},
+                       {NUMBER(below)},    {NUMBER(above)},   {NUMBER(left)},  {NUMBER(right)}};
 #undef NUMBER
 
 static double number_of(const gr_check_element *e, int i)
 {
-    return *(const double *)((const char *)e + numbers[i].offset);
+    return *(const double *)((const char *)e + element_numbers[i].offset);
 }
 
 /* Names come from users: quotes are doubled. */
@@ -107,7 +107,7 @@ void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
 {
     sink s = {.file = file};
     say(&s, "verdict,place,input,index,output,op,node");
-    for (int k = 0; k < GR_COUNT(numbers); k++) say(&s, ",%s", numbers[k].name);
+    for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%s", element_numbers[k].name);
     for (int i = 0; i < r->n_worst; i++) {
         const gr_check_element *e = &r->worst[i];
         say(&s, "\n%s", gr_check_verdict_name(e->verdict));
@@ -115,7 +115,7 @@ void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
         say(&s, ",%d,%lld,%lld", e->input, (long long)e->index, (long long)e->output);
         csv_text(&s, e->op ? e->op : "");
         say(&s, ",%lld", (long long)e->node);
-        for (int k = 0; k < GR_COUNT(numbers); k++) say(&s, ",%.17g", number_of(e, k));
+        for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%.17g", number_of(e, k));
     }
     say(&s, "\n");
 }
@@ -148,7 +148,7 @@ static void json_element(sink *s, const gr_check_element *e)
     say(s, ", \"input\": %d, \"index\": %lld, \"output\": %lld", e->input, (long long)e->index, (long long)e->output);
     json_text(s, ", \"op\": ", e->op);
     say(s, ", \"node\": %lld", (long long)e->node);
-    for (int k = 0; k < GR_COUNT(numbers); k++) json_number(s, numbers[k].name, number_of(e, k));
+    for (int k = 0; k < GR_COUNT(element_numbers); k++) json_number(s, element_numbers[k].name, number_of(e, k));
     say(s, "}");
 }
 
