@@ -1,15 +1,13 @@
 /* check.c: the public calls, and the table of modes. */
 #include "check_internal.h"
 
-/* Each mode: its name in a report, what it runs (NULL: each op that f recorded by itself, gr_check_nodes()), whether it
- * compares with differences of f, so that after a FAIL the op to blame is looked for, whether order 2 goes with it, rtol
- * where the options do not say, and how many points of a line serve it. */
 static const struct check_mode {
-    const char *name;
-    gr_status (*run)(gr_checker *c);
-    bool numeric, second_order;
-    double rtol;
-    int points;
+    const char *name;                /* in a report */
+    gr_status (*run)(gr_checker *c); /* NULL: each op that f recorded by itself, gr_check_nodes() */
+    bool numeric;                    /* compares with differences of f: after a FAIL the op to blame is looked for */
+    bool second_order;               /* order 2 goes with it */
+    double rtol;                     /* where the options do not say */
+    int points;                      /* of a line that are kept */
 } modes[] = {
     [GR_CHECK_FULL] = {"full", gr_check_full, true, true, 1e-7, GR_FEW_POINTS},
     [GR_CHECK_SAMPLED] = {"sampled", gr_check_sampled, true, true, 1e-7, GR_FEW_POINTS},

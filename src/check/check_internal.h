@@ -1,5 +1,5 @@
-/* check_internal.h: the gradient checker, a layer above the tape, room by room from the ground to the roof. A file calls
- * its own room and those below it:
+/* check_internal.h: the gradient checker, a layer above the tape, room by room from the ground to the roof. A room calls
+ * those below it:
  *
  *     probe.c         f at points along a line through its inputs
  *     estimate.c      the slope of f along that line, from differences, with an error and with kinks
@@ -115,7 +115,7 @@ gr_tensor *gr_probe_run(gr_probe *p);
 /* A constant of the tape of x's shape: weights in [1/2, 3/2), so that no constant direction hides an error. */
 gr_tensor *gr_random_weights(gr_tape *t, const gr_tensor *x, gr_rng *rng);
 
-/* The weights that the result y is summed with: the cotangent of backward passes. NULL for a scalar, or out of memory. */
+/* The weights that the result y is summed with, the cotangent of backward passes. NULL for a scalar and after an error. */
 gr_tensor *gr_probe_cotangent(gr_probe *p, const gr_tensor *y);
 
 /* Room for `count` gradients, each by all elements; gr_release() frees it. */

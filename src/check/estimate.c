@@ -11,15 +11,15 @@
  *     d[2][0] = D(h/4)   d[2][1]   d[2][2]
  *
  * The error of an entry is taken to be its distance from the farther of the two that it is made of, plus the noise:
- * what rounding may have added to D. The entry of least error is the estimate. A function that is periodic in h may fool
- * the table, so a second one starts from a step that has no common measure with the first; the larger error is taken,
- * and the distance of the two if that is larger still. Where this is not good enough the two start again from a shorter
- * step.
+ * what rounding may have added to D. The entry of least error is the estimate. A function that is periodic in h may
+ * fool the table, so a second one starts from a step that has no common measure with the first; the larger error is
+ * taken, and the distance of the two if that is larger still. Where this is not good enough the two start again from a
+ * shorter step.
  *
  * All of that holds where f is smooth between x-h and x+h. Ops tell by which branches they went; where those differ
  * from the ones at x the step is shortened. Where no step is short enough, x is on a kink: there is no derivative, but
- * a slope on either side, from f at three points beside x. Of ops that do not tell their branches gr_has_kink() measures,
- * after a failure, whether the slopes on the two sides stay apart as h goes to 0.
+ * a slope on either side, from f at three points beside x. Of ops that do not tell their branches gr_has_kink()
+ * measures, after a failure, whether the slopes on the two sides stay apart as h goes to 0.
  */
 #include "check_internal.h"
 
@@ -162,8 +162,8 @@ static bool jumps(gr_probe *p, double t)
     return fabs(first - second) > 10.0 * fabs(second) + 100.0 * noise;
 }
 
-/* The slope on one side with its error, from the longest step that crosses no other kink. If f jumps at x, 0 is also accepted as
- * a slope (see judge_kink). */
+/* The slope on one side with its error, from the longest step that crosses no other kink. If f jumps at x, 0 is also
+ * accepted as a slope (judge_kink). */
 static bool one_sided(gr_probe *p, double sign, double h, double shortest, double *slope, gr_slope *s)
 {
     for (; h >= shortest; h *= 0.125) {

@@ -9,10 +9,10 @@
  *
  *     f(t) = constant + sum of weight_i term_i(t)
  *
- * Nearly every loss is a sum or a mean, and its ops say of what (gr_term in op.h). Of a mean over a million elements one
- * derivative moves a few, and the difference of those is exact where the difference of two means has lost the digits
- * that count. The weights are the factors of the sums at t = 0; the constant is what was added that is no tensor's. Of a
- * result of more than one element the elements are the terms, and their weights are random.
+ * Nearly every loss is a sum or a mean, and its ops say of what (gr_term in op.h). Of a mean over a million elements
+ * one derivative moves a few, and the difference of those is exact where the difference of two means has lost the
+ * digits that count. The weights are the factors of the sums at t = 0; the constant is what was added that is no
+ * tensor's. Of a result of more than one element the elements are the terms, and their weights are random.
  *
  * Ties. A term that does not depend on the line adds nothing to a difference. One that depends on it too weakly to be
  * seen in any difference still adds its rounding. So a line begins with a run in which its elements are NaN: the terms
