@@ -1,4 +1,4 @@
-/* check_internal.h: the gradient checker, a layer above the tape, room by room from the ground to the roof. A room calls
+/* check_internal.h: the gradient checker, a layer above the tape, room by room from the ground up. A room calls
  * those below it:
  *
  *     probe.c         f at points along a line through its inputs
@@ -115,7 +115,7 @@ gr_tensor *gr_probe_run(gr_probe *p);
 /* A constant of the tape of x's shape: weights in [1/2, 3/2), so that no constant direction hides an error. */
 gr_tensor *gr_random_weights(gr_tape *t, const gr_tensor *x, gr_rng *rng);
 
-/* The weights that the result y is summed with, the cotangent of backward passes. NULL for a scalar and after an error. */
+/* The weights that the result y is summed with: the cotangent of backward passes. NULL for a scalar or an error. */
 gr_tensor *gr_probe_cotangent(gr_probe *p, const gr_tensor *y);
 
 /* Room for `count` gradients, each by all elements; gr_release() frees it. */
