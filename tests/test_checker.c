@@ -6,7 +6,7 @@
 
 #include <gradus/gradus.h>
 
-#include "check/internal.h"
+#include "check/check_internal.h"
 
 /* ---- Functions to be checked -------------------------------------------------------------------------------- */
 

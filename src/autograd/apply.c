@@ -171,7 +171,7 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
     if (!scalar && gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
     if (type.view) {
         n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
-        if (t->checking && n->out) gr_fold_op(t, n);
+        if (t->signature && n->out) gr_fold_op(n, t->signature);
         return n->out;
     }
     gr_kernel kernel = kernel_for(n->op, type.dtype);
@@ -188,7 +188,7 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
         n->in[0]->data = NULL;
     }
     if (!status) {
-        if (t->checking) gr_fold_op(t, n);
+        if (t->signature) gr_fold_op(n, t->signature);
         return n->out;
     }
     gr_drop(t, n->saved);

@@ -2,11 +2,18 @@
 #include "autograd/tape_internal.h"
 #include "tensor/broadcast.h"
 
-void gr_fold_op(gr_tape *t, const gr_node *n)
+uint64_t *gr_tape_watch(gr_tape *t, uint64_t *signature)
 {
-    gr_fold_branch(&t->signature, (int64_t)(uintptr_t)n->op);
-    gr_fold_branch(&t->signature, n->out->size);
-    if (n->op->branches) n->op->branches(n, &t->signature);
+    uint64_t *before = t->signature;
+    t->signature = signature;
+    return before;
+}
+
+void gr_fold_op(const gr_node *n, uint64_t *signature)
+{
+    gr_fold_branch(signature, (int64_t)(uintptr_t)n->op);
+    gr_fold_branch(signature, n->out->size);
+    if (n->op->branches) n->op->branches(n, signature);
 }
 
 static void fold_signs(const gr_tensor *x, uint64_t *signature)

@@ -43,10 +43,9 @@ struct gr_tape {
     gr_pool pool;
     int64_t nodes, tensors, serial;
     bool recording;
-    bool backward; /* under way: results are temporary */
-    bool checking; /* by the gradient checker: every op folds the branches it takes into the signature */
-    uint64_t signature;
-    bool keeps_all; /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
+    bool backward;       /* under way: results are temporary */
+    bool keeps_all;      /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
+    uint64_t *signature; /* where every op folds the branches that it takes, or NULL: gr_tape_watch() */
 };
 
 /* ---- tape.c: memory ----------------------------------------------------------------------------------------- */
@@ -99,8 +98,14 @@ static inline bool gr_has_vjp(const gr_op *op, int i)
     return op->n_in == GR_VARIADIC ? op->vjp_nth != NULL : i < GR_MAX_VJPS && op->vjp[i] != NULL;
 }
 
-/* That this op ran, on how much, and by which branches (branches.c). */
-void gr_fold_op(gr_tape *t, const gr_node *n);
+/* ---- branches.c --------------------------------------------------------------------------------------------- */
+
+/* From here on every op folds into *signature that it ran, on how much, and by which branches; with NULL none does.
+ * Returns what was there before, to be set again afterwards. */
+uint64_t *gr_tape_watch(gr_tape *t, uint64_t *signature);
+
+/* What an op does then. */
+void gr_fold_op(const gr_node *n, uint64_t *signature);
 
 /* ---- Adding up gradients ------------------------------------------------------------------------------------ */
 

@@ -2,37 +2,37 @@
  * d_i df/dx_i; a failure is traced to its element by halving the direction, first between inputs, then within one. */
 #include <stdlib.h>
 
-#include "internal.h"
+#include "check_internal.h"
 
 /* The power of 2 that makes the direction about as long as one element by itself. */
-static double share_of(int64_t elements)
+static double scale_of_direction(int64_t elements)
 {
     return ldexp(1.0, (int)(0.5 * log2((double)elements) + 0.5));
 }
 
-static void place_direction(const gr_checker *c, const gr_line *l, gr_check_element *e)
+static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
 {
-    const gr_probe *p = &c->probe;
-    const int input = gr_probe_input(p, l->first), last = gr_probe_input(p, l->last - 1);
-    *e = (gr_check_element){.input = input, .index = -1, .output = -1, .node = c->node, .op = c->op};
-    if (input != last) snprintf(e->place, sizeof e->place, "inputs %d to %d, a direction", input, last);
-    else snprintf(e->place, sizeof e->place, "input %d, a direction", input);
+    const int input = gr_probe_input(&c->probe, l->first), last = gr_probe_input(&c->probe, l->last - 1);
+    gr_check_element e = {.input = input, .index = -1, .output = -1, .node = c->node, .op = c->op};
+    if (input != last) snprintf(e.place, sizeof e.place, "inputs %d to %d, a direction", input, last);
+    else snprintf(e.place, sizeof e.place, "input %d, a direction", input);
+    return e;
 }
 
 /* One direction, judged. Its derivative is a sum of many that may cancel: the length of the gradient is what an
  * agreement is relative to. */
-static gr_status compare(gr_checker *c, const gr_line *l, const double *gradient, gr_check_element *e)
+static gr_status compare_direction(gr_checker *c, const gr_line *l, gr_check_element *e)
 {
     gr_slope s;
     double along = 0.0, squares = 0.0;
     for (int64_t k = l->first; k < l->last; k++) {
-        const double a = gradient[k] / l->share;
-        along += gr_sign_of(l, k) ? -a : a;
+        const double a = c->gradient[k] / l->scale;
+        along += gr_goes_down(l, k) ? -a : a;
         squares += a * a;
     }
-    place_direction(c, l, e);
+    *e = place_direction(c, l);
     if (gr_estimate(&c->probe, *l, &c->options, &s)) return gr_last_status();
-    gr_check_finish(c, along, fmax(sqrt(squares), fmax(fabs(along), fabs(s.value))), &s, e);
+    gr_check_judge(c, along, fmax(sqrt(squares), fmax(fabs(along), fabs(s.value))), &s, e);
     return c->probe.refused;
 }
 
@@ -41,7 +41,7 @@ static int64_t middle_of(const gr_probe *p, const gr_line *l)
 {
     const int64_t half = l->first + (l->last - l->first) / 2;
     int64_t best = -1;
-    for (int i = 0; i <= p->n; i++) {
+    for (int i = 0; i <= p->of.n; i++) {
         const int64_t at = p->start[i];
         if (at <= l->first || at >= l->last) continue;
         if (best < 0 || llabs((long long)(at - half)) < llabs((long long)(best - half))) best = at;
@@ -50,7 +50,7 @@ static int64_t middle_of(const gr_probe *p, const gr_line *l)
 }
 
 /* Notes the element that makes the direction fail; nothing when no half of it fails by itself. */
-static gr_status trace(gr_checker *c, gr_line l, const double *gradient)
+static gr_status trace_failure(gr_checker *c, gr_line l)
 {
     gr_check_element e;
     while (l.last - l.first > 1) {
@@ -58,41 +58,32 @@ static gr_status trace(gr_checker *c, gr_line l, const double *gradient)
         bool found = false;
         half[0].last = half[1].first = middle_of(&c->probe, &l);
         for (int i = 0; i < 2 && !found; i++) {
-            half[i].share = share_of(half[i].last - half[i].first);
-            if (compare(c, &half[i], gradient, &e)) return gr_last_status();
+            half[i].scale = scale_of_direction(half[i].last - half[i].first);
+            if (compare_direction(c, &half[i], &e)) return gr_last_status();
             found = e.verdict == GR_CHECK_FAIL;
             if (found) l = half[i];
         }
         if (!found) return GR_OK;
     }
-    if (gr_check_element_of(c, l.first, gradient[l.first], &e)) return gr_last_status();
-    if (e.verdict == GR_CHECK_FAIL) gr_note(c->report, &e);
-    return GR_OK;
-}
-
-static gr_status walk(gr_checker *c, double *gradient)
-{
-    const int64_t elements = c->probe.start[c->probe.n];
-    gr_rng rng = gr_rng_seed(c->options.seed + 4711u);
-    if (gr_probe_gradient(&c->probe, -1, gradient)) return gr_last_status();
-    bool traced = false;
-    for (int i = 0; i < c->options.directions && elements; i++) {
-        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .share = share_of(elements)};
-        gr_check_element e;
-        if (compare(c, &l, gradient, &e)) return gr_last_status();
-        gr_note(c->report, &e);
-        if (e.verdict != GR_CHECK_FAIL || traced) continue;
-        if (trace(c, l, gradient)) return gr_last_status();
-        traced = true;
-    }
+    if (gr_check_element_of(c, l.first, c->gradient[l.first], &e)) return gr_last_status();
+    if (e.verdict == GR_CHECK_FAIL) gr_check_note(c->report, &e);
     return GR_OK;
 }
 
 gr_status gr_check_directions(gr_checker *c)
 {
-    double *gradient = gr_allocate((size_t)(c->probe.start[c->probe.n] + 1) * sizeof *gradient);
-    if (!gradient) return gr_last_status();
-    gr_status status = walk(c, gradient);
-    gr_release(gradient);
-    return status;
+    const int64_t elements = c->probe.n_elements;
+    gr_rng rng = gr_rng_seed(c->options.seed + 4711u);
+    bool traced = false;
+    if (gr_probe_gradient(&c->probe, -1, c->gradient)) return gr_last_status();
+    for (int i = 0; i < c->options.directions && elements; i++) {
+        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .scale = scale_of_direction(elements)};
+        gr_check_element e;
+        if (compare_direction(c, &l, &e)) return gr_last_status();
+        gr_check_note(c->report, &e);
+        if (e.verdict != GR_CHECK_FAIL || traced) continue;
+        if (trace_failure(c, l)) return gr_last_status();
+        traced = true;
+    }
+    return GR_OK;
 }

@@ -1,5 +1,5 @@
 /* hint.c: what the ratio of a wrong derivative to the right one suggests. */
-#include "internal.h"
+#include "check_internal.h"
 
 static bool is_near(double a, double b)
 {
@@ -22,23 +22,24 @@ static double common_ratio(const gr_check_report *r)
 }
 
 /* The dimension or number of terms that the ratio, or its inverse, is; 0: none. */
-static int64_t count_that_is(double ratio, gr_tensor *const x[], int n, int64_t terms)
+static int64_t count_that_is(double ratio, const gr_subject *of, int64_t terms)
 {
     const double size = fabs(ratio) >= 1.0 ? fabs(ratio) : 1.0 / fabs(ratio);
     if (terms > 1 && is_near(size, (double)terms)) return terms;
-    for (int i = 0; i < n; i++) {
-        if (x[i]->size > 1 && is_near(size, (double)x[i]->size)) return x[i]->size;
-        for (int k = 0; k < x[i]->rank; k++)
-            if (x[i]->shape[k] > 1 && is_near(size, (double)x[i]->shape[k])) return x[i]->shape[k];
+    for (int i = 0; i < of->n; i++) {
+        const gr_tensor *x = of->x[i];
+        if (x->size > 1 && is_near(size, (double)x->size)) return x->size;
+        for (int k = 0; k < x->rank; k++)
+            if (x->shape[k] > 1 && is_near(size, (double)x->shape[k])) return x->shape[k];
     }
     return 0;
 }
 
 #define SAY(...) snprintf(r->hint, sizeof r->hint, __VA_ARGS__)
 
-static void hint_at_ratio(gr_check_report *r, double ratio, gr_tensor *const x[], int n, int64_t terms)
+static void hint_at_ratio(gr_check_report *r, double ratio, const gr_subject *of, int64_t terms)
 {
-    const int64_t count = ratio == 0.0 ? 0 : count_that_is(ratio, x, n, terms);
+    const int64_t count = ratio == 0.0 ? 0 : count_that_is(ratio, of, terms);
     const char *minus = ratio < 0.0 ? ", and a wrong sign" : "";
     if (ratio == 0.0)
         SAY("the gradient is 0 where the function changes: none reached it (a detach, a VJP that is missing?)");
@@ -53,7 +54,7 @@ static void hint_at_ratio(gr_check_report *r, double ratio, gr_tensor *const x[]
     else SAY("analytic / numeric is %.6g everywhere: a constant factor%s", ratio, minus);
 }
 
-static void hint_at_failure(gr_check_report *r, gr_tensor *const x[], int n, int64_t terms)
+static void hint_at_failure(gr_check_report *r, const gr_subject *of, int64_t terms)
 {
     const gr_check_element *e = &r->worst[0];
     const double ratio = common_ratio(r);
@@ -61,26 +62,20 @@ static void hint_at_failure(gr_check_report *r, gr_tensor *const x[], int n, int
     else if (!isfinite(e->numeric)) SAY("the function is not finite here");
     else if (e->left != e->right)
         SAY("at a kink: the analytic value must lie between the slopes %.6g and %.6g", e->left, e->right);
-    else if (isfinite(ratio) && (r->failed > 1 || r->compared == 1)) hint_at_ratio(r, ratio, x, n, terms);
+    else if (isfinite(ratio) && (r->failed > 1 || r->compared == 1)) hint_at_ratio(r, ratio, of, terms);
     else if (isfinite(ratio) && r->failed * 4 < r->compared)
         SAY("few elements are wrong: a border, a remainder of a loop, an index?");
 }
 
-void gr_check_hint(gr_check_report *r, gr_tensor *const x[], int n, int64_t terms)
+void gr_check_hint(gr_check_report *r, const gr_subject *of, int64_t terms)
 {
-    switch (r->verdict) {
-    case GR_CHECK_FAIL: hint_at_failure(r, x, n, terms); break;
-    case GR_CHECK_UNRESOLVED:
+    if (r->verdict == GR_CHECK_FAIL) hint_at_failure(r, of, terms);
+    else if (r->verdict == GR_CHECK_UNRESOLVED)
         SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one "
             "(per node)");
-        break;
-    case GR_CHECK_NONDETERMINISTIC:
+    else if (r->verdict == GR_CHECK_NONDETERMINISTIC)
         SAY("two runs differ: dropout, random numbers, a state that f keeps, or memory that is not initialised?");
-        break;
-    case GR_CHECK_VACUOUS:
-        if (!r->compared) SAY("no input with elements requires a gradient");
-        else SAY("both sides are 0 everywhere: does f depend on its inputs?");
-        break;
-    default: break;
-    }
+    else if (r->verdict == GR_CHECK_VACUOUS && r->compared)
+        SAY("both sides are 0 everywhere: does f depend on its inputs?");
+    else if (r->verdict == GR_CHECK_VACUOUS) SAY("no input with elements requires a gradient");
 }

@@ -1,23 +1,7 @@
 /* report.c: what is told of a check: a table for people, CSV and JSON for programs. */
 #include <stdarg.h>
 
-#include "internal.h"
-
-/* ---- Names -------------------------------------------------------------------------------------------------- */
-
-const char *gr_check_verdict_name(gr_check_verdict v)
-{
-    static const char *const name[GR_CHECK_N_VERDICTS] = {"PASS",       "FAIL",    "KINK",
-                                                          "UNRESOLVED", "VACUOUS", "NONDETERMINISTIC"};
-    return (int)v >= 0 && v < GR_CHECK_N_VERDICTS ? name[v] : "?";
-}
-
-static const char *mode_name(gr_check_mode m)
-{
-    static const char *const name[GR_CHECK_N_MODES] = {"full",     "sampled",      "directional", "jacobian",
-                                                       "per node", "accumulation", "f32"};
-    return (int)m >= 0 && m < GR_CHECK_N_MODES ? name[m] : "?";
-}
+#include "check_internal.h"
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
@@ -41,7 +25,8 @@ static GR_PRINTF(2, 3) void say(sink *s, const char *format, ...)
 
 static void say_counts(sink *s, const gr_check_report *r)
 {
-    say(s, "%s: %lld compared (%s)", gr_check_verdict_name(r->verdict), (long long)r->compared, mode_name(r->mode));
+    say(s, "%s: %lld compared (%s)", gr_check_verdict_name(r->verdict), (long long)r->compared,
+        gr_check_mode_name(r->mode));
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
         if (r->count[v]) say(s, ", %lld %s", (long long)r->count[v], gr_check_verdict_name((gr_check_verdict)v));
     say(s, "; %lld evaluations, %lld backward passes\n", (long long)r->evaluations, (long long)r->backwards);
@@ -96,10 +81,24 @@ size_t gr_check_format(char *text, size_t capacity, const gr_check_report *r)
 
 /* ---- CSV ---------------------------------------------------------------------------------------------------- */
 
-/* Names come from users: quotes are doubled. */
-static void say_quoted(sink *s, const char *text)
+/* The numbers of a comparison, as both CSV and JSON name them. */
+#define NUMBER(name) #name, offsetof(gr_check_element, name)
+static const struct {
+    const char *name;
+    size_t offset;
+} element_numbers[] = {{NUMBER(analytic)}, {NUMBER(numeric)}, {NUMBER(error)}, {NUMBER(relative)}, {NUMBER(step)},
+                       {NUMBER(below)},    {NUMBER(above)},   {NUMBER(left)},  {NUMBER(right)}};
+#undef NUMBER
+
+static double number_of(const gr_check_element *e, int i)
 {
-    say(s, "\"");
+    return *(const double *)((const char *)e + element_numbers[i].offset);
+}
+
+/* Names come from users: quotes are doubled. */
+static void csv_text(sink *s, const char *text)
+{
+    say(s, ",\"");
     for (; *text; text++) say(s, *text == '"' ? "\"\"" : "%c", *text);
     say(s, "\"");
 }
@@ -107,28 +106,27 @@ static void say_quoted(sink *s, const char *text)
 void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
 {
     sink s = {.file = file};
-    say(&s, "verdict,place,input,index,output,op,node,analytic,numeric,error,relative,step,below,above,left,right\n");
+    say(&s, "verdict,place,input,index,output,op,node");
+    for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%s", element_numbers[k].name);
     for (int i = 0; i < r->n_worst; i++) {
         const gr_check_element *e = &r->worst[i];
-        say(&s, "%s,", gr_check_verdict_name(e->verdict));
-        say_quoted(&s, e->place);
-        say(&s, ",%d,%lld,%lld,", e->input, (long long)e->index, (long long)e->output);
-        say_quoted(&s, e->op ? e->op : "");
-        say(&s, ",%lld,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g,%.17g\n", (long long)e->node, e->analytic,
-            e->numeric, e->error, e->relative, e->step, e->below, e->above, e->left, e->right);
+        say(&s, "\n%s", gr_check_verdict_name(e->verdict));
+        csv_text(&s, e->place);
+        say(&s, ",%d,%lld,%lld", e->input, (long long)e->index, (long long)e->output);
+        csv_text(&s, e->op ? e->op : "");
+        say(&s, ",%lld", (long long)e->node);
+        for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%.17g", number_of(e, k));
     }
+    say(&s, "\n");
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------------------- */
 
-static void json_text(sink *s, const char *name, const char *text)
+/* A string, or null, after what stands in front of it. */
+static void json_text(sink *s, const char *before, const char *text)
 {
-    say(s, "\"%s\": ", name);
-    if (!text) {
-        say(s, "null");
-        return;
-    }
-    say(s, "\"");
+    say(s, text ? "%s\"" : "%snull", before);
+    if (!text) return;
     for (const unsigned char *c = (const unsigned char *)text; *c; c++)
         if (*c == '"' || *c == '\\') say(s, "\\%c", *c);
         else if (*c < 0x20) say(s, "\\u%04x", *c);
@@ -145,42 +143,29 @@ static void json_number(sink *s, const char *name, double x)
 
 static void json_element(sink *s, const gr_check_element *e)
 {
-    say(s, "{");
-    json_text(s, "verdict", gr_check_verdict_name(e->verdict));
-    say(s, ", ");
-    json_text(s, "place", e->place);
-    say(s, ", \"input\": %d, \"index\": %lld, \"output\": %lld, ", e->input, (long long)e->index, (long long)e->output);
-    json_text(s, "op", e->op);
+    json_text(s, "{\"verdict\": ", gr_check_verdict_name(e->verdict));
+    json_text(s, ", \"place\": ", e->place);
+    say(s, ", \"input\": %d, \"index\": %lld, \"output\": %lld", e->input, (long long)e->index, (long long)e->output);
+    json_text(s, ", \"op\": ", e->op);
     say(s, ", \"node\": %lld", (long long)e->node);
-    json_number(s, "analytic", e->analytic);
-    json_number(s, "numeric", e->numeric);
-    json_number(s, "error", e->error);
-    json_number(s, "relative", e->relative);
-    json_number(s, "step", e->step);
-    json_number(s, "below", e->below);
-    json_number(s, "above", e->above);
-    json_number(s, "left", e->left);
-    json_number(s, "right", e->right);
+    for (int k = 0; k < GR_COUNT(element_numbers); k++) json_number(s, element_numbers[k].name, number_of(e, k));
     say(s, "}");
 }
 
 void gr_check_fprint_json(FILE *file, const gr_check_report *r)
 {
     sink s = {.file = file};
-    say(&s, "{");
-    json_text(&s, "verdict", gr_check_verdict_name(r->verdict));
-    say(&s, ", ");
-    json_text(&s, "mode", mode_name(r->mode));
+    json_text(&s, "{\"verdict\": ", gr_check_verdict_name(r->verdict));
+    json_text(&s, ", \"mode\": ", gr_check_mode_name(r->mode));
     say(&s, ", \"compared\": %lld, \"failed\": %lld, \"evaluations\": %lld, \"backwards\": %lld, \"counts\": {",
         (long long)r->compared, (long long)r->failed, (long long)r->evaluations, (long long)r->backwards);
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
         say(&s, "%s\"%s\": %lld", v ? ", " : "", gr_check_verdict_name((gr_check_verdict)v), (long long)r->count[v]);
     say(&s, "}, \"histogram\": [");
     for (int i = 0; i < GR_CHECK_BINS; i++) say(&s, "%s%lld", i ? ", " : "", (long long)r->histogram[i]);
-    say(&s, "], ");
-    json_text(&s, "culprit_op", r->culprit_op);
-    say(&s, ", \"culprit\": %lld, ", (long long)r->culprit);
-    json_text(&s, "hint", r->hint);
+    json_text(&s, "], \"culprit_op\": ", r->culprit_op);
+    say(&s, ", \"culprit\": %lld", (long long)r->culprit);
+    json_text(&s, ", \"hint\": ", r->hint);
     say(&s, ", \"worst\": [");
     for (int i = 0; i < r->n_worst; i++) {
         if (i) say(&s, ", ");

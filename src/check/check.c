@@ -1,0 +1,125 @@
+/* check.c: the public calls, and the table of modes. */
+#include "check_internal.h"
+
+static const struct check_mode {
+    const char *name;                /* in a report */
+    gr_status (*run)(gr_checker *c); /* NULL: each op that f recorded by itself, gr_check_nodes() */
+    bool numeric;                    /* compares with differences of f: after a FAIL the op to blame is looked for */
+    bool second_order;               /* order 2 goes with it */
+    double rtol;                     /* where the options do not say */
+    int points;                      /* of a line that are kept */
+} modes[] = {
+    [GR_CHECK_FULL] = {"full", gr_check_full, true, true, 1e-7, GR_FEW_POINTS},
+    [GR_CHECK_SAMPLED] = {"sampled", gr_check_sampled, true, true, 1e-7, GR_FEW_POINTS},
+    [GR_CHECK_DIRECTIONAL] = {"directional", gr_check_directions, true, true, 1e-7, GR_FEW_POINTS},
+    [GR_CHECK_JACOBIAN] = {"jacobian", gr_check_jacobian, true, true, 1e-7, GR_MAX_POINTS},
+    [GR_CHECK_PER_NODE] = {"per node", NULL, false, true, 1e-7, GR_FEW_POINTS},
+    [GR_CHECK_ACCUMULATION] = {"accumulation", gr_check_accumulation, false, false, 1e-7, GR_FEW_POINTS},
+    [GR_CHECK_F32] = {"f32", gr_check_f32, false, false, 1e-4, GR_FEW_POINTS},
+};
+_Static_assert(GR_COUNT(modes) == GR_CHECK_N_MODES, "a row for each mode");
+
+const char *gr_check_mode_name(gr_check_mode m)
+{
+    return (int)m >= 0 && m < GR_CHECK_N_MODES ? modes[m].name : "?";
+}
+
+/* ---- Options ------------------------------------------------------------------------------------------------ */
+
+/* The options with what they leave open filled in. */
+static gr_status complete_options(const gr_check_options *given, gr_check_options *o)
+{
+    *o = given ? *given : (gr_check_options){0};
+    if ((int)o->mode < 0 || o->mode >= GR_CHECK_N_MODES)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: no such mode: %d", (int)o->mode);
+    if ((int)o->estimate < 0 || o->estimate > GR_CHECK_FIVE_POINT)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: no such estimate: %d", (int)o->estimate);
+    if (o->order < 0 || o->order > 2)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: order %d, expected 1 or 2", o->order);
+    if (o->order == 2 && !modes[o->mode].second_order)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: order 2 does not go with this mode");
+    if (!(o->rtol >= 0.0 && o->atol >= 0.0 && o->step >= 0.0 && o->step <= 1.0))
+        return gr_fail(GR_ERR_OPTION,
+                       "check_gradients: rtol %g, atol %g, step %g: expected 0 or more, and a step up to 1", o->rtol,
+                       o->atol, o->step);
+    if (o->rtol == 0.0) o->rtol = modes[o->mode].rtol;
+    if (o->samples <= 0) o->samples = 16;
+    if (o->directions <= 0) o->directions = 3;
+    return GR_OK;
+}
+
+/* ---- A check ------------------------------------------------------------------------------------------------- */
+
+/* f as a whole, or with order 2 its gradient. */
+static gr_status check_whole(const gr_subject *of, const gr_check_options *o, gr_check_report *r)
+{
+    gr_checker c;
+    gr_second second = {*of, o->seed};
+    const gr_subject gradient = {gr_second_run, &second, of->x, of->n};
+    gr_status status = gr_checker_open(&c, o->order == 2 ? &gradient : of, o, modes[o->mode].points, r);
+    if (!status) status = gr_check_repeats(&c);
+    if (!status && o->order == 2) status = gr_check_graph_agrees(&c, &second);
+    if (!status && !r->count[GR_CHECK_NONDETERMINISTIC]) status = modes[o->mode].run(&c);
+    if (!status) gr_check_settle(&c);
+    const int64_t terms = c.probe.n_terms;
+    status = gr_checker_close(&c, status);
+    if (!status) gr_check_hint(r, of, terms);
+    return status;
+}
+
+/* After a failure: which op of the tape is wrong by itself. */
+static gr_status find_culprit(const gr_subject *of, const gr_check_options *o, gr_check_report *r)
+{
+    gr_check_report nodes = {.verdict = GR_CHECK_VACUOUS, .culprit = -1};
+    gr_status status = gr_check_nodes(of, o, &nodes);
+    r->culprit = nodes.culprit;
+    r->culprit_op = nodes.culprit_op;
+    r->evaluations += nodes.evaluations;
+    r->backwards += nodes.backwards;
+    return status;
+}
+
+static void mirror_worst(gr_check_report *r)
+{
+    if (!r->n_worst) return;
+    r->input = r->worst[0].input;
+    r->index = r->worst[0].index;
+    r->analytic = r->worst[0].analytic;
+    r->numeric = r->worst[0].numeric;
+    r->error = r->worst[0].error;
+}
+
+gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                             const gr_check_options *options, gr_check_report *r)
+{
+    if (!f || !x || !r)
+        return gr_fail_null("check_gradients", !f ? "the function" : !x ? "the list of inputs" : "the report");
+    const gr_subject of = {f, context, x, n};
+    gr_check_options o;
+    gr_status status = complete_options(options, &o);
+    *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .mode = o.mode, .input = -1, .index = -1, .culprit = -1};
+    if (status) return status;
+    status = modes[o.mode].run ? check_whole(&of, &o, r) : gr_check_nodes(&of, &o, r);
+    if (!status && r->verdict == GR_CHECK_FAIL && modes[o.mode].numeric) status = find_culprit(&of, &o, r);
+    mirror_worst(r);
+    return status;
+}
+
+gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[], int n, int input, int64_t index,
+                       const gr_check_options *options, gr_check_element *e)
+{
+    if (!f || !x || !e)
+        return gr_fail_null("check_one", !f ? "the function" : !x ? "the list of inputs" : "the element");
+    const gr_subject of = {f, context, x, n};
+    gr_check_options o;
+    if (complete_options(options, &o)) return gr_last_status();
+    if (input < 0 || input >= n || !x[input] || !x[input]->requires_grad || index < 0 || index >= x[input]->size)
+        return gr_fail(GR_ERR_INDEX, "check_one: element %lld of input %d is not one that is differentiated",
+                       (long long)index, input);
+    gr_checker c;
+    gr_status status = gr_checker_open(&c, &of, &o, modes[o.mode].points, NULL);
+    if (!status) status = gr_probe_gradient(&c.probe, -1, c.gradient);
+    const int64_t element = status ? 0 : c.probe.start[input] + index;
+    if (!status) status = gr_check_element_of(&c, element, c.gradient[element], e);
+    return gr_checker_close(&c, status);
+}

@@ -1,0 +1,55 @@
+/* second_order.c: the gradient of f as a function that is checked like any other; and whether the gradient that can be
+ * differentiated is the one that an op gives without. */
+#include "check_internal.h"
+
+static gr_tensor *weighted_sum(gr_tape *t, gr_tensor *x, gr_rng *rng)
+{
+    return gr_sum(t, gr_mul(t, x, gr_random_weights(t, x, rng)), GR_ALL_AXES, false);
+}
+
+/* sum over the inputs of sum w_i df/dx_i + 1/8 sum x_i, with random w. The last part makes a second derivative of 0
+ * something to compare as well. */
+gr_tensor *gr_second_run(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    const gr_second *s = context;
+    gr_rng rng = gr_rng_seed(s->seed + 1u);
+    gr_tensor *y = s->of.f(t, x, n, s->of.context), *wanted[GR_CHECK_MAX_INPUTS], *d[GR_CHECK_MAX_INPUTS];
+    if (!y || !gr_requires_grad(y)) return y;
+    int m = 0;
+    for (int i = 0; i < n; i++)
+        if (x[i]->requires_grad) wanted[m++] = x[i];
+    if (m == 0) return y;
+    gr_tensor *g = y->size == 1 ? NULL : gr_random_weights(t, y, &rng), *sum = NULL;
+    if (gr_vjp(t, y, g, wanted, m, d, GR_CREATE_GRAPH)) return NULL;
+    for (int i = 0; i < m; i++) {
+        gr_tensor *part = weighted_sum(t, d[i], &rng);
+        part = gr_add(t, part, gr_scale(t, gr_sum(t, wanted[i], GR_ALL_AXES, false), 0.125));
+        sum = sum ? gr_add(t, sum, part) : part;
+    }
+    return sum;
+}
+
+/* The gradient of f itself, as it is made when it is to be differentiated again, or not. */
+static gr_status first_gradient(gr_probe *p, const gr_second *s, int flags, double *gradient)
+{
+    gr_tape_reset(p->t);
+    gr_tensor *y = s->of.f(p->t, s->of.x, s->of.n, s->of.context);
+    return y ? gr_probe_vjp(p, y, gr_probe_cotangent(p, y), p->of.x, flags, gradient) : gr_last_status();
+}
+
+/* An op may have a shorter way to its first derivative than the one that can be differentiated: notes where the two
+ * differ. */
+gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *s)
+{
+    gr_probe *p = &c->probe;
+    double *plain = c->gradient, *graph = c->other, largest = 1e-3;
+    if (first_gradient(p, s, 0, plain) || first_gradient(p, s, GR_CREATE_GRAPH, graph)) return gr_last_status();
+    for (int64_t k = 0; k < p->n_elements; k++) largest = fmax(largest, fabs(plain[k]));
+    for (int64_t k = 0; k < p->n_elements; k++) {
+        const double scale = fmax(fabs(plain[k]), fabs(graph[k]));
+        const double allowed = c->options.rtol * scale + 1e-12 * largest;
+        if (fabs(plain[k] - graph[k]) <= allowed || (isnan(plain[k]) && isnan(graph[k]))) continue;
+        gr_check_note_pair(c, k, GR_CHECK_FAIL, graph[k], plain[k], scale);
+    }
+    return GR_OK;
+}
