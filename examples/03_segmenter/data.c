@@ -1,7 +1,6 @@
 /* data.c: the images and masks of lesson 3, from folders or generated. */
 #include "segmenter.h"
 
-/* Images come brighter and darker: each to mean 0 and standard deviation 1, by its own pixels alone. */
 void standardize(gr_tensor *images)
 {
     const int64_t n = gr_dim(images, 0), size = gr_size(images) / n;
