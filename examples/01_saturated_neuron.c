@@ -11,7 +11,7 @@
  *
  * Below each gradient is computed three times: by these formulas, by the tape, and by finite differences, which know
  * nothing of derivatives. The lesson fails when they disagree. */
-#include "common.h"
+#include "page.h"
 
 /* ---- Three losses, by the tape and by hand ------------------------------------------------------------------ */
 
@@ -134,11 +134,18 @@ static bool is_shown(int64_t step)
     return step < 4 || (step <= 50 && step % 10 == 0) || (step <= 500 && step % 50 == 0) || step % 500 == 0;
 }
 
+/* A start, the number of steps that each loss takes from there, and the output that it comes to. */
+typedef struct race {
+    double w, b;
+    int64_t steps[N_LOSSES];
+    double output[N_LOSSES];
+} race;
+
 enum { TOO_MANY = 1000000 };
 
-/* Returns the number of steps. */
-static int64_t descend(int which, double w, double b, double rate, FILE *log)
+static void descend(race *r, int which, double rate, FILE *log)
 {
+    const double w = r->w, b = r->b;
     gr_tape *t = need(gr_tape_new());
     neuron n = make_neuron(w, b);
     gr_optimizer *sgd = need(gr_sgd(n.params, &(gr_sgd_options){.lr = rate}));
@@ -157,20 +164,15 @@ static int64_t descend(int which, double w, double b, double rate, FILE *log)
     free_neuron(&n);
     gr_tape_free(t);
     if (v.output >= 0.1) fail("after %d steps the output is still %g: try a larger --rate", TOO_MANY, v.output);
-    return step;
+    r->steps[which] = step;
+    r->output[which] = v.output;
 }
-
-/* A start, and the number of steps that each loss takes from there. */
-typedef struct race {
-    double w, b;
-    int64_t steps[N_LOSSES];
-} race;
 
 /* Runs all losses from one start. `known` are the numbers of steps as computed independently, or NULL. */
 static void compare_losses(race *r, double rate, const int known[N_LOSSES], FILE *log)
 {
     for (int which = 0; which < N_LOSSES; which++) {
-        r->steps[which] = descend(which, r->w, r->b, rate, log);
+        descend(r, which, rate, log);
         if (known && r->steps[which] != known[which])
             fail("%s took %lld steps, expected %d", loss_names[which], (long long)r->steps[which], known[which]);
     }
@@ -244,8 +246,8 @@ static void gradients_by_z(void)
 
     double f32 = where_mse_dies(GR_F32), f64 = where_mse_dies(GR_F64), slope[N_TAPE], loss[N_TAPE];
     slopes_at(GR_F64, f64, slope, loss);
-    printf("\nFrom z = %.4f on sigma(z) is exactly 1.0 in F64 (in F32 from %.4f on). The output p then holds no trace "
-           "of z:\n"
+    printf("\nFrom z = %.4f on sigma(z) is exactly 1.0 in F64 (in F32 from %.4f on). "
+           "The output p then holds no trace of z:\n"
            "  MSE                        loss %10.4f   gradient %g: it will never move again\n"
            "  cross entropy of p         loss %10.4f   gradient %g: log(1 - p) is cut off, and sigma' is 0\n"
            "  cross entropy of logits    loss %10.4f   gradient %g: exact, because it never forms p\n"
@@ -257,54 +259,100 @@ static void gradients_by_z(void)
         fail("expected gradients of 0, 0 and 1");
 }
 
-/* ---- Pictures ----------------------------------------------------------------------------------------------- */
+/* ---- What there is to show ---------------------------------------------------------------------------------- */
 
 /* The output by step, one panel for each start. */
 static void draw_runs(const race races[], int n)
 {
+    static const char *const colours[N_LOSSES] = {AMBER, RED, BLUE};
     const char *name = "01_saturated_neuron";
-    FILE *s = begin_picture(name, 550 * n, 360);
+    FILE *s = begin_plot(name, 550 * n, 360);
     fprintf(s,
             "set multiplot layout 1,%d\nset xlabel 'step of gradient descent'\nset ylabel 'output (target: 0)'\n"
             "set yrange [0:1.02]\nset xrange [0:10<*]\nset key samplen 2\n",
             n);
     for (const race *r = races; r < races + n; r++) {
-        static const char *const colours[N_LOSSES] = {"#d9a441", "#c8553d", "#2a6f97"};
         fprintf(s, "set title 'from w = %g, b = %g' textcolor rgb '#333333'\nplot ", r->w, r->b);
-        for (int which = 0; which < N_LOSSES; which++) {
+        for (int which = 0; which < N_LOSSES; which++)
             fprintf(s,
-                    "'%s.csv' using ($1==%.17g && $2==%.17g && strcol(3) eq '%s' ? $4 : NaN):7 with lines lw 2.5 "
-                    "lc rgb '%s' title '%s: %lld steps', \\\n  ",
+                    "'%s.csv' using ($1==%.17g && $2==%.17g && strcol(3) eq '%s' ? $4 : NaN):7 "
+                    "with lines lw 2.5 lc rgb '%s' title '%s: %lld steps', \\\n  ",
                     name, r->w, r->b, loss_names[which], colours[which], loss_names[which], (long long)r->steps[which]);
-        }
-        fprintf(s, "0.1 with lines dt 2 lc rgb '#888888' title 'goal: below 0.1'\n");
+        fprintf(s, "0.1 with lines dt 2 lc rgb '" GREY "' title 'goal: below 0.1'\n");
     }
     fprintf(s, "unset multiplot\n");
-    finish_picture(s, name);
+    finish_plot(s, name);
 }
 
 /* The size of the gradient by z. */
 static void draw_gradients(void)
 {
     const char *name = "01_gradient";
-    FILE *csv = create_file(name, ".csv");
-    fprintf(csv, "z,mse,cross_entropy_of_p,cross_entropy_of_logits\n");
+    FILE *csv = create_csv(name, "z,mse,cross_entropy_of_p,cross_entropy_of_logits");
     for (int i = 0; i <= 160; i++) {
         double slope[N_TAPE], loss[N_TAPE];
         slopes_at(GR_F64, 0.25 * i, slope, loss);
         fprintf(csv, "%g,%.17g,%.17g,%.17g\n", 0.25 * i, slope[TAPE_MSE], slope[TAPE_P], slope[TAPE_LOGITS]);
     }
     close_file(csv, name);
-    FILE *s = begin_picture(name, 620, 380);
-    fprintf(
-        s,
-        "set key bottom left\nset xlabel 'z = w x + b (the target is 0)'\nset ylabel 'gradient dl/dz, logarithmic'\n"
-        "set logscale y\nset mytics 1\nset format y '10^{%%L}'\nset yrange [1e-17:10]\nset xrange [0:40]\n"
-        "plot '%s.csv' using 1:2 with lines lw 2.5 lc rgb '#c8553d' title 'MSE: 0 from z = 36.74 on', \\\n"
-        "  '' using 1:3 with lines lw 6 lc rgb '#a9cfe4' title 'cross entropy of p: 0 there too', \\\n"
-        "  '' using 1:4 with lines lw 2 lc rgb '#2a6f97' title 'cross entropy of logits: 1'\n",
-        name);
-    finish_picture(s, name);
+    FILE *s = begin_plot(name, 620, 380);
+    fprintf(s,
+            "set key bottom left\n"
+            "set xlabel 'z = w x + b (the target is 0)'\nset ylabel 'gradient dl/dz, logarithmic'\n"
+            "set logscale y\nset mytics 1\nset format y '10^{%%L}'\nset yrange [1e-17:10]\nset xrange [0:40]\n"
+            "plot '%s.csv' using 1:2 with lines lw 2.5 lc rgb '" RED "' title 'MSE: 0 from z = 36.74 on', \\\n"
+            "  '' using 1:3 with lines lw 6 lc rgb '" PALE_BLUE "' title 'cross entropy of p: 0 there too', \\\n"
+            "  '' using 1:4 with lines lw 2 lc rgb '" BLUE "' title 'cross entropy of logits: 1'\n",
+            name);
+    finish_plot(s, name);
+}
+
+static void put_races(FILE *page, const race races[], int n)
+{
+    html_table t = BEGIN_HTML_TABLE(page, "<start", "<loss", "steps", "output");
+    for (const race *r = races; r < races + n; r++)
+        for (int which = 0; which < N_LOSSES; which++) {
+            put_cell(&t, "w = %g, b = %g", r->w, r->b);
+            put_cell(&t, "%s", loss_names[which]);
+            put_cell(&t, "%lld", (long long)r->steps[which]);
+            put_cell(&t, "%.4f", r->output[which]);
+        }
+    end_html_table(&t, "Steps of gradient descent, all of one size, until the output is below 0.1. The target is 0.");
+}
+
+static void put_ratios(FILE *page)
+{
+    static const double zs[] = {0, 1, 2, 4, 8, 16, 24, 32, 36, 40};
+    html_table t = BEGIN_HTML_TABLE(page, "z", "of MSE", "of cross entropy", "ratio", "1 / 2sigma'(z)");
+    for (int i = 0; i < COUNT(zs); i++) {
+        double z = zs[i], slope[N_TAPE], loss[N_TAPE];
+        slopes_at(GR_F64, z, slope, loss);
+        const double mse = slope[TAPE_MSE], ce = slope[TAPE_LOGITS];
+        put_cell(&t, "%g", z);
+        put_cell(&t, mse == 0.0 ? "0" : "%.2e", mse);
+        put_cell(&t, "%.4f", ce);
+        put_cell(&t, mse == 0.0 ? "none" : "%.4g", ce / mse);
+        put_cell(&t, "%.4g", 0.5 * exp(z) * (1.0 + exp(-z)) * (1.0 + exp(-z)));
+    }
+    end_html_table(&t, "The gradient in z by the tape, target 0. "
+                       "In the last digits before 36.74 the output itself is rounded; "
+                       "from there on it is exactly 1 and the squared error&rsquo;s gradient exactly 0.");
+}
+
+static void write_part(const race races[], int n)
+{
+    FILE *page = begin_part("01_saturated_neuron");
+    fprintf(page, "<p>One sigmoid neuron begins sure of the wrong answer. "
+                  "Trained with the squared error it hardly moves, "
+                  "for its gradient is multiplied by the slope of the sigmoid, which is flat there. "
+                  "In cross entropy&rsquo;s gradient that slope cancels (Eq. 7 and 8).</p>\n");
+    put_plot(page, "01_saturated_neuron", "Output of the neuron by step for three losses",
+             "The neuron&rsquo;s output, step by step, from two starts.");
+    put_races(page, races, n);
+    put_plot(page, "01_gradient", "Size of the gradient by z",
+             "The gradient by how sure the neuron is. Each unit of z costs the squared error a factor of e.");
+    put_ratios(page);
+    end_part(page);
 }
 
 /* ---- The lesson --------------------------------------------------------------------------------------------- */
@@ -326,8 +374,8 @@ int main(int argc, char *argv[])
     if (!own && b != 0.0) refuse("--b: expected --w as well");
     if (own) races[0] = (race){.w = w, .b = b}, n = 1;
 
-    FILE *log = create_file("01_saturated_neuron", ".csv");
-    fprintf(log, "start_w,start_b,loss_name,step,w,b,output,loss,sigma_slope,dw_formula,dw_tape,dw_difference\n");
+    FILE *log = create_csv("01_saturated_neuron", "start_w,start_b,loss_name,step,w,b,output,loss,sigma_slope,"
+                                                  "dw_formula,dw_tape,dw_difference");
     printf("Lesson 1: one neuron, output sigma(w x + b), x = 1, wanted 0, steps of size %g.\n", rate);
     for (int i = 0; i < n; i++) compare_losses(&races[i], rate, own || rate != 0.15 ? NULL : known[i], log);
     close_file(log, "01_saturated_neuron.csv");
@@ -336,5 +384,6 @@ int main(int argc, char *argv[])
     printf("\nEvery gradient above agrees: by the formula, by the tape, by differences.\n");
     draw_runs(races, n);
     draw_gradients();
+    write_part(races, n);
     return 0;
 }

@@ -12,7 +12,7 @@
  *
  * Then the same op with a slip of the kind that everyone makes, (1 + |x|) without its square. It trains all the same,
  * only worse; no crash and no message tells. The checker does, by name. */
-#include "common.h"
+#include "page.h"
 
 /* ---- An op of your own: y = x / (1 + |x|) ------------------------------------------------------------------- */
 
@@ -145,7 +145,8 @@ static void check_what_is_right(gr_tensor *const z[2], gr_tensor *const net[INPU
     must_pass("the network, all parameters at once", network, &softsign, net, INPUTS, &directions);
 }
 
-static void catch_what_is_broken(gr_tensor *const net[INPUTS])
+/* Returns what the checker says of the network as a whole. */
+static gr_check_report catch_what_is_broken(gr_tensor *const net[INPUTS])
 {
     const gr_check_options nodes = {.mode = GR_CHECK_PER_NODE};
     printf("\nWhat is broken does not:\n");
@@ -159,12 +160,13 @@ static void catch_what_is_broken(gr_tensor *const net[INPUTS])
     gr_check_fprint_json(json, &r);
     close_file(csv, "05_report.csv");
     close_file(json, "05_report.json");
-    printf("\nThe parameters behind the op (w2, b2) are right: a gradient goes backward, and only what lies before the "
-           "slip\n"
-           "is spoilt. Each op by itself, at the inputs that it had in the network:\n");
-    r = look("per node", network, &broken_softsign, net, INPUTS, &nodes);
-    if (!r.culprit_op) fail("no op was named");
-    printf("the first op that is wrong by itself: %s, node %lld\n", r.culprit_op, (long long)r.culprit);
+    printf("\nThe parameters behind the op (w2, b2) are right: "
+           "a gradient goes backward, and only what lies before the slip\nis spoilt. "
+           "Each op by itself, at the inputs that it had in the network:\n");
+    const gr_check_report by_node = look("per node", network, &broken_softsign, net, INPUTS, &nodes);
+    if (!by_node.culprit_op) fail("no op was named");
+    printf("the first op that is wrong by itself: %s, node %lld\n", by_node.culprit_op, (long long)by_node.culprit);
+    return r;
 }
 
 /* ---- What a wrong derivative does to training ---------------------------------------------------------------- */
@@ -197,6 +199,30 @@ static double train(const gr_op *op, int64_t hidden, int64_t steps, double rate,
     return loss;
 }
 
+/* ---- What there is to show ---------------------------------------------------------------------------------- */
+
+static void write_part(const gr_check_report *r, double right, double wrong)
+{
+    FILE *page = begin_part("05_your_own_op");
+    fprintf(page, "<p>An op of one&rsquo;s own, softsign, with a mistake in its derivative that trains all the same. "
+                  "In the network that uses it, these parameters have the wrong gradient, the worst first; "
+                  "the checker then tries each op by itself and names <code>broken_softsign</code>.</p>\n");
+    html_table t = BEGIN_HTML_TABLE(page, "<parameter", "by the tape", "by differences", "relative error");
+    for (int i = 0; i < r->n_worst; i++) {
+        put_cell(&t, "%s", r->worst[i].place);
+        put_cell(&t, "%.8f", r->worst[i].analytic);
+        put_cell(&t, "%.8f", r->worst[i].numeric);
+        put_cell(&t, "%.2g", r->worst[i].relative);
+    }
+    char caption[400];
+    snprintf(caption, sizeof caption,
+             "dl/d(parameter) of the network with the broken op. Trained with softsign, the loss came to %.6f. "
+             "Trained with broken_softsign, the loss came to %.6f.",
+             right, wrong);
+    end_html_table(&t, caption);
+    end_part(page);
+}
+
 int main(int argc, char *argv[])
 {
     int64_t hidden = 8, steps = 2000, seed = 1;
@@ -220,10 +246,9 @@ int main(int argc, char *argv[])
     make_network(net, hidden, &rng);
     printf("Lesson 5: softsign, y = x / (1 + |x|), as an op; log cosh as a loss of ops.\n\n");
     check_what_is_right(z, net);
-    catch_what_is_broken(net);
+    const gr_check_report caught = catch_what_is_broken(net);
 
-    FILE *log = create_file("05_training", ".csv");
-    fprintf(log, "op,step,loss\n");
+    FILE *log = create_csv("05_training", "op,step,loss");
     double right = train(&softsign, hidden, steps, rate, (uint64_t)seed, log);
     double wrong = train(&broken_softsign, hidden, steps, rate, (uint64_t)seed, log);
     close_file(log, "05_training.csv");
@@ -231,6 +256,7 @@ int main(int argc, char *argv[])
            "  %.3g with the right derivative\n  %.3g with the broken one\n"
            "Both go down. Training by itself does not tell which of them is wrong.\n",
            (long long)steps, rate, right, wrong);
+    write_part(&caught, right, wrong);
     for (int i = 0; i < INPUTS; i++) gr_tensor_free(net[i]);
     gr_tensor_free(z[0]);
     gr_tensor_free(z[1]);

@@ -14,8 +14,8 @@ static const char *const report_style[] = {
     "  --good:#a5d6a7;--good-tint:#1f3323;--mixed:#ecc977;--mixed-tint:#3a3019;--bad:#f2a393;--bad-tint:#40211b}}\n",
     "*{box-sizing:border-box}\n",
     "html{-webkit-text-size-adjust:100%;text-size-adjust:100%;scroll-padding-top:1rem}\n",
-    "body{margin:0;background:var(--paper);color:var(--ink);overflow-wrap:break-word;line-height:1.6;font-size:1.0625rem;\n"
-    "  font-family:Charter,'Bitstream Charter','Sitka Text',Cambria,Georgia,serif}\n",
+    "body{margin:0;background:var(--paper);color:var(--ink);overflow-wrap:break-word;line-height:1.6;\n"
+    "  font-size:1.0625rem;font-family:Charter,'Bitstream Charter','Sitka Text',Cambria,Georgia,serif}\n",
     "h1,h2,h3,nav,table,figcaption,.verdict,.missing,.label{font-family:system-ui,-apple-system,'Segoe UI',Roboto,\n"
     "  'Noto Sans',sans-serif}\n",
     "main,header,footer{max-width:46rem;margin:0 auto;padding:0 1.125rem}\n",
@@ -76,7 +76,8 @@ static const char *const report_style[] = {
     "  .wide figcaption::after{content:' Scroll sideways for the rest.'}}\n",
     "@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--tint:#f4f4f4;--panel:#fff;--link:#000;\n"
     "  --good:#2f6b3a;--good-tint:#fff;--mixed:#7d5600;--mixed-tint:#fff;--bad:#9c2f1c;--bad-tint:#fff}\n"
-    "  body{font-size:10.5pt}main,header,footer{max-width:none;padding:0}nav{display:none}h2{break-before:page;border:0}\n"
+    "  body{font-size:10.5pt}main,header,footer{max-width:none;padding:0}nav{display:none}\n"
+    "  h2{break-before:page;border:0}\n"
     "  main>section:first-child h2{break-before:auto}\n"
     "  h2,h3{break-after:avoid}blockquote,.finding,.panel,tr{break-inside:avoid}.panel,.scroll{overflow:visible}\n"
     "  figure.wide{margin-inline:0}.panel svg,.panel img{min-width:0!important;max-height:9.5cm}\n"

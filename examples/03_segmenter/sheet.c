@@ -1,16 +1,5 @@
-/* sheet.h: images and masks of one size side by side under their labels, as one PNG in the folder for results. */
-#ifndef LESSONS_SHEET_H
-#define LESSONS_SHEET_H
-
-#include "common.h"
-
-typedef struct sheet {
-    gr_tensor *canvas; /* [3,H,W] */
-    int64_t h, w;      /* of a picture */
-    int64_t grow;      /* each of its pixels is grow x grow on the sheet, */
-    int64_t skip;      /* or only every skip-th of them is there */
-    int64_t columns, used;
-} sheet;
+/* sheet.c: pictures side by side (sheet.h). */
+#include "sheet.h"
 
 typedef struct colour {
     float r, g, b;
@@ -18,13 +7,12 @@ typedef struct colour {
 
 enum { SHEET_GAP = 8, SHEET_LABEL = 16, SHEET_LEAST = 128, SHEET_MOST = 512 };
 
-static inline int64_t on_sheet(const sheet *s, int64_t pixels)
+static int64_t on_sheet(const sheet *s, int64_t pixels)
 {
     return (pixels + s->skip - 1) / s->skip * s->grow;
 }
 
-/* Room for rows of pictures, h x w each. A label has up to 16 letters and fits over any. */
-static inline sheet begin_sheet(int64_t rows, int64_t columns, int64_t h, int64_t w)
+sheet begin_sheet(int64_t rows, int64_t columns, int64_t h, int64_t w)
 {
     sheet s = {.h = h, .w = w, .columns = columns};
     s.grow = w < SHEET_LEAST ? (SHEET_LEAST + w - 1) / w : 1;
@@ -36,7 +24,7 @@ static inline sheet begin_sheet(int64_t rows, int64_t columns, int64_t h, int64_
     return s;
 }
 
-static inline void set_pixel(gr_tensor *canvas, int64_t i, int64_t j, colour c)
+static void set_pixel(gr_tensor *canvas, int64_t i, int64_t j, colour c)
 {
     const int64_t h = gr_dim(canvas, 1), w = gr_dim(canvas, 2);
     float *p = gr_f32(canvas) + i * w + j;
@@ -46,7 +34,7 @@ static inline void set_pixel(gr_tensor *canvas, int64_t i, int64_t j, colour c)
 }
 
 /* Letters of 3 by 5 pixels: five octal digits, a row each; every pixel is drawn as 2 by 2. */
-static inline void write_label(gr_tensor *canvas, int64_t top, int64_t left, const char *text)
+static void write_label(gr_tensor *canvas, int64_t top, int64_t left, const char *text)
 {
     static const char *const letters[] = {
         "25755", "65656", "34443", "65556", "74647", "74644", "34553", "55755", "72227",
@@ -70,20 +58,19 @@ typedef struct planes {
     int64_t next; /* from a channel to the next; 0: there is one */
 } planes;
 
-static inline colour as_image(const planes *p, int64_t k)
+static colour as_image(const planes *p, int64_t k)
 {
     return (colour){p->values[k], p->values[k + p->next], p->values[k + 2 * p->next]};
 }
 
-/* White: found. Red: said, and not there. Blue: there, and missed. */
-static inline colour as_mask(const planes *p, int64_t k)
+static colour as_mask(const planes *p, int64_t k)
 {
-    const bool said = p->values[k] > 0.0f, is = p->truth[k] > 0.5f;
-    if (said) return is ? (colour){1, 1, 1} : (colour){0.95f, 0.25f, 0.2f};
-    return is ? (colour){0.25f, 0.5f, 1.0f} : (colour){0, 0, 0};
+    const bool predicted = p->values[k] > 0.0f, actual = p->truth[k] > 0.5f;
+    if (predicted) return actual ? (colour){1, 1, 1} : (colour){0.95f, 0.25f, 0.2f}; /* white or red */
+    return actual ? (colour){0.25f, 0.5f, 1.0f} : (colour){0, 0, 0};                 /* blue or black */
 }
 
-static inline void add_picture(sheet *s, const char *label, colour look(const planes *, int64_t), const planes *p)
+static void add_picture(sheet *s, const char *label, colour look(const planes *, int64_t), const planes *p)
 {
     const int64_t row = s->used / s->columns, column = s->used % s->columns;
     const int64_t top = SHEET_GAP + row * (on_sheet(s, s->h) + SHEET_LABEL + SHEET_GAP);
@@ -96,39 +83,23 @@ static inline void add_picture(sheet *s, const char *label, colour look(const pl
     s->used++;
 }
 
-/* Values in 0..1, of one channel or of three. */
-static inline void add_image(sheet *s, const char *label, const float *values, int64_t channels)
+void add_image(sheet *s, const char *label, const float *values, int64_t channels)
 {
     add_picture(s, label, as_image, &(planes){values, NULL, channels > 1 ? s->h * s->w : 0});
 }
 
-/* Foreground where values are above 0, against the truth. */
-static inline void add_mask(sheet *s, const char *label, const float *values, const float *truth)
+void add_mask(sheet *s, const char *label, const float *values, const float *truth)
 {
     add_picture(s, label, as_mask, &(planes){values, truth, 0});
 }
 
-/* The next picture begins a row. */
-static inline void next_row(sheet *s)
+void next_row(sheet *s)
 {
     s->used += (s->columns - s->used % s->columns) % s->columns;
 }
 
-/* Writes an image to DIR/name.png, or says why not where the library was built without libpng. */
-static inline void write_png(const char *name, const gr_tensor *image)
-{
-    make_folder(out);
-    char *path = path_in_out(name, ".png");
-    if (gr_png_write(path, image) == GR_OK) printf("drawn: %s\n", path);
-    else if (gr_last_status() == GR_ERR_UNSUPPORTED) printf("not drawn: %s: %s\n", path, gr_last_error());
-    else fail("%s", gr_last_error());
-    free(path);
-}
-
-static inline void finish_sheet(sheet *s, const char *name)
+void finish_sheet(sheet *s, const char *name)
 {
     write_png(name, s->canvas);
     gr_tensor_free(s->canvas);
 }
-
-#endif
