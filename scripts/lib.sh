@@ -19,6 +19,7 @@ gnuplot-nox|gnuplot|gnuplot, for the plots
 graphviz|dot|Graphviz, for the drawing of a tape
 chromium|chromium|Chromium, to test the page of the lessons
 clang|clang|Clang
+clang-format-14|clang-format-14|clang-format 14, to check the layout of the sources
 libomp-dev|omp.h|the OpenMP library of Clang'
 
 say() { printf '\n== %s\n' "$*"; }
@@ -75,7 +76,8 @@ need_to_build() { # PACKAGE...
     local tool version
     for tool in cc cmake ninja; do has $tool || die "Cannot go on without $tool."; done
     version=$(cmake --version | sed -n '1s/[^0-9]*//p')
-    [ "$(printf '%s\n' 3.25 "$version" | sort -V | head -n 1)" = 3.25 ] || die "CMake 3.25 or newer is needed, found $version."
+    [ "$(printf '%s\n' 3.25 "$version" | sort -V | head -n 1)" = 3.25 ] ||
+        die "CMake 3.25 or newer is needed, found $version."
 }
 
 build() { # NAME CMAKE_OPTION...

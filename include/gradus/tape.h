@@ -46,7 +46,7 @@ GR_EXPORT void gr_tape_free(gr_tape *tape);
 GR_EXPORT void gr_tape_reset(gr_tape *tape);
 
 /* Makes a tensor of yours a leaf for which gradients are wanted. F32 or F64, else GR_ERR_DTYPE; GR_ERR_STATE for a
- * result of a tape or a gradient. Returns the status; the name, when given, is gr_set_name()'s. */
+ * result of a tape or a gradient, GR_ERR_NULL. */
 GR_EXPORT gr_status gr_require_grad(gr_tensor *tensor);
 
 /* What gr_backward() flags may be, joined by |. */

@@ -402,7 +402,8 @@ def lovasz(errors, y):
 
 
 def lovasz_hinge(x, y, a, b, c, e):
-    return sum(lovasz([max(mpf(0), 1 - v * (2 * t - 1)) for v, t in zip(x[k], y[k])], y[k]) for k in range(len(x))) / len(x)
+    losses = [lovasz([max(mpf(0), 1 - v * (2 * t - 1)) for v, t in zip(x[k], y[k])], y[k]) for k in range(len(x))]
+    return sum(losses) / len(x)
 
 
 def lovasz_softmax(p, y, a, b, c, e):
@@ -418,7 +419,8 @@ IMAGES = {  # classes: (from_logits, x by class, y by class); from_logits is 2 f
     1: [
         (0, [[0.9, 0.2, 0.7, 0.4, 0.05, 0.6]], [[1.0, 0.0, 1.0, 1.0, 0.0, 0.0]]),
         (0, [[0.3333, 0.1, 0.7071067811865476, 0.5]], [[0.0] * 4]),
-        (1, [[0.3, -2.5, 1.4142135623730951, -0.3, -3.141592653589793, 0.5772156649015329]], [[1.0, 0.0, 1.0, 1.0, 0.0, 0.0]]),
+        (1, [[0.3, -2.5, 1.4142135623730951, -0.3, -3.141592653589793, 0.5772156649015329]],
+         [[1.0, 0.0, 1.0, 1.0, 0.0, 0.0]]),
         (1, [[100.0, -99.0, 98.0, -97.0]], [[1.0, 0.0, 1.0, 0.0]]),
         (1, [[-100.0, 99.0, -98.0, 97.0]], [[1.0, 0.0, 1.0, 0.0]]),
         (1, [[0.3, -0.7, 1.25, 0.9]], [[1.0] * 4]),
@@ -431,8 +433,10 @@ IMAGES = {  # classes: (from_logits, x by class, y by class); from_logits is 2 f
     ],
     3: [
         (0, [[0.7, 0.2, 0.1, 0.5], [0.2, 0.5, 0.3, 0.4], [0.1, 0.3, 0.6, 0.1]], one_hot(3, [0, 1, 2, 0])),
-        (2, [[1.0, 0.1, -2.3, 0.5], [0.2, 2.718281828459045, 0.25, -0.75], [-0.5, 0.3, 1.1, 2.0]], one_hot(3, [0, 1, 2, 1])),
-        (2, [[40.0, -3.0, 0.0, 100.0], [-40.0, 20.0, -21.0, -100.0], [0.0, -19.0, 17.0, 30.0]], one_hot(3, [0, 1, 2, 0])),
+        (2, [[1.0, 0.1, -2.3, 0.5], [0.2, 2.718281828459045, 0.25, -0.75], [-0.5, 0.3, 1.1, 2.0]],
+         one_hot(3, [0, 1, 2, 1])),
+        (2, [[40.0, -3.0, 0.0, 100.0], [-40.0, 20.0, -21.0, -100.0], [0.0, -19.0, 17.0, 30.0]],
+         one_hot(3, [0, 1, 2, 0])),
         (2, [[-40.0, 3.0, 0.0, 30.0], [40.0, -20.0, -21.0, 31.0], [0.0, 19.0, 17.0, -30.0]], one_hot(3, [0, 1, 1, 0])),
     ],
 }
@@ -449,10 +453,10 @@ IMAGE_LOSSES = [  # loss, (a, b, c, eps), whether it takes this image
 IMAGE_HEADER = """\
 /* Losses of one image of C classes and P pixels and their slopes, to 25 digits. Written by scripts/golden/losses.py; do
  * not edit. { name, from_logits, C, P, { x }, { y }, a, b, c, eps, value, { slope } }: const char *, int x 3,
- * double[12] x 2, double x 5, double[12]; each list has C rows of P. x is the probabilities; or the logits where from_logits
- * is 1, each by itself, or 2, the classes through a softmax. dice_classes is the mean of the classes' Dice losses;
- * dice_bce, dice_ce, dice_focal: that + a * (BCE, cross entropy, focal with alpha = b and gamma = c), each a mean;
- * 0 where unused. */
+ * double[12] x 2, double x 5, double[12]; each list has C rows of P. x is the probabilities; or the logits where
+ * from_logits is 1, each by itself, or 2, the classes through a softmax. dice_classes is the mean of the classes' Dice
+ * losses; dice_bce, dice_ce, dice_focal: that + a * (BCE, cross entropy, focal with alpha = b and gamma = c), each a
+ * mean; 0 where unused. */
 """
 
 
@@ -479,7 +483,8 @@ def images():
                         return loss(rows, target, mpf(a), mpf(b), mpf(c), mpf(eps))
                     out = settled(lambda: [image_loss([mpf(v) for v in flat])] + slopes(image_loss, flat))
                     text += row(quoted(loss.__name__), str(form), str(C), str(len(x[0])), braces(map(exact, flat)),
-                                braces(map(exact, sum(y, []))), exact(a), exact(b), exact(c), exact(eps), out[0], braces(out[1:]))
+                                braces(map(exact, sum(y, []))), exact(a), exact(b), exact(c), exact(eps),
+                                out[0], braces(out[1:]))
     return text
 
 

@@ -1,8 +1,8 @@
 /* backward.c: one reverse loop over the nodes.
  *
  * The order of creation is a topological order, so each node is visited once, when all of its gradient has been
- * gathered: dx += VJP(dy). Gradients in flight hang on their tensors as `pending_grad`; those of leaves are added to the
- * leaves' own only when the whole pass has succeeded. */
+ * gathered: dx += VJP(dy). A gradient in flight hangs on its tensor as `pending_grad`. Those of leaves are added
+ * to what the leaves have only when the whole pass has succeeded. */
 #include "autograd/tape_internal.h"
 
 /* One backward pass. */

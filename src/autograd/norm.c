@@ -310,7 +310,7 @@ static gr_tensor *norm_second_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 /* ---- The ops ------------------------------------------------------------------------------------------------ */
 
-#define NORM_OP(name)                                                                                        \
+#define NORM_OP(name)                                                                                                  \
     .n_in = 1, .n_optional = 2, .shape = name##_shape, .attr_size = sizeof(gr_norm_attr), .forward = GR_KERNELS(norm), \
     .vjp = {norm_x_vjp, norm_first_vjp, norm_second_vjp}
 #define NORM_GRADIENT \

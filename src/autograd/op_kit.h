@@ -59,7 +59,7 @@ void *gr_tape_memory(gr_tape *t, size_t bytes);
 /* The tape's free blocks, for buffers that last as long as a kernel. */
 gr_pool *gr_pool_of(gr_tape *t);
 
-/* Whether what a VJP computes is being recorded: then it is written with ops, where it may otherwise take a shortcut. */
+/* Whether what a VJP computes is being recorded. Then it is written with ops; otherwise it may take a shortcut. */
 bool gr_is_recording(const gr_tape *t);
 
 /* g times what a kernel has saved for a g of 1. */
@@ -68,7 +68,7 @@ static inline gr_tensor *gr_times_cotangent(gr_tape *t, gr_tensor *saved, gr_ten
     return g->is_one ? saved : gr_mul(t, saved, g);
 }
 
-/* ---- Branches, for the gradient checker (branches.c) ----------------------------------------------------------- */
+/* ---- Branches, for the gradient checker (branches.c) ------------------------------------------------------------- */
 
 /* The sign of each element of the first input; which of two inputs is larger; on which side of the bounds in the
  * attributes (gr_scalars) the first input lies. */

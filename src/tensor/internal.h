@@ -48,20 +48,21 @@ void gr_pool_clear(gr_pool *pool);
 
 /* There are five kinds of tensors, and what a field means depends on the kind:
  *
- *                  of the caller's             leaf                   result of a tape       view             gradient
- *   who frees it   the caller                  the caller             its tape               as its kind says its leaf
- *   tape           NULL                        NULL                   its tape               NULL, its tape   NULL
- *   data           in block or small           the same               the same, or NULL once in base          in block or
- *                                                                     the values are gone                     small
- *   base           NULL                        NULL                   NULL                   no view itself   NULL
- *   version        counts changes              counts changes         counts changes         base's counts    counts changes
- *   requires_grad  false                       true                   true with a node       as its kind says false
- *   grad           NULL, or one that it had    its gradient, owned    borrowed (GR_RETAIN)   as its kind says NULL
- *   node           NULL                        NULL                   NULL for a constant    as its kind says NULL
+ *     field          the caller's      a leaf            a result            a view              a gradient
+ *     -------------  ----------------  ----------------  ------------------  ------------------  ----------------
+ *     freed by       the caller        the caller        its tape            caller or tape      its leaf
+ *     tape           NULL              NULL              its tape            NULL or its tape    NULL
+ *     data           in block, small   in block, small   in block, small,    in base's           in block, small
+ *                                                        or NULL: no values
+ *     base           NULL              NULL              NULL                a tensor, no view   NULL
+ *     version        its changes       its changes       its changes         unused: base's      its changes
+ *     requires_grad  false             true              true with a node    either              false
+ *     grad           NULL              owned, or NULL    another result      as leaf or result   NULL
+ *     node           NULL              NULL              or NULL: constant   as leaf or result   NULL
  *
- * A leaf is a tensor of the caller's for which gr_require_grad() was called; a view is the caller's or a result. The
- * engine asserts the table (gr_is_sound() in autograd/tape_internal.h). This layer knows no gradients: it keeps room for
- * what the tape notes, frees the gradient of what it frees, and looks at nothing else of it. */
+ * A leaf is a tensor of the caller's that went through gr_require_grad(). The engine asserts the table: see
+ * gr_is_sound() in autograd/tape_internal.h. This layer knows no gradients. It has room for what the tape notes of a
+ * tensor, frees the gradient of what it frees, and looks at nothing else of it. */
 typedef struct gr_tape gr_tape;
 typedef struct gr_tape_node gr_tape_node;
 
