@@ -16,36 +16,29 @@ void gr_fold_op(const gr_node *n, uint64_t *signature)
     if (n->op->branches) n->op->branches(n, signature);
 }
 
-static void fold_signs(const gr_tensor *x, uint64_t *signature)
-{
-    for (int64_t i = 0; i < x->size; i++) gr_fold_branch(signature, gr_branch_of(gr_element(x, i)));
-}
-
 void gr_branch_sign(const gr_node *n, uint64_t *signature)
 {
-    fold_signs(n->in[0], signature);
+    for (int64_t i = 0; i < n->in[0]->size; i++) gr_fold_branch(signature, gr_branch_of(gr_element(n->in[0], i)));
 }
 
-void gr_branch_sign_of_second(const gr_node *n, uint64_t *signature)
+/* Element i of a row of x that begins at `row`. */
+static double element_of_row(const gr_tensor *x, const void *row, int64_t i)
 {
-    fold_signs(n->in[1], signature);
-}
-
-static double at(const gr_tensor *x, const void *place, int64_t i)
-{
-    return x->dtype == GR_F32 ? (double)((const float *)place)[i] : ((const double *)place)[i];
+    return x->dtype == GR_F32 ? (double)((const float *)row)[i] : ((const double *)row)[i];
 }
 
 void gr_branch_order(const gr_node *n, uint64_t *signature)
 {
     gr_broadcast p;
-    const void *place[GR_MAX_BROADCAST];
+    const void *row[GR_MAX_BROADCAST];
     gr_broadcast_plan(&p, n->out, n->in, 2);
     for (int64_t begin = 0, length; begin < n->out->size; begin += length) {
-        length = gr_broadcast_row(&p, begin, n->out->size, place);
-        for (int64_t i = 0; i < length; i++)
-            gr_fold_branch(signature,
-                           gr_branch_of(at(n->in[0], place[0], p.step[0] * i) - at(n->in[1], place[1], p.step[1] * i)));
+        length = gr_broadcast_row(&p, begin, n->out->size, row);
+        for (int64_t i = 0; i < length; i++) {
+            double a = element_of_row(n->in[0], row[0], p.step[0] * i);
+            double b = element_of_row(n->in[1], row[1], p.step[1] * i);
+            gr_fold_branch(signature, gr_branch_of(a - b));
+        }
     }
 }
 

@@ -70,10 +70,9 @@ static inline gr_tensor *gr_times_cotangent(gr_tape *t, gr_tensor *saved, gr_ten
 
 /* ---- Branches, for the gradient checker (branches.c) ------------------------------------------------------------- */
 
-/* The sign of each element of the first and of the second input; which of two is larger; on which side of the bounds
- * in the attributes (gr_scalars) the first input lies. */
+/* The sign of each element of the first input; which of two inputs is larger; on which side of the bounds in the
+ * attributes (gr_scalars) the first input lies. */
 void gr_branch_sign(const gr_node *n, uint64_t *signature);
-void gr_branch_sign_of_second(const gr_node *n, uint64_t *signature);
 void gr_branch_order(const gr_node *n, uint64_t *signature);
 void gr_branch_bounds(const gr_node *n, uint64_t *signature);
 

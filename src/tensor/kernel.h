@@ -1,9 +1,9 @@
 /* kernel.h: one body of code, compiled for every number type and processor.
  *
- * A source file with kernels has them in a file beside it, unary.kernels.inc beside unary.c:
+ * A source file with kernels has them in a file beside it, pool.kernels.inc beside pool.c:
  *
  *     ... types that kernels share with the rest ...
- *     #define GR_KERNEL_FILE "autograd/unary.kernels.inc"
+ *     #define GR_KERNEL_FILE "autograd/pool.kernels.inc"
  *     #include "tensor/kernel.h"                 // reads that file, six times on x86-64
  *     ... everything that is there once; the kernels are in GR_KERNELS(name) ...
  *
@@ -29,7 +29,6 @@
 #define GR_PASTE_3(a, b, c) a##_##b##_##c
 #define GR_PASTE(a, b, c) GR_PASTE_3(a, b, c)
 #define K(name) GR_PASTE(name, GR_TYPE, GR_CPU)
-#define GR_TYPE_CPU GR_PASTE_2(GR_TYPE, GR_CPU)
 
 /* A function that must be part of the loop that calls it, or the loop is not vectorised. */
 #define GR_INLINE static inline __attribute__((always_inline))
