@@ -37,13 +37,6 @@ static gr_status broadcast_to(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *broadcast_to_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)t;
-    (void)n;
-    return g;
-}
-
 const gr_op gr_op_broadcast_to = {.name = "broadcast_to",
                                   .formula = "y = x, repeated",
                                   .gradient = "dx = g, summed over what was repeated",
@@ -51,7 +44,7 @@ const gr_op gr_op_broadcast_to = {.name = "broadcast_to",
                                   .shape = broadcast_to_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},
                                   .attr_size = sizeof(gr_type),
-                                  .vjp = {broadcast_to_vjp}};
+                                  .vjp = {gr_vjp_same}};
 
 gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
 {

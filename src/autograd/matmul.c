@@ -154,20 +154,13 @@ static gr_status linear(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *linear_vjp_b(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)t;
-    (void)n;
-    return g;
-}
-
 const gr_op gr_op_linear = {.name = "linear",
                             .formula = "Y = X W + b",
                             .gradient = "dX = g W^T, dW = X^T g, db = the rows of g, summed",
                             .n_in = 3,
                             .shape = linear_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = linear, [GR_F64] = linear},
-                            .vjp = {matmul_vjp_a, matmul_vjp_b, linear_vjp_b}};
+                            .vjp = {matmul_vjp_a, matmul_vjp_b, gr_vjp_same}};
 
 gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b)
 {

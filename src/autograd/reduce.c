@@ -137,6 +137,13 @@ static gr_tensor *reduce(gr_tape *t, const gr_op *op, gr_tensor *x, int n_axes, 
 
 #define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(gr_reduce_attr), .forward = GR_KERNELS(kernel)
 
+/* The public function of an op: gr_sum() of gr_op_sum. */
+#define REDUCTION_CALL(name)                                                                \
+    gr_tensor *gr_##name(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep) \
+    {                                                                                       \
+        return reduce(t, &gr_op_##name, x, n_axes, axes, keep);                             \
+    }
+
 /* The gradient checker's view: a sum's terms, and the winners of max and min. */
 static int sum_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
 {
@@ -175,10 +182,7 @@ const gr_op gr_op_sum = {.name = "sum",
                          .shape = reduced_shape,
                          .vjp = {sum_vjp}};
 
-gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_sum, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(sum)
 
 /* ---- y = (sum x) / n:  dx = g/n over the reduced axes ------------------------------------------------------- */
 
@@ -195,10 +199,7 @@ const gr_op gr_op_mean = {.name = "mean",
                           .shape = reduced_shape_of_some,
                           .vjp = {mean_vjp}};
 
-gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_mean, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(mean)
 
 /* ---- y = max x:  dx = g [x = y] / number of winners --------------------------------------------------------- */
 
@@ -225,15 +226,8 @@ const gr_op gr_op_min = {.name = "min",
                          .shape = reduced_shape_of_some,
                          .vjp = {extreme_vjp}};
 
-gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_max, x, n_axes, axes, keep);
-}
-
-gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_min, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(max)
+REDUCTION_CALL(min)
 
 /* ---- y = log sum e^x:  dx = g e^(x - y) --------------------------------------------------------------------- */
 
@@ -249,10 +243,7 @@ const gr_op gr_op_logsumexp = {.name = "logsumexp",
                                .shape = reduced_shape_of_some,
                                .vjp = {logsumexp_vjp}};
 
-gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_logsumexp, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(logsumexp)
 
 /* ---- Variance ----------------------------------------------------------------------------------------------- */
 
