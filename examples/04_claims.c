@@ -37,18 +37,21 @@ static gr_tensor *focal_by_alpha(gr_tape *t, gr_tensor *z, gr_tensor *y, double 
 
 static gr_tensor *sensitivity_specificity(gr_tape *t, gr_tensor *z, gr_tensor *y, double w)
 {
-    return gr_sensitivity_specificity(t, z, y, &(gr_region_options){.base = from_logits, .w = w});
+    const gr_sensitivity_specificity_options options = {
+        .base.from_logits = true, .sensitivity_weight = w, .specificity_weight = 1.0 - w};
+    return gr_sensitivity_specificity(t, z, y, &options);
 }
 
 static gr_tensor *dice(gr_tape *t, gr_tensor *z, gr_tensor *y, double unused)
 {
     (void)unused;
-    return gr_dice(t, z, y, &(gr_region_options){.base = from_logits});
+    return gr_dice(t, z, y, &(gr_overlap_options){.base.from_logits = true});
 }
 
 static gr_tensor *tversky(gr_tape *t, gr_tensor *z, gr_tensor *y, double beta)
 {
-    return gr_tversky(t, z, y, &(gr_region_options){.base = from_logits, .fp_weight = beta, .fn_weight = 1.0 - beta});
+    const gr_tversky_options options = {.base.from_logits = true, .fp_weight = beta, .fn_weight = 1.0 - beta};
+    return gr_tversky(t, z, y, &options);
 }
 
 /* ---- 1: a saturated sigmoid (Eq. 7 and 8) ------------------------------------------------------------------- */
@@ -516,8 +519,8 @@ static void multipliers(const model *m, const pixels *p, double gamma, double ti
 {
     gr_tape *t = need(gr_tape_new());
     gr_tensor *z = need(logits_of(t, m, p)), *slope[2];
-    gr_region_options options = {.base = {.from_logits = true, .reduction = GR_NONE}, .gamma = gamma};
-    gr_region_options plain = {.base = {.from_logits = true, .reduction = GR_NONE}};
+    const gr_tversky_options plain = {.base = {.from_logits = true, .reduction = GR_NONE}};
+    const gr_focal_tversky_options options = {.base = plain.base, .gamma = gamma};
     gr_tensor *loss[2] = {gr_tversky(t, z, p->y, &plain), gr_focal_tversky(t, z, p->y, &options)};
     for (int k = 0; k < 2; k++)
         check(gr_grad(t, need(gr_sum(t, loss[k], GR_ALL_AXES, false)), &z, 1, &slope[k], GR_RETAIN));
