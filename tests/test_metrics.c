@@ -74,7 +74,8 @@ static void many_classes(void **state)
     (void)state;
     enum { N = 3, C = 4, H = 5, W = 3, POSITIONS = N * H * W };
     gr_rng rng = gr_rng_seed(1);
-    gr_tensor *p = gr_normal(GR_F32, GR_SHAPE(N, C, H, W), 0, 1, &rng), *predicted = gr_zeros(GR_I32, GR_SHAPE(N, H, W));
+    gr_tensor *p = gr_normal(GR_F32, GR_SHAPE(N, C, H, W), 0, 1, &rng),
+              *predicted = gr_zeros(GR_I32, GR_SHAPE(N, H, W));
     gr_tensor *y = gr_zeros(GR_I32, GR_SHAPE(N, H, W));
     gr_confusion expected[C] = {{0, 0, 0, 0}}, c[C] = {{0, 0, 0, 0}}, again[C] = {{0, 0, 0, 0}};
     for (int i = 0; i < POSITIONS; i++) {

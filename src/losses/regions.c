@@ -1,7 +1,7 @@
 /* regions.c: a prediction as regions, and what is asked of predictions, targets and weights. */
-#include "losses/regions.h"
-
 #include <assert.h>
+
+#include "losses/regions.h"
 
 /* ---- The layout ----------------------------------------------------------------------------------------------- */
 
@@ -31,6 +31,7 @@ gr_status gr_expect_region(const char *who, const gr_tensor *x, gr_region region
 
 region_layout gr_region_layout(const gr_tensor *x, gr_region region, bool without_background)
 {
+    assert((int)region >= 0 && region < GR_N_REGIONS); /* gr_expect_region() has been asked */
     const class_planes p = class_planes_of(x, 1);
     return (region_layout){.n = p.n,
                            .c = p.c,
@@ -63,6 +64,7 @@ int64_t gr_region_count(const region_layout *l)
 
 gr_tensor *gr_over_regions(gr_tape *t, const region_layout *l, const gr_tensor *x, gr_tensor *numbers)
 {
+    assert(!numbers || numbers->size == gr_region_count(l));
     int64_t shape[GR_MAX_RANK];
     for (int i = 0; i < x->rank; i++) shape[i] = 1;
     if (l->by_sample) shape[0] = l->n;

@@ -3,6 +3,8 @@
  *
  * A plane is counted in blocks that do not depend on the number of threads, and the blocks are added up in their order.
  */
+#include <assert.h>
+
 #include "losses/regions.h"
 
 static const char *loss_that_counts(const gr_node *n)
@@ -72,6 +74,7 @@ static counting counting_of(const gr_node *n, const gr_tensor *w)
 {
     const gr_tensor *x = n->in[0], *y = n->in[1];
     const bool indices = y->dtype == GR_I32;
+    assert(indices || gr_same_shape(x, y));
     counting s = {.n = n,
                   .attr = *gr_region_attr_of(n),
                   .l = gr_region_layout_of(n),
