@@ -92,6 +92,17 @@ static int largest_of_many(const comparison *q, int64_t i)
     return best;
 }
 
+static int true_class(const comparison *q, int64_t i)
+{
+    return q->n == 1 ? true_of_two(q, i) : checked_class(q, q->y, "target", i);
+}
+
+static int predicted_class(const comparison *q, int64_t i)
+{
+    if (q->n == 1) return predicted_of_two(q, i);
+    return q->p->dtype == GR_I32 ? checked_class(q, q->p, "prediction", i) : largest_of_many(q, i);
+}
+
 static bool is_left_out(const comparison *q, int64_t i)
 {
     const double index = q->options->ignore_index; /* compared in the target's dtype, as losses do */
@@ -100,38 +111,20 @@ static bool is_left_out(const comparison *q, int64_t i)
 
 /* ---- Counts ------------------------------------------------------------------------------------------------- */
 
-static gr_status count_two(const comparison *q, gr_confusion *counts)
-{
-    int64_t found[2][2] = {{0, 0}, {0, 0}}; /* by truth and by what was predicted */
-    for (int64_t i = 0; i < q->y->size; i++) {
-        if (is_left_out(q, i)) continue;
-        int truth = true_of_two(q, i), predicted = truth < 0 ? -1 : predicted_of_two(q, i);
-        if (predicted < 0) return gr_last_status();
-        found[truth][predicted]++;
-    }
-    counts->tp += found[1][1];
-    counts->fp += found[0][1];
-    counts->fn += found[1][0];
-    counts->tn += found[0][0];
-    return GR_OK;
-}
-
-/* Into `found`, of which the positions of neither kind follow at the end: all that are not the other three. */
-static gr_status find_many(const comparison *q, gr_confusion found[])
+/* Counts by class into `found`; two classes, 0 and 1, are counted as two. */
+static gr_status count_classes(const comparison *q, gr_confusion found[], int classes)
 {
     int64_t positions = 0;
     for (int64_t i = 0; i < q->y->size; i++) {
         if (is_left_out(q, i)) continue;
-        int truth = checked_class(q, q->y, "target", i);
-        if (truth < 0) return gr_last_status();
-        int predicted = q->p->dtype == GR_I32 ? checked_class(q, q->p, "prediction", i) : largest_of_many(q, i);
+        const int truth = true_class(q, i), predicted = truth < 0 ? -1 : predicted_class(q, i);
         if (predicted < 0) return gr_last_status();
         positions++;
         found[truth].tp += predicted == truth;
         found[truth].fn += predicted != truth;
         found[predicted].fp += predicted != truth;
     }
-    for (int c = 0; c < q->n; c++) found[c].tn = positions - found[c].tp - found[c].fp - found[c].fn;
+    for (int c = 0; c < classes; c++) found[c].tn = positions - found[c].tp - found[c].fp - found[c].fn;
     return GR_OK;
 }
 
@@ -143,13 +136,15 @@ static void add_counts(gr_confusion *to, const gr_confusion *c)
     to->tn += c->tn;
 }
 
-static gr_status count_many(const comparison *q, gr_confusion counts[])
+/* Nothing is added unless all can be. Of two classes counts[0] is that of class 1. */
+static gr_status count_all(const comparison *q, gr_confusion counts[])
 {
-    gr_confusion *found = gr_allocate_array(q->n, sizeof *found);
+    const int first = q->n == 1, classes = q->n + first;
+    gr_confusion *found = gr_allocate_array(classes, sizeof *found);
     if (!found) return GR_ERR_MEMORY;
-    for (int c = 0; c < q->n; c++) found[c] = (gr_confusion){0, 0, 0, 0};
-    gr_status status = find_many(q, found);
-    for (int c = 0; c < q->n && !status; c++) add_counts(&counts[c], &found[c]);
+    memset(found, 0, (size_t)classes * sizeof *found);
+    gr_status status = count_classes(q, found, classes);
+    for (int c = 0; c < q->n && !status; c++) add_counts(&counts[c], &found[first + c]);
     gr_release(found);
     return status;
 }
@@ -163,7 +158,7 @@ gr_status gr_confusion_add(const gr_tensor *p, const gr_tensor *y, const gr_conf
     double t = q.options->threshold == 0.0 ? 0.5 : q.options->threshold;
     q.limit = !q.options->from_logits ? t : t == 0.5 ? 0.0 : log(t / (1.0 - t));
     q.planes = class_planes_of(p, 1);
-    return n == 1 ? count_two(&q, counts) : count_many(&q, counts);
+    return count_all(&q, counts);
 }
 
 /* ---- Ratios ------------------------------------------------------------------------------------------------- */

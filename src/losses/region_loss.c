@@ -21,21 +21,12 @@ gr_status gr_complete_epsilon(const char *who, double *epsilon, bool unsmoothed)
 
 static gr_status expect_class_weight(const gr_region_call *c)
 {
-    const gr_tensor *w = c->o.class_weight, *x = c->x;
-    if (!w) return GR_OK;
+    if (!c->o.class_weight) return GR_OK;
     if (!c->layout.by_class)
         return gr_fail(GR_ERR_OPTION, "%s: a class_weight is for regions of one class: planes or classes", c->who);
-    if (w->dtype != x->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: the class_weight is %s, the prediction %s", c->who,
-                       gr_dtype_name(gr_type_of(w)), gr_dtype_name(gr_type_of(x)));
-    if (w->rank != 1 || w->size != c->layout.c)
-        return gr_fail(GR_ERR_SHAPE, "%s: the class_weight is %s, expected [%lld]", c->who, GR_SHAPE_TEXT(w),
-                       (long long)c->layout.c);
-    for (int64_t i = 0; i < w->size; i++)
-        if (!(gr_element(w, i) >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the class_weight is %g at [%lld], expected 0 or more", c->who,
-                           gr_element(w, i), (long long)i);
-    return GR_OK;
+    const gr_op named = {.name = c->who}; /* for the message */
+    const gr_node call = {.op = &named, .in = &c->x};
+    return gr_expect_weight(&call, c->o.class_weight, "class_weight", 1, &c->x->shape[1]);
 }
 
 gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *x, gr_tensor *y,

@@ -117,7 +117,7 @@ static inline bool gr_is_float(gr_dtype dtype)
     return dtype == GR_F32 || dtype == GR_F64;
 }
 
-/* Numbers closer to 0 lose digits. */
+/* The smallest normal number of a dtype. */
 static inline double gr_smallest_normal(gr_dtype dtype)
 {
     return dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
