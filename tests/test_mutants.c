@@ -634,7 +634,7 @@ static gr_tensor *pool_of(gr_tape *t, gr_tensor *const x[], int n, void *context
 {
     const gr_pool2d_options two = {.kernel = {2, 2}};
     gr_tensor *y = gr_max_pool2d(t, x[0], &two);
-    return y && context ? gr_apply(t, context, x, n, y->node->n.attr) : y;
+    return y && context ? gr_apply(t, context, x, n, y->node->call.attr) : y;
 }
 
 static void ties_of_a_max_pool(void **state)
