@@ -47,7 +47,6 @@ static inline gr_tensor *gr_hold(gr_tensor *x)
     if (x->tape) x->refs++;
     return x;
 }
-void gr_drop(gr_tape *t, gr_tensor *x);
 
 /* ---- apply.c ------------------------------------------------------------------------------------------------ */
 
