@@ -1,6 +1,6 @@
-/* dropout.c: y = m x / (1-p), where m is 0 with probability p and otherwise 1, so that the mean stays. No mask is stored:
- * the m of an element is a hash of its index and of a key drawn once, so that the derivative, the same op with the same
- * key, finds it again, and so does any thread.
+/* dropout.c: y = m x / (1-p), where m is 0 with probability p and otherwise 1, so that the mean stays. No mask is
+ * stored: the m of an element is a hash of its index and of a key drawn once, so that the derivative, the same op with
+ * the same key, finds it again, and so does any thread.
  *
  *     element i of block b:  m = hash(first + i step) >= 2^32 p,  (first, step) = words(key, b) */
 #include "autograd/op_kit.h"

@@ -213,8 +213,8 @@ static gr_tensor *composed_dx(gr_tape *t, const gr_node *n, gr_tensor *g)
 
 static const gr_span_body dx_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dx_of_groups);
 
-/* The three VJPs of a node want the same sums: whichever comes first leaves them for the others. Whether those of this
- * g are there; from now on they are. */
+/* Whether the cached sums are those of g; the caller sees to it that from now on they are. So the first of a node's
+ * three VJPs leaves them for the others. */
 static bool claim_sums(norm_plan *p, const gr_tensor *g)
 {
     const double key[2] = {(double)g->serial, (double)gr_version_of(g)};
@@ -278,7 +278,7 @@ static gr_tensor *norm_dparam(gr_tape *t, const gr_node *n, gr_tensor *g, bool g
     return d;
 }
 
-/* Of gamma, or of beta where there is no gamma. */
+/* The first input after x is gamma, or beta where there is no gamma. */
 static gr_tensor *norm_first_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     return norm_dparam(t, n, g, ((const gr_norm_attr *)n->attr)->gamma);
