@@ -594,7 +594,7 @@ static const struct {
     {"avg_pool2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
     {"upsample2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
     {"batch_norm2d", 0, {"of the first image only", of_the_first_image, 1}},
-    {"batch_norm2d", 1, {"factor: of the first image only", of_the_first_image, 1}},
+    {"batch_norm2d", 1, {"gamma: of the first image only", of_the_first_image, 1}},
 };
 enum { OF_IMAGES = (int)(sizeof of_images / sizeof *of_images) };
 

@@ -89,8 +89,8 @@ GR_EXPORT gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma,
                                      gr_tensor *running_mean, gr_tensor *running_var,
                                      const gr_batch_norm_options *options);
 
-/* The last `axes` axes of each sample together (Ba et al., 2016); gamma and beta have their shape. */
-GR_EXPORT gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int axes, gr_tensor *gamma, gr_tensor *beta,
+/* The last n_axes axes of each sample together (Ba et al., 2016); gamma and beta have their shape. */
+GR_EXPORT gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int n_axes, gr_tensor *gamma, gr_tensor *beta,
                                    double epsilon);
 
 /* The channels of [N,C,...] in `groups` of C/groups, for each sample (Wu and He, 2018); gamma and beta [C]. */

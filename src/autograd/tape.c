@@ -67,6 +67,11 @@ bool gr_is_recording(const gr_tape *t)
     return t->recording;
 }
 
+bool gr_is_watched(const gr_tape *t)
+{
+    return t->keeps_all;
+}
+
 gr_pool *gr_pool_of(gr_tape *t)
 {
     return &t->pool;

@@ -62,7 +62,6 @@ static inline gr_tensor *gr_hold(gr_tensor *x)
     if (x->tape) x->refs++;
     return x;
 }
-void gr_drop(gr_tape *t, gr_tensor *x);
 
 /* Whether nothing else refers to a gradient, so that it may be written to, or its buffer change hands. */
 static inline bool gr_is_ours_alone(const gr_tensor *x)
