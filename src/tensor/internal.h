@@ -183,6 +183,12 @@ static inline void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void
 /* Elements of a span of cheap arithmetic: below it a second thread costs more than it brings. */
 enum { GR_GRAIN = 16384 };
 
+/* How many items of so many elements make a span worth a thread. */
+static inline int64_t gr_grain_for(int64_t elements)
+{
+    return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1;
+}
+
 /* The best processor in gr_cpu that this machine is. The environment's GRADUS_CPU (any, avx2, avx512) may lower it. */
 gr_cpu gr_cpu_level(void);
 
