@@ -128,11 +128,13 @@ static inline pool2d_range pool2d_taps(const pool2d_call *p, pool2d_range w)
     return (pool2d_range){first > 0 ? first : 0, end < p->a.kernel[1] ? end : p->a.kernel[1]};
 }
 
-/* Those of the windows w whose tap v is in the image: 0 <= j stride + v - padding < width. None if end <= begin. */
+/* Those of the windows w whose tap v, one of pool2d_taps(), is in the image: 0 <= j stride + v - padding < width. None
+ * if end <= begin. */
 static inline pool2d_range pool2d_windows_of_tap(const pool2d_call *p, int64_t v, pool2d_range w)
 {
     const int64_t before = p->a.padding[1] - v, last = p->width - 1 + before, stride = p->a.stride[1];
-    const int64_t first = before > 0 ? (before - 1) / stride + 1 : 0, end = last < 0 ? 0 : last / stride + 1;
+    const int64_t first = before > 0 ? (before - 1) / stride + 1 : 0, end = last / stride + 1;
+    assert(last >= 0);
     return (pool2d_range){first > w.begin ? first : w.begin, end < w.end ? end : w.end};
 }
 

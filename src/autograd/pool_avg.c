@@ -1,5 +1,5 @@
-/* pool_avg.c: the mean of each window of an image, and its adjoint, which hands a window's gradient back to the window's
- * elements. Both are linear, and each is the other's derivative. */
+/* pool_avg.c: the mean of each window of an image, and its adjoint, which hands the gradient of a window back to the
+ * elements of it. Both are linear, and each is the other's derivative. */
 #include "autograd/pool.h"
 
 #define GR_KERNEL_FILE "autograd/pool_avg.kernels.inc"
@@ -35,7 +35,7 @@ gr_tensor *gr_global_avg_pool2d(gr_tape *t, gr_tensor *x)
     return gr_mean(t, x, GR_AXES(2, 3), true);
 }
 
-/* ---- z = g / count, summed over the windows that an element is in:  dg = the mean of each window of h, that of z -- */
+/* ---- z = g / count, summed over the windows that an element is in:  dg = the mean of each window of h ---------- */
 
 static gr_status avg_adjoint_shape(const gr_node *n, gr_type *type)
 {

@@ -88,7 +88,7 @@ static gr_status resized_shape(const gr_node *n, gr_type *type, bool larger)
     const gr_upsample_attr *a = n->attr;
     const gr_tensor *x = n->in[0];
     if (gr_expect_float(n) || gr_expect_images(n->op->name, x)) return gr_last_status();
-    if (a->mode < 0 || a->mode >= GR_N_UPSAMPLE_MODES)
+    if ((unsigned)a->mode >= GR_N_UPSAMPLE_MODES)
         return gr_fail(GR_ERR_OPTION, "%s: no such mode: %d", n->op->name, (int)a->mode);
     gr_type_as(type, x);
     for (int i = 0; i < 2; i++) {

@@ -13,7 +13,7 @@ static const sample avg_samples[] = {
     {.what = "one pixel, padded more than needed",
      .in = {IN(-2, -1, 2, 1, 1, 1)},
      POOL(WINDOW(4, 5, 1, 1, 2, 2), .exclude_padding = true)},
-    {.what = "no images", .in = {IN(0, 1, 0, 2, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0))},
+    {.what = "no images", .in = {IN(0, 1, 0, 2, 4, 4)}, POOL(WINDOW(2, 2, 2, 2, 0, 0)), .verdict = {GR_CHECK_VACUOUS}},
     {.what = "no kernel",
      .in = {IN(0, 1, 1, 1, 4, 4)},
      POOL(WINDOW(-1, 2, 2, 2, 0, 0)),
@@ -34,6 +34,10 @@ static const sample avg_adjoint_samples[] = {
      .in = {IN(-2, 2, 1, 1, 2, 2)},
      POOL(WINDOW(2, 2, 2, 2, 0, 0), .size = {4, 6}),
      .refused = "4 x 6 is not pooled to [1,1,2,2]"},
+    {.what = "windows of padding alone",
+     .in = {IN(-2, 2, 1, 1, 1, 1)},
+     POOL(WINDOW(2, 2, 2, 2, 1, 1), .size = {0, 0}),
+     .refused = "0 x 0 is not pooled to [1,1,1,1]"},
 };
 
 SAMPLES(avg_pool2d, avg_samples)
