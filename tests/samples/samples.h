@@ -1,7 +1,7 @@
 /* samples.h: the calls of each op that the tests make: ones that work, which are differentiated by finite differences
  * and must come to the verdict that is expected here, and ones that are refused.
  *
- * The calls of the ops in src/autograd/unary.c stand in unary.c beside this file, and so on. A row of ops.def or
+ * The calls of the ops in src/autograd/matmul.c stand in matmul.c beside this file, and so on. A row of ops.def or
  * losses.def without its SAMPLES() does not link. */
 #ifndef GR_TESTS_SAMPLES_H
 #define GR_TESTS_SAMPLES_H
