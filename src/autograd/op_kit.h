@@ -42,7 +42,7 @@ gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const in
 /* Refuses, in the op's name, inputs that are not F32 or F64 or not all the same. */
 gr_status gr_expect_float(const gr_node *n);
 
-/* Refuses what is no [N,C,H,W], or has no pixels. */
+/* Refuses what is no [N,C,H,W], or has no pixels (images.c). */
 gr_status gr_expect_images(const char *who, const gr_tensor *x);
 
 /* Refuses a parameter or buffer, NULL for none, that is not of x's dtype and of this shape. */
