@@ -156,7 +156,7 @@ static gr_tensor *scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *
 
 static gr_tensor *clamped(gr_tape *t, gr_tensor *p)
 {
-    return gr_clamp(t, p, gr_dtype_of(p) == GR_F32 ? 0x1p-126 : 0x1p-1022, (double)INFINITY);
+    return gr_clamp(t, p, gr_smallest_normal(gr_dtype_of(p)), (double)INFINITY);
 }
 
 /* dl/dx = p sum T - T,  dl/dp = -T / p */
@@ -247,10 +247,10 @@ enum { HAS = GR_HAS_LOGITS | GR_HAS_SMOOTHING | GR_HAS_CLASSES };
 
 gr_tensor *gr_cross_entropy(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_cross_entropy, HAS, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_cross_entropy, HAS, p, y, options, NULL);
 }
 
 gr_tensor *gr_kl(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_kl, HAS, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_kl, HAS, p, y, options, NULL);
 }

@@ -12,8 +12,7 @@
 static gr_tensor *whole(gr_tape *t, const gr_node *n)
 {
     const gr_dtype dtype = gr_type_of(n->in[0]);
-    gr_tensor *sum = gr_add(t, n->in[0], n->in[1]),
-              *least = gr_constant(t, dtype, dtype == GR_F32 ? 0x1p-126 : 0x1p-1022);
+    gr_tensor *sum = gr_add(t, n->in[0], n->in[1]), *least = gr_constant(t, dtype, gr_smallest_normal(dtype));
     return gr_where(t, gr_greater(t, least, sum), gr_constant(t, dtype, (double)INFINITY), sum);
 }
 
@@ -34,7 +33,7 @@ static gr_tensor *share_b(gr_tape *t, const gr_node *n, gr_tensor *g)
 /* Where there is nothing to have a share of. */
 static void share_branches(const gr_node *n, uint64_t *signature)
 {
-    const double least = n->in[0]->dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
+    const double least = gr_smallest_normal(gr_type_of(n->in[0]));
     for (int64_t i = 0; i < n->out->size; i++)
         gr_fold_branch(signature, gr_element(n->in[0], i) + gr_element(n->in[1], i) < least);
 }

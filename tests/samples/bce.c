@@ -38,15 +38,4 @@ static const sample samples[] = {
      .refused = "the prediction is [3], the target [3,1]"},
 };
 
-static const sample slope_samples[] = {
-    {.what = "probabilities", .in = {IN(0.1, 0.9, 3, 4), IN(0.05, 0.95, 3, 4)}, LOSS(0)},
-    {.what = "logits", .in = {IN(-3, 3, 3, 4), IN(0.05, 0.95, 3, 4)}, LOSS(.from_logits = true)},
-    {.what = "probabilities, smoothed", .in = {IN(0.1, 0.9, 5), IN(0.05, 0.95, 5)}, LOSS(.label_smoothing = 0.2)},
-    {.what = "logits, smoothed",
-     .in = {IN(-3, 3, 5), IN(0.05, 0.95, 5)},
-     LOSS(.from_logits = true, .label_smoothing = 0.2)},
-    {.what = "shapes that differ", .in = {IN(0, 1, 3, 4), BITS(4)}, LOSS(0), .refused = "shapes differ"},
-};
-
 SAMPLES(bce, samples)
-SAMPLES(bce_slope, slope_samples)

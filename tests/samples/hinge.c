@@ -15,10 +15,4 @@ static const sample samples[] = {
      .refused = "target 0 at [1], expected -1 or 1"},
 };
 
-static const sample slope_samples[] = {
-    {.what = "a matrix", .in = {IN(-2, 2, 3, 4), SIGNS(3, 4)}, LOSS(0)},
-    {.what = "shapes that differ", .in = {IN(-2, 2, 3, 4), SIGNS(4)}, LOSS(0), .refused = "shapes differ"},
-};
-
 SAMPLES(hinge, samples)
-SAMPLES(hinge_slope, slope_samples)

@@ -40,12 +40,5 @@ static const sample losses[] = {
      .refused = "expected 0 or more"},
 };
 
-static const sample slopes[] = {
-    {.what = "a matrix", .in = {IN(-2, 2, 3, 4), IN(-2, 2, 3, 4)}, LOSS(0)},
-    {.what = "shapes that differ", .in = {IN(-2, 2, 3, 4), IN(-2, 2, 4)}, LOSS(0), .refused = "shapes differ"},
-};
-
 SAMPLES(l1, losses)
-SAMPLES(l1_slope, slopes)
 SAMPLES(mse, losses)
-SAMPLES(mse_slope, slopes)

@@ -13,10 +13,4 @@ static const sample samples[] = {
     {.what = "a soft target", .in = {IN(0, 1, 3), IN(0.2, 0.8, 3)}, LOSS(0), .refused = "expected 0 or 1"},
 };
 
-static const sample slope_samples[] = {
-    {.what = "a matrix", .in = {IN(0.05, 0.95, 3, 4), BITS(3, 4)}, LOSS(0)},
-    {.what = "shapes that differ", .in = {IN(0, 1, 3, 4), BITS(4)}, LOSS(0), .refused = "shapes differ"},
-};
-
 SAMPLES(zero_one, samples)
-SAMPLES(zero_one_slope, slope_samples)
