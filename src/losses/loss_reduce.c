@@ -1,4 +1,6 @@
 /* loss_reduce.c: the numbers of all positions become a loss, and g becomes the gradients of all positions. */
+#include <assert.h>
+
 #include "losses/loss_kit.h"
 
 /* ---- Forward --------------------------------------------------------------------------------------------------- */
@@ -29,6 +31,7 @@ gr_status gr_loss_run(gr_node *n, gr_loss_pass *p, int64_t positions, int64_t le
     p->scale = gr_loss_scale(n, positions);
     p->keep_values = gr_loss_attr_of(n)->reduction == GR_NONE;
     const int64_t blocks = (positions + p->grain - 1) / p->grain;
+    assert(least > 0 && blocks <= GR_LOSS_BLOCKS);
     for (int64_t i = 0; i < blocks; i++) p->sum[i] = 0.0, p->bad[i] = false;
     gr_parallel(positions, p->grain, span, p);
     double sum = 0.0;
@@ -53,6 +56,7 @@ gr_status gr_save_slopes(gr_node *n)
 gr_status gr_pointwise_run(gr_node *n, gr_span_body span, gr_bad_value_rule complain)
 {
     gr_loss_pass pass;
+    assert(gr_same_shape(n->in[0], n->in[1]));
     if (gr_save_slopes(n)) return gr_last_status();
     return gr_loss_run(n, &pass, n->in[0]->size, GR_GRAIN, span, complain);
 }

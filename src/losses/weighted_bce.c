@@ -2,8 +2,8 @@
  *
  *     l = -(a y log p + b (1-y) log(1-p)):
  *
- * W-BCE, Eq. 10, has a = beta and b = 1. B-BCE, Eq. 11 (which the paper labels W-BCE, too), has a = beta and b = 1 -
- * beta, beta being 1 minus the share of positives among a region's elements. */
+ * W-BCE, Eq. 10, has a = beta and b = 1. B-BCE, Eq. 11 (labelled W-BCE in the paper as well), has a = beta and
+ * b = 1 - beta, where beta is 1 minus the ratio of positives among a region's elements. */
 #include "losses/regions.h"
 
 static const gr_balanced_attr *balanced_attr_of(const gr_node *n)
@@ -16,11 +16,14 @@ static gr_layout balanced_layout(const gr_node *n)
     return gr_layout_of(n->in[0], balanced_attr_of(n)->region, false);
 }
 
+/* A pass over planes, each of which has its own beta. */
 typedef struct balanced_pass {
     gr_loss_pass pass;   /* first: the blocks' context */
     const double *betas; /* of each plane, */
     int64_t plane;       /* and its positions */
 } balanced_pass;
+_Static_assert(offsetof(gr_balanced_attr, loss) == 0 && offsetof(balanced_pass, pass) == 0,
+               "read as their first member");
 
 #define GR_KERNEL_FILE "losses/weighted_bce.kernels.inc"
 #include "tensor/kernel.h"
