@@ -61,7 +61,7 @@ gr_status gr_expect_weight(const gr_node *n, const gr_tensor *weight, const char
 /* The shape rule of a pointwise loss: p, y and weight of one shape, which is the result's before the reduction. */
 gr_status gr_pointwise_shape(const gr_node *n, gr_type *type);
 
-/* ---- Bad values, as the messages name them (bad_values.c) --------------------------------------------------------- */
+/* ---- Bad values, as the messages name them (bad_values.c) ------------------------------------------------------ */
 
 /* A kernel that has met a bad value calls one of these, which looks for the first that is not ignored, and says so. */
 typedef gr_status (*gr_bad_value_rule)(const gr_node *n);
@@ -76,7 +76,7 @@ gr_status gr_fail_bad_probability(const gr_node *n);
 gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected);
 gr_status gr_fail_bad_prediction(const gr_node *n);
 
-/* ---- Reduction (loss_reduce.c) ------------------------------------------------------------------------------------- */
+/* ---- Reduction (loss_reduce.c) --------------------------------------------------------------------------------- */
 
 /* Positions are summed in blocks, so that the sum does not depend on the number of threads. */
 enum { GR_LOSS_BLOCKS = 1024 };
@@ -117,7 +117,7 @@ int gr_loss_terms_with(const gr_node *n, gr_loss_attr *attr, gr_term terms[GR_MA
     .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr), \
     .terms = gr_loss_terms, .forward = GR_KERNELS(loss)
 
-/* ---- Two classes, written with ops (two_classes.c) ------------------------------------------------------------------- */
+/* ---- Two classes, written with ops (two_classes.c) ------------------------------------------------------------- */
 
 /* 1 - p; and p as a divisor or a logarithm's argument: at least the smallest normal number. */
 gr_tensor *gr_complement(gr_tape *t, gr_tensor *p);
