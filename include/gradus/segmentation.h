@@ -68,7 +68,7 @@ GR_EXPORT gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, con
 typedef struct gr_focal_options {
     gr_loss_options base;
     double alpha;  /* the weight of positives, 0 to 1; that of negatives is 1 - alpha; 0: 1/4 */
-    double gamma;  /* 0 or more, as it stands; only with alpha at 0 too, 0: 2 */
+    double gamma;  /* 0 or more; 0 means 2 only if alpha is 0 too, otherwise 0 is 0 */
     bool as_given; /* a 0 is a 0 */
 } gr_focal_options;
 

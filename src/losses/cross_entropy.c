@@ -174,10 +174,10 @@ enum { HAS_CLASS_OPTIONS = GR_HAS_LOGITS | GR_HAS_SMOOTHING | GR_HAS_CLASSES };
 
 gr_tensor *gr_cross_entropy(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_cross_entropy, HAS_CLASS_OPTIONS, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_cross_entropy, HAS_CLASS_OPTIONS, p, y, options, NULL);
 }
 
 gr_tensor *gr_kl(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_kl, HAS_CLASS_OPTIONS, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_kl, HAS_CLASS_OPTIONS, p, y, options, NULL);
 }
