@@ -1,6 +1,6 @@
 /* test_ops.c: every op of the table, by its samples: values on every dtype, first and second derivatives against
- * differences, refused calls. An op without samples, or whose inputs no sample differentiates, fails. While you write an
- * op, `test_ops NAME...` tests it alone. */
+ * differences, refused calls. An op without samples, or whose inputs no sample differentiates, fails. `test_ops NAME...`
+ * tests the ops of these names alone. */
 #include "op_samples.h"
 
 /* The ops that the command line names; NULL: all. */
