@@ -167,7 +167,7 @@ static gr_tensor *refused(const gr_op *op, gr_status status)
 /* Whether the result may be computed in the memory of the input. */
 static bool is_spent(const gr_tape *t, const gr_op *op, const gr_tensor *x, const gr_type *type)
 {
-    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all &&
+    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->under_check &&
            gr_type_of(x) == type->dtype && x->rank == type->rank &&
            memcmp(x->shape, type->shape, (size_t)x->rank * sizeof *x->shape) == 0;
 }

@@ -346,7 +346,7 @@ static gr_tensor *batch_norm_in_training(gr_tape *t, gr_norm_attr a, gr_tensor *
     if (!y) return NULL;
     const running_kernel move = move_running[gr_cpu_level()][x->dtype];
     const double *mean = saved->data, *squares = mean + 2 * x->shape[1];
-    if (!gr_is_watched(t)) {
+    if (!gr_is_under_check(t)) {
         move(running[0], mean, 1.0, momentum);
         move(running[1], squares, (double)(x->shape[0] * norm_product(x, 2, 4) - 1), momentum);
     }

@@ -69,7 +69,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
 void gr_drop(gr_tape *t, gr_tensor *x);
 
 /* Whether the gradient checker is running f on this tape: then nothing but results may change. */
-bool gr_is_watched(const gr_tape *t);
+bool gr_is_under_check(const gr_tape *t);
 
 /* Whether what a VJP computes is being recorded. Then it is written with ops; otherwise it may take a shortcut. */
 bool gr_is_recording(const gr_tape *t);

@@ -67,9 +67,9 @@ bool gr_is_recording(const gr_tape *t)
     return t->recording;
 }
 
-bool gr_is_watched(const gr_tape *t)
+bool gr_is_under_check(const gr_tape *t)
 {
-    return t->keeps_all;
+    return t->under_check;
 }
 
 gr_pool *gr_pool_of(gr_tape *t)

@@ -44,7 +44,7 @@ struct gr_tape {
     int64_t nodes, tensors, serial;
     bool recording;
     bool backward;       /* under way: results are temporary */
-    bool keeps_all;      /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
+    bool under_check;    /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
     uint64_t *signature; /* where every op folds the branches that it takes, or NULL: gr_tape_watch() */
 };
 
