@@ -1,6 +1,6 @@
 /* batches.c: mini-batches: rows of a data set, in an order drawn anew for each epoch, copied into tensors that are
  * made once. */
-#include "internal.h"
+#include "data/internal.h"
 
 /* A batch of the full size, and the view of its beginning that the last, smaller batch of an epoch is. */
 typedef struct batch {

@@ -4,8 +4,8 @@
 
 #include <gradus/checkpoint.h>
 
-#include "internal.h"
-#include "safetensors.h"
+#include "data/internal.h"
+#include "data/safetensors.h"
 
 static const char *const dtype_names[GR_N_DTYPES] = {[GR_F32] = "F32", [GR_F64] = "F64", [GR_I32] = "I32"};
 

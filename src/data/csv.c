@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 /* A class seen so far; `id` counts them in the order of appearance. */
 typedef struct class_seen {

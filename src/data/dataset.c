@@ -1,7 +1,7 @@
 /* dataset.c: features and targets that belong together: made, split into two, standardised, encoded. */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 void *gr_allocate_array(int64_t n, size_t each)
 {

@@ -1,5 +1,5 @@
 /* idx.c: IDX, the format of MNIST: two bytes 0, a type, a rank, the dimensions and the elements, all big-endian. */
-#include "internal.h"
+#include "data/internal.h"
 
 /* ---- Elements ----------------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 /* sign digits * 10^exponent; digits without leading zeros. Those past the room only matter for the side on which a
  * number lies of what precedes them: `more` says that one of them was not 0. */

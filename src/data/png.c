@@ -1,6 +1,6 @@
 /* png.c: pictures in and out through libpng. Its memory is our allocator's, its errors are our errors, and it prints
  * nothing. Chunks that say nothing about the pixels are stepped over unread. */
-#include "internal.h"
+#include "data/internal.h"
 
 #if GR_WITH_PNG
 

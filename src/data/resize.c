@@ -3,7 +3,7 @@
  * corners at the pixels' edges). */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 gr_tensor *gr_crop_middle(const gr_tensor *image, int64_t height, int64_t width)
 {

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "safetensors.h"
+#include "data/safetensors.h"
 
 typedef struct reader {
     char *begin, *at, *end;

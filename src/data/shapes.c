@@ -2,7 +2,7 @@
  * the only function, so that the bits are the same on every machine. */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 /* ---- One shape ---------------------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 struct gr_sink {
     const char *who, *path;

@@ -6,7 +6,7 @@
 #include <zlib.h>
 #endif
 
-#include "internal.h"
+#include "data/internal.h"
 
 struct gr_source {
     const char *who, *path;

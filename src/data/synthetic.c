@@ -1,7 +1,7 @@
 /* synthetic.c: data sets that need no file. */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 static void draw_blobs(gr_tensor *x, gr_tensor *y, double spread, gr_rng *rng)
 {

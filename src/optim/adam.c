@@ -5,7 +5,7 @@
  *     v <- beta2 v + (1-beta2) g'^2
  *     w <- w - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)   (AdamW: - lr weight_decay w more)
  */
-#include "internal.h"
+#include "optim/internal.h"
 
 /* STEP = lr / (1-beta1^t) and SHRINK = 1 / sqrt(1-beta2^t) leave one root and one division to an element. */
 enum { BETA1 = 1, BETA2, EPS, WEIGHT_DECAY, DECOUPLED, STEP, SHRINK };

@@ -1,7 +1,7 @@
 /* clip.c: gradients held within bounds: all of them by their joint norm, each element by its size. */
 #include <float.h>
 
-#include "internal.h"
+#include "optim/internal.h"
 
 /* What a pass over one gradient needs. Squares are summed in double and by spans, each into its own place of `sums`, so
  * that the order of the sum does not depend on threads. */

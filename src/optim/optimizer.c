@@ -1,5 +1,5 @@
 /* optimizer.c: what all optimizers share: their state, and the loop of a step over the parameters. */
-#include "internal.h"
+#include "optim/internal.h"
 
 /* A parameter, its state, and how many steps it has made: one without a gradient sits a step out. */
 typedef struct target {

@@ -1,5 +1,5 @@
 /* params.c: the set of named parameters that optimizers, clipping, saving and printing share. */
-#include "internal.h"
+#include "optim/internal.h"
 
 gr_params *gr_params_new(void)
 {

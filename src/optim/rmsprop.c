@@ -4,7 +4,7 @@
  *     v <- alpha v + (1-alpha) g'^2,  f = g' / (sqrt(v) + eps)
  *     w <- w - lr f,  or with momentum  b <- momentum b + f,  w <- w - lr b
  */
-#include "internal.h"
+#include "optim/internal.h"
 
 enum { ALPHA = 1, EPS, MOMENTUM, WEIGHT_DECAY };
 

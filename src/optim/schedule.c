@@ -1,5 +1,5 @@
 /* schedule.c: the learning rate as a function of the step. */
-#include "internal.h"
+#include "optim/internal.h"
 
 static const double pi = 3.14159265358979323846;
 

@@ -4,7 +4,7 @@
  *     v <- momentum v + g'
  *     w <- w - lr v,  or Nesterov's  w <- w - lr (g' + momentum v)
  */
-#include "internal.h"
+#include "optim/internal.h"
 
 enum { MOMENTUM = 1, WEIGHT_DECAY };
 

@@ -1,7 +1,7 @@
 /* memory.c: the one allocator, aligned blocks from it, and the pool in which a tape recycles them. */
 #include <stdlib.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 #if defined __SANITIZE_ADDRESS__
 #define GR_WITH_ASAN 1

@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 #if GR_WITH_OPENMP
 #include <omp.h>
 #endif

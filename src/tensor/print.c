@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 enum { THRESHOLD = 1000, EDGE = 3, LINE = 75, PLACES = 8, NUMBER_TEXT = 64 };
 

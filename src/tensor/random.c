@@ -4,7 +4,7 @@
  * one machine to the next. */
 #include <math.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 static uint64_t rotate(uint64_t x, int by)
 {

@@ -1,7 +1,7 @@
 /* tensor.c: what a tensor is, how it is made, looked at, changed and freed. */
 #include <math.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 static const char *const dtype_names[GR_N_DTYPES] = {[GR_F32] = "f32", [GR_F64] = "f64", [GR_I32] = "i32"};
 
