@@ -94,7 +94,7 @@ static const char about_losses[] =
     "reduction: a mean divides the gradient by the number of positions. Besides prediction and target there\n"
     "may be weights as inputs; they have no gradient. A `_slope` is the derivative of the loss before it, as\n"
     "an op, of which second derivatives are made; *class_target* is what cross entropy and KL weigh\n"
-    "logarithms with. Dice and the other losses of regions are composed of `gr_soft_counts()` and *share*,\n"
+    "logarithms with. Dice and the other losses of regions are composed of `gr_soft_counts()` and *ratio*,\n"
     "the Lovasz losses of *lovasz* and *class_error*.\n";
 
 /* Whether a public header declares gr_name(). */

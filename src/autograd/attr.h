@@ -45,7 +45,7 @@ typedef struct gr_rows_attr {
     int64_t rows;
 } gr_rows_attr;
 
-/* matmul, linear: GR_TRANS_A, GR_TRANS_B. */
+/* matmul: GR_TRANS_A, GR_TRANS_B. */
 typedef struct gr_matmul_attr {
     int flags;
 } gr_matmul_attr;

@@ -1,8 +1,9 @@
-/* gather.c: rows of a table by index (an embedding), and rows added up by index: each is the other's derivative. */
+/* gather.c: rows of a table by index (an embedding), and rows added up by index: each is the other's derivative.
+ *
+ * The table is [rows, ...], the index is I32 of any shape s, what is gathered is s + [...]. */
 #include "autograd/op_kit.h"
 
-/* The table is [rows, ...], the index has any shape s, the rows gathered are s + [...]. */
-static gr_status check_index(const gr_node *n, int64_t rows)
+static gr_status expect_rows_in_range(const gr_node *n, int64_t rows)
 {
     const int32_t *index = n->in[1]->data;
     for (int64_t i = 0; i < n->in[1]->size; i++)
@@ -12,7 +13,7 @@ static gr_status check_index(const gr_node *n, int64_t rows)
     return GR_OK;
 }
 
-static gr_status check_dtypes(const gr_node *n)
+static gr_status expect_float_by_index(const gr_node *n)
 {
     gr_dtype x = gr_type_of(n->in[0]), index = gr_type_of(n->in[1]);
     if (gr_is_float(x) && index == GR_I32) return GR_OK;
@@ -22,9 +23,9 @@ static gr_status check_dtypes(const gr_node *n)
 
 /* ---- y = table[index]:  dtable = the rows of g added up ------------------------------------------------------ */
 
-static gr_status gather_shape(const gr_node *n, gr_type *type)
+static gr_status gather_rows_shape(const gr_node *n, gr_type *type)
 {
-    if (check_dtypes(n)) return gr_last_status();
+    if (expect_float_by_index(n)) return gr_last_status();
     const gr_tensor *table = n->in[0], *index = n->in[1];
     if (table->rank < 1 || table->rank - 1 + index->rank > GR_MAX_RANK)
         return gr_fail(GR_ERR_SHAPE, "gather_rows: expected a table of rows: %s by %s", GR_SHAPE_TEXT(table),
@@ -35,10 +36,10 @@ static gr_status gather_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static gr_status gather(gr_node *n)
+static gr_status gather_rows(gr_node *n)
 {
     const gr_tensor *table = n->in[0];
-    if (check_index(n, table->shape[0])) return gr_last_status();
+    if (expect_rows_in_range(n, table->shape[0])) return gr_last_status();
     const int32_t *index = n->in[1]->data;
     size_t row = table->shape[0] ? gr_bytes(table) / (size_t)table->shape[0] : 0;
     for (int64_t i = 0; i < n->in[1]->size; i++)
@@ -46,7 +47,7 @@ static gr_status gather(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *gather_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *gather_rows_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     return gr_scatter_rows(t, g, n->in[1], n->in[0]->shape[0]);
 }
@@ -55,9 +56,9 @@ const gr_op gr_op_gather_rows = {.name = "gather_rows",
                                  .formula = "y_i = table[index_i]",
                                  .gradient = "dtable[index_i] += g_i",
                                  .n_in = 2,
-                                 .shape = gather_shape,
-                                 .forward[GR_ANY_CPU] = {[GR_F32] = gather, [GR_F64] = gather},
-                                 .vjp = {gather_vjp}};
+                                 .shape = gather_rows_shape,
+                                 .forward[GR_ANY_CPU] = {[GR_F32] = gather_rows, [GR_F64] = gather_rows},
+                                 .vjp = {gather_rows_vjp}};
 
 gr_tensor *gr_gather_rows(gr_tape *t, gr_tensor *table, gr_tensor *index)
 {
@@ -66,9 +67,9 @@ gr_tensor *gr_gather_rows(gr_tape *t, gr_tensor *table, gr_tensor *index)
 
 /* ---- y[index_i] += x_i:  dx = the rows of g ------------------------------------------------------------------ */
 
-static gr_status scatter_shape(const gr_node *n, gr_type *type)
+static gr_status scatter_rows_shape(const gr_node *n, gr_type *type)
 {
-    if (check_dtypes(n)) return gr_last_status();
+    if (expect_float_by_index(n)) return gr_last_status();
     const gr_tensor *x = n->in[0], *index = n->in[1];
     int64_t rows = ((const gr_rows_attr *)n->attr)->rows;
     bool fits = x->rank >= index->rank && x->rank - index->rank < GR_MAX_RANK;
@@ -84,10 +85,10 @@ static gr_status scatter_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static gr_status scatter(gr_node *n)
+static gr_status scatter_rows(gr_node *n)
 {
     const gr_tensor *x = n->in[0], *index = n->in[1];
-    if (check_index(n, n->out->shape[0])) return gr_last_status();
+    if (expect_rows_in_range(n, n->out->shape[0])) return gr_last_status();
     int64_t row = index->size ? x->size / index->size : 0;
     memset(n->out->data, 0, gr_bytes(n->out));
     for (int64_t i = 0; i < index->size; i++) {
@@ -100,7 +101,7 @@ static gr_status scatter(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *scatter_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *scatter_rows_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     return gr_gather_rows(t, g, n->in[1]);
 }
@@ -109,10 +110,10 @@ const gr_op gr_op_scatter_rows = {.name = "scatter_rows",
                                   .formula = "y[index_i] += x_i",
                                   .gradient = "dx_i = g[index_i]",
                                   .n_in = 2,
-                                  .shape = scatter_shape,
-                                  .forward[GR_ANY_CPU] = {[GR_F32] = scatter, [GR_F64] = scatter},
+                                  .shape = scatter_rows_shape,
+                                  .forward[GR_ANY_CPU] = {[GR_F32] = scatter_rows, [GR_F64] = scatter_rows},
                                   .attr_size = sizeof(gr_rows_attr),
-                                  .vjp = {scatter_vjp}};
+                                  .vjp = {scatter_rows_vjp}};
 
 gr_tensor *gr_scatter_rows(gr_tape *t, gr_tensor *x, gr_tensor *index, int64_t rows)
 {

@@ -68,6 +68,14 @@ static inline gr_tensor *gr_times_cotangent(gr_tape *t, gr_tensor *saved, gr_ten
     return g->is_one ? saved : gr_mul(t, saved, g);
 }
 
+/* As a VJP, of a summand or of what is repeated: dx = g, which the engine sums over what x was repeated along. */
+static inline gr_tensor *gr_vjp_same(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    (void)t;
+    (void)n;
+    return g;
+}
+
 /* ---- Branches, for the gradient checker (branches.c) ------------------------------------------------------------- */
 
 /* The sign of each element of the first input; which of two inputs is larger; on which side of the bounds in the

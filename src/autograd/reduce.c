@@ -1,45 +1,47 @@
 /* reduce.c: sums, means, extremes and log-sum-exp over any axes. */
+#include <assert.h>
+
 #include "autograd/op_kit.h"
+#include "tensor/broadcast.h"
 
-/* The input as groups of axes, alternately kept and reduced: rows of the last group, and for each the place of its
- * result. Most reductions have one group or two. */
-typedef struct rows {
-    int n_groups; /* in front of the last */
-    int64_t size[GR_MAX_RANK];
-    int64_t stride[GR_MAX_RANK]; /* of the result; 0 where reduced */
-    int64_t count, length;       /* of rows; of one row */
-    bool reduced;                /* a row becomes one number */
-    const void *x;
-    void *y;
-    double *totals; /* of the result's shape: what is added up instead of y */
-} rows;
+/* A reduction is a broadcast read backwards: y, its reduced axes left in place as 1, broadcasts to x. With neighbouring
+ * axes of one kind merged, x is rows of `length`. If the last axis is reduced, a row becomes one number of y; if not, it
+ * goes element by element to a row of y. Several rows may go to one place of y:
+ *
+ *     x [2,3,4,5], over axis 3:        24 rows of 5,  each to one number, row r at y[r]
+ *     x [2,3,4,5], over axes 0 and 3:  24 rows of 5,  each to one number, row r at y[r % 12]
+ *     x [2,3,4,5], over axis 1:         6 rows of 20, each to a row, row r at y[r / 3 * 20]
+ */
+typedef struct row_reduction {
+    gr_broadcast y_over_x;
+    int64_t rows, length;
+    bool to_number; /* a row becomes one number */
+    const void *x;  /* [rows,length] */
+    void *y;        /* the result */
+    double *totals; /* of the result's shape: what is added up instead of y; NULL: y is */
+} row_reduction;
 
-static inline int64_t row_place(const rows *r, int64_t row)
+/* Where in y a row of x goes. */
+static inline int64_t place_in_y(const row_reduction *r, int64_t row)
 {
-    int64_t place = 0;
-    for (int i = r->n_groups - 1; i > 0; i--) {
-        place += row % r->size[i] * r->stride[i];
-        row /= r->size[i];
-    }
-    return r->n_groups ? place + row * r->stride[0] : 0;
+    return gr_broadcast_offset(&r->y_over_x, 0, row);
 }
 
-/* A whole tensor into one number, in blocks that do not depend on the number of threads. */
+static row_reduction as_rows(const gr_node *n);
+
+/* A whole tensor becomes one number block by block; the blocks do not depend on the number of threads. */
 enum { MAX_BLOCKS = 1024 };
-typedef struct blocks {
+typedef struct block_sums {
     const void *x;
-    int64_t size;
-    double shift; /* of the exponent, for logsumexp */
-    double partial[MAX_BLOCKS];
-} blocks;
+    int64_t block; /* elements of one */
+    double sum[MAX_BLOCKS];
+} block_sums;
 
-static inline int64_t block_size(int64_t n)
+static inline int64_t block_length(int64_t n)
 {
-    int64_t size = (n + MAX_BLOCKS - 1) / MAX_BLOCKS;
-    return size < GR_GRAIN ? GR_GRAIN : size;
+    int64_t length = (n + MAX_BLOCKS - 1) / MAX_BLOCKS;
+    return length < GR_GRAIN ? GR_GRAIN : length;
 }
-
-static rows rows_of(const gr_node *n);
 
 #define GR_KERNEL_FILE "autograd/reduce.kernels.inc"
 #include "tensor/kernel.h"
@@ -96,34 +98,30 @@ static gr_status reduced_shape_of_some(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static rows rows_of(const gr_node *n)
+/* The result's shape with the reduced axes left in place as 1, so that it broadcasts over x. */
+static void shape_over_x(const gr_node *n, int64_t shape[GR_MAX_RANK])
 {
-    const gr_tensor *x = n->in[0];
     unsigned mask = axes_mask(n);
-    int64_t size[GR_MAX_RANK + 1];
-    bool reduced[GR_MAX_RANK + 1];
-    int groups = 0;
-    size[0] = 1;
-    reduced[0] = true;
-    for (int i = 0; i < x->rank; i++) {
-        bool is = mask >> i & 1;
-        if (x->shape[i] == 1) continue;
-        if (!groups || reduced[groups - 1] != is) {
-            size[groups] = 1;
-            reduced[groups++] = is;
-        }
-        size[groups - 1] *= x->shape[i];
-    }
-    int last = groups ? groups - 1 : 0;
-    rows r = {
-        .n_groups = last, .count = 1, .length = size[last], .reduced = reduced[last], .x = x->data, .y = n->out->data};
-    int64_t stride = r.reduced ? 1 : r.length;
-    for (int i = last - 1; i >= 0; i--) {
-        r.size[i] = size[i];
-        r.stride[i] = reduced[i] ? 0 : stride;
-        if (!reduced[i]) stride *= size[i];
-        r.count *= size[i];
-    }
+    for (int i = 0; i < n->in[0]->rank; i++) shape[i] = mask >> i & 1 ? 1 : n->in[0]->shape[i];
+}
+
+static gr_tensor *over_x(gr_tape *t, const gr_node *n, gr_tensor *y)
+{
+    int64_t shape[GR_MAX_RANK];
+    shape_over_x(n, shape);
+    return gr_reshape(t, y, n->in[0]->rank, shape);
+}
+
+static row_reduction as_rows(const gr_node *n)
+{
+    gr_tensor *x = n->in[0], y = {.dtype = n->out->dtype, .rank = x->rank, .size = n->out->size};
+    shape_over_x(n, y.shape);
+    row_reduction r = {.rows = 1, .x = x->data, .y = n->out->data};
+    gr_broadcast_plan(&r.y_over_x, x, (gr_tensor *[]){&y}, 1);
+    for (int i = 0; i < r.y_over_x.n_outer; i++) r.rows *= r.y_over_x.outer[i];
+    r.length = r.y_over_x.inner;
+    r.to_number = !r.y_over_x.step[0];
+    assert(r.rows * r.length == x->size);
     return r;
 }
 
@@ -137,17 +135,14 @@ static gr_tensor *reduce(gr_tape *t, const gr_op *op, gr_tensor *x, int n_axes, 
     return gr_apply(t, op, &x, 1, &r);
 }
 
-/* A tensor of the result's shape, with the reduced axes back as 1, so that it broadcasts over the input. */
-static gr_tensor *with_axes(gr_tape *t, const gr_node *n, gr_tensor *y)
-{
-    const gr_tensor *x = n->in[0];
-    unsigned mask = axes_mask(n);
-    int64_t shape[GR_MAX_RANK];
-    for (int i = 0; i < x->rank; i++) shape[i] = mask >> i & 1 ? 1 : x->shape[i];
-    return gr_reshape(t, y, x->rank, shape);
-}
-
 #define REDUCTION(kernel) .n_in = 1, .attr_size = sizeof(gr_reduce_attr), .forward = GR_KERNELS(kernel)
+
+/* The public function of an op: gr_sum() of gr_op_sum. */
+#define REDUCTION_CALL(name)                                                                \
+    gr_tensor *gr_##name(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep) \
+    {                                                                                       \
+        return reduce(t, &gr_op_##name, x, n_axes, axes, keep);                             \
+    }
 
 /* The gradient checker's view: a sum's terms, and the winners of max and min. */
 static int sum_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
@@ -162,13 +157,13 @@ static int mean_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     return 1;
 }
 
-static void branch_winners(const gr_node *n, uint64_t *signature)
+static void extreme_branches(const gr_node *n, uint64_t *signature)
 {
-    const rows r = rows_of(n);
-    for (int64_t row = 0; row < r.count; row++)
+    const row_reduction r = as_rows(n);
+    for (int64_t row = 0; row < r.rows; row++)
         for (int64_t i = 0; i < r.length; i++) {
-            int64_t from = row * r.length + i, place = row_place(&r, row) + (r.reduced ? 0 : i);
-            if (gr_element(n->in[0], from) == gr_element(n->out, place)) gr_fold_branch(signature, from);
+            int64_t in_x = row * r.length + i, in_y = place_in_y(&r, row) + (r.to_number ? 0 : i);
+            if (gr_element(n->in[0], in_x) == gr_element(n->out, in_y)) gr_fold_branch(signature, in_x);
         }
 }
 
@@ -176,7 +171,7 @@ static void branch_winners(const gr_node *n, uint64_t *signature)
 
 static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_broadcast_to(t, with_axes(t, n, g), n->in[0]->rank, n->in[0]->shape);
+    return gr_broadcast_to(t, over_x(t, n, g), n->in[0]->rank, n->in[0]->shape);
 }
 
 const gr_op gr_op_sum = {.name = "sum",
@@ -187,10 +182,7 @@ const gr_op gr_op_sum = {.name = "sum",
                          .shape = reduced_shape,
                          .vjp = {sum_vjp}};
 
-gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_sum, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(sum)
 
 /* ---- y = (sum x) / n:  dx = g/n over the reduced axes ------------------------------------------------------- */
 
@@ -207,51 +199,41 @@ const gr_op gr_op_mean = {.name = "mean",
                           .shape = reduced_shape_of_some,
                           .vjp = {mean_vjp}};
 
-gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_mean, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(mean)
 
 /* ---- y = max x:  dx = g [x = y] / number of winners --------------------------------------------------------- */
 
 static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const gr_reduce_attr *r = n->attr;
-    gr_tensor *won = gr_equal(t, n->in[0], with_axes(t, n, n->out));
+    gr_tensor *won = gr_equal(t, n->in[0], over_x(t, n, n->out));
     gr_tensor *winners = gr_sum(t, won, r->n_axes, r->axes, true);
-    return gr_mul(t, with_axes(t, n, g), gr_div(t, won, winners));
+    return gr_mul(t, over_x(t, n, g), gr_div(t, won, winners));
 }
 
 const gr_op gr_op_max = {.name = "max",
                          .formula = "y = max x",
                          .gradient = "dx = g [x = y] / number of winners",
                          REDUCTION(max),
-                         .branches = branch_winners,
+                         .branches = extreme_branches,
                          .shape = reduced_shape_of_some,
                          .vjp = {extreme_vjp}};
 const gr_op gr_op_min = {.name = "min",
                          .formula = "y = min x",
                          .gradient = "dx = g [x = y] / number of winners",
                          REDUCTION(min),
-                         .branches = branch_winners,
+                         .branches = extreme_branches,
                          .shape = reduced_shape_of_some,
                          .vjp = {extreme_vjp}};
 
-gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_max, x, n_axes, axes, keep);
-}
-
-gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_min, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(max)
+REDUCTION_CALL(min)
 
 /* ---- y = log sum e^x:  dx = g e^(x - y) --------------------------------------------------------------------- */
 
 static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_mul(t, with_axes(t, n, g), gr_exp(t, gr_sub(t, n->in[0], with_axes(t, n, n->out))));
+    return gr_mul(t, over_x(t, n, g), gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, n->out))));
 }
 
 const gr_op gr_op_logsumexp = {.name = "logsumexp",
@@ -261,10 +243,7 @@ const gr_op gr_op_logsumexp = {.name = "logsumexp",
                                .shape = reduced_shape_of_some,
                                .vjp = {logsumexp_vjp}};
 
-gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep)
-{
-    return reduce(t, &gr_op_logsumexp, x, n_axes, axes, keep);
-}
+REDUCTION_CALL(logsumexp)
 
 /* ---- Variance ----------------------------------------------------------------------------------------------- */
 

@@ -11,9 +11,9 @@ static const gr_balanced_attr *balanced_attr_of(const gr_node *n)
     return n->attr;
 }
 
-static gr_layout balanced_layout(const gr_node *n)
+static region_layout balanced_layout(const gr_node *n)
 {
-    return gr_layout_of(n->in[0], balanced_attr_of(n)->region, false);
+    return gr_region_layout(n->in[0], balanced_attr_of(n)->region, false);
 }
 
 #define GR_KERNEL_FILE "losses/weighted_bce.kernels.inc"
@@ -98,7 +98,7 @@ static gr_status balanced_shape(const gr_node *n, gr_type *type)
 static gr_tensor *beta_of(gr_tape *t, const gr_node *n, gr_tensor **slope)
 {
     const gr_balanced_attr *a = balanced_attr_of(n);
-    const gr_layout l = balanced_layout(n);
+    const region_layout l = balanced_layout(n);
     gr_tensor *y = n->in[1], *zero = gr_constant(t, gr_type_of(y), 0.0), *one = gr_constant(t, gr_type_of(y), 1.0);
     *slope = zero;
     if (a->fixed) return gr_constant(t, gr_type_of(y), a->loss.a);
@@ -123,7 +123,7 @@ static gr_tensor *balanced_bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 /* dl/dy + dbeta/dy sum dl/dbeta,  dl/dbeta = (1-y) log(1-p) - y log p */
 static gr_tensor *balanced_bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const gr_layout l = balanced_layout(n);
+    const region_layout l = balanced_layout(n);
     gr_tensor *y = n->in[1], *slope, *beta = beta_of(t, n, &slope);
     gr_tensor *direct = gr_loss_scaled(t, n, g, by_target(t, n, beta, gr_complement(t, beta)));
     if (balanced_attr_of(n)->fixed) return direct;

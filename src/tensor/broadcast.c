@@ -1,5 +1,17 @@
-/* broadcast.c: merges the dimensions of broadcast tensors into as few as their strides allow. */
+/* broadcast.c: merges the axes of broadcast tensors into as few as their strides allow. */
 #include "broadcast.h"
+
+#include <assert.h>
+
+bool gr_broadcasts_to(const gr_tensor *x, int rank, const int64_t shape[])
+{
+    bool fits = x->rank <= rank;
+    for (int i = 1; fits && i <= x->rank; i++) {
+        int64_t extent = x->shape[x->rank - i];
+        fits = extent == 1 || extent == shape[rank - i];
+    }
+    return fits;
+}
 
 static bool all_same(const gr_tensor *out, gr_tensor *const in[], int n_in)
 {
@@ -8,22 +20,13 @@ static bool all_same(const gr_tensor *out, gr_tensor *const in[], int n_in)
     return true;
 }
 
-void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], int n_in)
+/* Merges the axes from the last to the first into n groups, of the given sizes, along which input i has stride[i]. An
+ * axis joins the group behind it when every input goes on there where that group ends. */
+static int merge_axes(const gr_tensor *out, gr_tensor *const in[], int n_in, int64_t size[],
+                      int64_t stride[][GR_MAX_RANK])
 {
-    p->n_in = n_in;
-    p->n_outer = 0;
-    p->out = out->data;
-    p->size = gr_dtype_bytes((gr_dtype)out->dtype);
-    for (int i = 0; i < n_in; i++) p->in[i] = in[i]->data;
-    if (all_same(out, in, n_in)) {
-        p->inner = out->size;
-        for (int i = 0; i < n_in; i++) p->step[i] = 1;
-        return;
-    }
-    /* From the last axis to the first; an axis joins the one behind it when every input goes on in the same step. */
-    int64_t size[GR_MAX_RANK + 1], stride[GR_MAX_BROADCAST][GR_MAX_RANK + 1], next[GR_MAX_BROADCAST];
+    int64_t next[GR_MAX_BROADCAST] = {1, 1, 1}; /* the input's stride along its next axis */
     int n = 0;
-    for (int i = 0; i < n_in; i++) next[i] = 1;
     for (int axis = 1; axis <= out->rank; axis++) {
         int64_t extent = out->shape[out->rank - axis], s[GR_MAX_BROADCAST];
         if (extent == 1) continue;
@@ -41,6 +44,24 @@ void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], i
         }
         size[n - 1] *= extent;
     }
+    return n;
+}
+
+void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], int n_in)
+{
+    assert(n_in <= GR_MAX_BROADCAST);
+    p->n_in = n_in;
+    p->n_outer = 0;
+    p->out = out->data;
+    p->size = gr_dtype_bytes((gr_dtype)out->dtype);
+    for (int i = 0; i < n_in; i++) p->in[i] = in[i]->data;
+    if (all_same(out, in, n_in)) {
+        p->inner = out->size;
+        for (int i = 0; i < n_in; i++) p->step[i] = 1;
+        return;
+    }
+    int64_t size[GR_MAX_RANK], stride[GR_MAX_BROADCAST][GR_MAX_RANK];
+    const int n = merge_axes(out, in, n_in, size, stride);
     p->inner = n ? size[0] : 1;
     for (int i = 0; i < n_in; i++) p->step[i] = n ? (int)stride[i][0] : 0;
     p->n_outer = n > 1 ? n - 1 : 0;
@@ -52,16 +73,9 @@ void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], i
 
 int64_t gr_broadcast_place(const gr_broadcast *p, int64_t at, int64_t end, const void *place[])
 {
-    int64_t row = at / p->inner, column = at - row * p->inner, left = p->inner - column;
+    const int64_t row = at / p->inner, column = at - row * p->inner, left = p->inner - column;
     for (int i = 0; i < p->n_in; i++) {
-        int64_t offset = p->step[i] * column;
-        int64_t rest = row;
-        for (int d = p->n_outer - 1; d > 0; d--) {
-            int64_t next = rest / p->outer[d];
-            offset += (rest - next * p->outer[d]) * p->stride[i][d];
-            rest = next;
-        }
-        offset += rest * p->stride[i][0];
+        const int64_t offset = gr_broadcast_offset(p, i, row) + p->step[i] * column;
         place[i] = (const char *)p->in[i] + (size_t)offset * p->size;
     }
     return left < end - at ? left : end - at;

@@ -143,6 +143,17 @@ static inline bool gr_is_float(gr_dtype dtype)
     return dtype == GR_F32 || dtype == GR_F64;
 }
 
+/* The smallest normal number of a dtype. */
+static inline double gr_smallest_normal(gr_dtype dtype)
+{
+    return dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
+}
+
+static inline int64_t gr_lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The number of elements of a shape, checked: rank, signs, and that its bytes fit into a ptrdiff_t. -1 with an
  * error that begins with `who`. */
 int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
@@ -208,6 +219,12 @@ static inline void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void
 
 /* Elements of a span of cheap arithmetic: below it a second thread costs more than it brings. */
 enum { GR_GRAIN = 16384 };
+
+/* How many items of so many elements make a span worth a thread. */
+static inline int64_t gr_grain_for(int64_t elements)
+{
+    return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1;
+}
 
 /* The best processor in gr_cpu that this machine is. The environment's GRADUS_CPU (any, avx2, avx512) may lower it. */
 gr_cpu gr_cpu_level(void);

@@ -1,10 +1,10 @@
 /* gather.c: calls of the ops in src/autograd/gather.c. */
 #include "sample_kit.h"
 
-#define INDEX(values_, ...)                                                                                         \
-    {                                                                                                               \
-        .rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .shape = {__VA_ARGS__}, .integer = true, \
-        .values = values_, .n_values = 4                                                                            \
+/* Four indices, in a shape. */
+#define INDEX(values_, ...)                                                   \
+    {                                                                         \
+        SHAPE(__VA_ARGS__), .integer = true, .values = values_, .n_values = 4 \
     }
 
 static const sample gather_samples[] = {

@@ -1,7 +1,7 @@
 /* reduce.c: calls of the ops in src/autograd/reduce.c. */
 #include "sample_kit.h"
 
-static const sample samples[] = {
+static const sample reduce_samples[] = {
     {.what = "everything", .in = {IN(-2, 2, 3, 4)}, .attr = &(gr_reduce_attr){.n_axes = 0}},
     {.what = "rows", .in = {IN(-2, 2, 3, 4)}, .attr = &(gr_reduce_attr){.n_axes = 1, .axes = {1}}},
     {.what = "columns, kept",
@@ -31,8 +31,8 @@ static const sample samples[] = {
      .refused = "i32"},
 };
 
-SAMPLES(sum, samples)
-SAMPLES(mean, samples)
-SAMPLES(max, samples)
-SAMPLES(min, samples)
-SAMPLES(logsumexp, samples)
+SAMPLES(sum, reduce_samples)
+SAMPLES(mean, reduce_samples)
+SAMPLES(max, reduce_samples)
+SAMPLES(min, reduce_samples)
+SAMPLES(logsumexp, reduce_samples)

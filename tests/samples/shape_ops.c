@@ -1,11 +1,11 @@
-/* layout.c: calls of the ops in src/autograd/layout.c. */
+/* shape_ops.c: calls of the ops in src/autograd/shape_ops.c. */
 #include "sample_kit.h"
 
 static const sample reshape_samples[] = {
     {.what = "a matrix to a vector", .in = {IN(-1, 1, 3, 4)}, .attr = &(gr_type){SHAPE(12)}},
     {.what = "with a dimension to work out", .in = {IN(-1, 1, 2, 6)}, .attr = &(gr_type){SHAPE(2, -1, 3)}},
     {.what = "to a scalar", .in = {IN(-1, 1, 1, 1)}, .attr = &(gr_type){.rank = 0}},
-    {.what = "nothing", .in = {IN(-1, 1, 0, 3)}, .attr = &(gr_type){SHAPE(0)}},
+    {.what = "nothing", .in = {IN(-1, 1, 0, 3)}, .attr = &(gr_type){SHAPE(0)}, .verdict = {GR_CHECK_VACUOUS}},
     {.what = "another size",
      .in = {IN(-1, 1, 3, 4)},
      .attr = &(gr_type){SHAPE(13)},
@@ -40,7 +40,8 @@ static const sample concat_samples[] = {
     {.what = "nothing beside something",
      .n_in = 2,
      .in = {IN(-1, 1, 0, 3), IN(-1, 1, 2, 3)},
-     .attr = &(gr_axis_attr){0}},
+     .attr = &(gr_axis_attr){0},
+     .verdict = {GR_CHECK_VACUOUS}},
     {.what = "shapes that differ elsewhere",
      .n_in = 2,
      .in = {IN(-1, 1, 2, 3), IN(-1, 1, 2, 4)},
@@ -57,7 +58,10 @@ static const sample slice_samples[] = {
     {.what = "rows", .in = {IN(-1, 1, 4, 3)}, .attr = &(gr_range_attr){.axis = 0, .start = 1, .stop = 3}},
     {.what = "columns", .in = {IN(-1, 1, 2, 5)}, .attr = &(gr_range_attr){.axis = 1, .start = -3, .stop = 4}},
     {.what = "channels", .in = {IN(-1, 1, 2, 3, 2, 2)}, .attr = &(gr_range_attr){.axis = 1, .start = 1, .stop = 3}},
-    {.what = "nothing", .in = {IN(-1, 1, 4, 3)}, .attr = &(gr_range_attr){.axis = 1, .start = 2, .stop = 2}},
+    {.what = "nothing",
+     .in = {IN(-1, 1, 4, 3)},
+     .attr = &(gr_range_attr){.axis = 1, .start = 2, .stop = 2},
+     .verdict = {GR_CHECK_VACUOUS}},
     {.what = "past the end",
      .in = {IN(-1, 1, 4, 3)},
      .attr = &(gr_range_attr){.axis = 0, .start = 1, .stop = 5},
@@ -73,7 +77,10 @@ static const sample pad_samples[] = {
      .in = {IN(-1, 1, 3, 2)},
      .attr = &(gr_range_attr){.axis = 1, .before = 1, .after = 2, .value = 0.5}},
     {.what = "rows, on one side", .in = {IN(-1, 1, 3, 2)}, .attr = &(gr_range_attr){.axis = 0, .after = 2}},
-    {.what = "nothing", .in = {IN(-1, 1, 0, 2)}, .attr = &(gr_range_attr){.axis = 0, .before = 2}},
+    {.what = "nothing",
+     .in = {IN(-1, 1, 0, 2)},
+     .attr = &(gr_range_attr){.axis = 0, .before = 2},
+     .verdict = {GR_CHECK_VACUOUS}},
     {.what = "a negative width",
      .in = {IN(-1, 1, 3)},
      .attr = &(gr_range_attr){.axis = 0, .before = -1},

@@ -1,18 +1,8 @@
-/* layout.c: the same elements in another shape, order, place or dtype. */
+/* shape_ops.c: the same elements in another shape, order, place or dtype. */
+#include <assert.h>
+
 #include "autograd/op_kit.h"
-
-static const gr_tensor *first(const gr_node *n)
-{
-    return n->in[0];
-}
-
-/* The product of the dimensions behind `axis`. */
-static int64_t inner_of(const gr_tensor *x, int axis)
-{
-    int64_t inner = 1;
-    for (int i = axis + 1; i < x->rank; i++) inner *= x->shape[i];
-    return inner;
-}
+#include "tensor/broadcast.h"
 
 /* ---- reshape ------------------------------------------------------------------------------------------------ */
 
@@ -20,7 +10,7 @@ static int64_t inner_of(const gr_tensor *x, int axis)
 static gr_status reshape_shape(const gr_node *n, gr_type *type)
 {
     if (gr_expect_float(n)) return gr_last_status();
-    const gr_tensor *x = first(n);
+    const gr_tensor *x = n->in[0];
     *type = *(const gr_type *)n->attr;
     type->dtype = gr_type_of(x);
     type->view = true;
@@ -41,7 +31,7 @@ static gr_status reshape_shape(const gr_node *n, gr_type *type)
 
 static gr_tensor *reshape_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_reshape(t, g, first(n)->rank, first(n)->shape);
+    return gr_reshape(t, g, n->in[0]->rank, n->in[0]->shape);
 }
 
 static int reshape_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
@@ -82,7 +72,7 @@ gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
 
 static gr_status detach_shape(const gr_node *n, gr_type *type)
 {
-    gr_type_as(type, first(n));
+    gr_type_as(type, n->in[0]);
     type->view = true;
     type->offset = 0;
     return GR_OK;
@@ -108,7 +98,7 @@ gr_tensor *gr_detach(gr_tape *t, gr_tensor *x)
 static gr_status permute_shape(const gr_node *n, gr_type *type)
 {
     if (gr_expect_float(n)) return gr_last_status();
-    const gr_tensor *x = first(n);
+    const gr_tensor *x = n->in[0];
     const gr_permute_attr *p = n->attr;
     unsigned seen = 0;
     type->dtype = gr_type_of(x);
@@ -132,6 +122,14 @@ static gr_tensor *permute_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_permute(t, g, p->n, back);
 }
 
+/* The product of the dimensions behind `axis`. */
+static int64_t inner_of(const gr_tensor *x, int axis)
+{
+    int64_t inner = 1;
+    for (int i = axis + 1; i < x->rank; i++) inner *= x->shape[i];
+    return inner;
+}
+
 /* Copies in the result's order; an axis of the result moves by `stride` bytes in x. */
 static void permute_axis(char **y, const char *x, const gr_tensor *out, const size_t stride[], int axis, size_t bytes)
 {
@@ -152,9 +150,9 @@ static gr_status permute(gr_node *n)
 {
     const gr_permute_attr *p = n->attr;
     size_t bytes = gr_dtype_bytes(gr_type_of(n->out)), stride[GR_MAX_RANK];
-    for (int i = 0; i < p->n; i++) stride[i] = (size_t)inner_of(first(n), gr_axis(p->n, p->axes[i])) * bytes;
+    for (int i = 0; i < p->n; i++) stride[i] = (size_t)inner_of(n->in[0], gr_axis(p->n, p->axes[i])) * bytes;
     char *y = n->out->data;
-    if (n->out->size) permute_axis(&y, first(n)->data, n->out, stride, 0, bytes);
+    if (n->out->size) permute_axis(&y, n->in[0]->data, n->out, stride, 0, bytes);
     return GR_OK;
 }
 
@@ -190,12 +188,46 @@ gr_tensor *gr_transpose(gr_tape *t, gr_tensor *x)
     return gr_permute(t, x, x->rank, axes);
 }
 
-/* ---- concat ------------------------------------------------------------------------------------------------- */
+/* ---- concat, slice and pad ---------------------------------------------------------------------------------- */
+
+/* Along an axis a tensor is [outer,extent,inner], and a block of it [outer,length,inner]: `count` = length * inner
+ * elements at `from`, and as many every `pitch` bytes. Without a `from` it is constants. */
+typedef struct axis_block {
+    const char *from;
+    int64_t count;
+    size_t pitch;
+} axis_block;
+
+static axis_block block_of(const gr_tensor *x, int axis, int64_t start, int64_t length)
+{
+    const int64_t inner = inner_of(x, axis);
+    const size_t bytes = (size_t)inner * gr_dtype_bytes(gr_type_of(x));
+    return (axis_block){(const char *)x->data + (size_t)start * bytes, length * inner, (size_t)x->shape[axis] * bytes};
+}
+
+/* y [outer,extent,inner] = the blocks, one after the other along the axis. */
+static void join_blocks(gr_tensor *y, int axis, const axis_block b[], int n, const void *constant)
+{
+    const size_t size = gr_dtype_bytes(gr_type_of(y));
+    int64_t outer = 1;
+    for (int i = 0; i < axis; i++) outer *= y->shape[i];
+    char *to = y->data;
+    for (int64_t o = 0; o < outer; o++)
+        for (int i = 0; i < n; i++) {
+            const size_t bytes = (size_t)b[i].count * size;
+            if (b[i].from) memcpy(to, b[i].from + (size_t)o * b[i].pitch, bytes);
+            else gr_repeat(to, constant, b[i].count, size);
+            to += bytes;
+        }
+    assert(to == (char *)y->data + gr_bytes(y));
+}
+
+/* ---- y = x_0, x_1, ... along an axis:  dx_i = the slice of g that x_i became -------------------------------- */
 
 static gr_status concat_shape(const gr_node *n, gr_type *type)
 {
     if (gr_expect_float(n)) return gr_last_status();
-    const gr_tensor *x = first(n);
+    const gr_tensor *x = n->in[0];
     int asked = ((const gr_axis_attr *)n->attr)->axis, axis = gr_axis(x->rank, asked);
     if (axis < 0) return gr_fail(GR_ERR_INDEX, "concat: axis %d is not in %s", asked, GR_SHAPE_TEXT(x));
     gr_type_as(type, x);
@@ -213,21 +245,14 @@ static gr_status concat_shape(const gr_node *n, gr_type *type)
 
 static gr_status concat(gr_node *n)
 {
-    int axis = gr_axis(n->out->rank, ((const gr_axis_attr *)n->attr)->axis);
-    size_t inner = (size_t)inner_of(n->out, axis) * gr_dtype_bytes(gr_type_of(n->out));
-    int64_t outer = 1;
-    for (int i = 0; i < axis; i++) outer *= n->out->shape[i];
-    char *y = n->out->data;
-    for (int64_t o = 0; o < outer; o++)
-        for (int i = 0; i < n->n_in; i++) {
-            size_t row = (size_t)n->in[i]->shape[axis] * inner;
-            memcpy(y, (const char *)n->in[i]->data + (size_t)o * row, row);
-            y += row;
-        }
+    const int axis = gr_axis(n->out->rank, ((const gr_axis_attr *)n->attr)->axis);
+    axis_block *b = gr_tape_memory(n->tape, (size_t)n->n_in * sizeof *b);
+    if (!b) return gr_last_status();
+    for (int i = 0; i < n->n_in; i++) b[i] = block_of(n->in[i], axis, 0, n->in[i]->shape[axis]);
+    join_blocks(n->out, axis, b, n->n_in, NULL);
     return GR_OK;
 }
 
-/* dx_i = the slice of g that x_i became */
 static gr_tensor *concat_vjp(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
 {
     int axis = gr_axis(n->out->rank, ((const gr_axis_attr *)n->attr)->axis);
@@ -271,57 +296,50 @@ gr_tensor *gr_stack(gr_tape *t, gr_tensor *const x[], int n, int axis)
     return gr_concat(t, with_axis, n, axis);
 }
 
-/* ---- slice and pad: each is the other's derivative ---------------------------------------------------------- */
+/* ---- y = x[start .. stop-1] along an axis:  dx = g between zeros -------------------------------------------- */
 
-/* The slice as 0 <= start <= stop <= extent; false when there is none. */
-static bool resolve(const gr_tensor *x, const gr_range_attr *r, int *axis, int64_t *start, int64_t *stop)
+/* The node's range with its axis and bounds counted from 0; false when it is not in x. */
+static bool slice_range(const gr_node *n, gr_range_attr *r)
 {
-    *axis = gr_axis(x->rank, r->axis);
-    *start = *stop = 0;
-    if (*axis < 0) return false;
-    int64_t extent = x->shape[*axis];
-    *start = r->start < 0 ? r->start + extent : r->start;
-    *stop = r->stop < 0 ? r->stop + extent : r->stop;
-    return *start >= 0 && *start <= *stop && *stop <= extent;
+    const gr_tensor *x = n->in[0];
+    *r = *(const gr_range_attr *)n->attr;
+    r->axis = gr_axis(x->rank, r->axis);
+    if (r->axis < 0) return false;
+    const int64_t extent = x->shape[r->axis];
+    if (r->start < 0) r->start += extent;
+    if (r->stop < 0) r->stop += extent;
+    return r->start >= 0 && r->start <= r->stop && r->stop <= extent;
 }
 
 static gr_status slice_shape(const gr_node *n, gr_type *type)
 {
     if (gr_expect_float(n)) return gr_last_status();
-    const gr_tensor *x = first(n);
-    const gr_range_attr *r = n->attr;
-    int axis;
-    int64_t start, stop;
-    if (!resolve(x, r, &axis, &start, &stop))
-        return gr_fail(GR_ERR_INDEX, "slice: %lld..%lld of axis %d is not in %s", (long long)r->start,
-                       (long long)r->stop, r->axis, GR_SHAPE_TEXT(x));
-    gr_type_as(type, x);
-    type->shape[axis] = stop - start;
-    type->view = axis == 0;
-    type->offset = start * inner_of(x, axis);
+    const gr_range_attr *asked = n->attr;
+    gr_range_attr r;
+    if (!slice_range(n, &r))
+        return gr_fail(GR_ERR_INDEX, "slice: %lld..%lld of axis %d is not in %s", (long long)asked->start,
+                       (long long)asked->stop, asked->axis, GR_SHAPE_TEXT(n->in[0]));
+    gr_type_as(type, n->in[0]);
+    type->shape[r.axis] = r.stop - r.start;
+    type->view = r.axis == 0;
+    type->offset = r.start * inner_of(n->in[0], r.axis);
     return GR_OK;
 }
 
 static gr_status slice(gr_node *n)
 {
-    const gr_tensor *x = first(n);
-    int axis;
-    int64_t start, stop, outer = 1;
-    resolve(x, n->attr, &axis, &start, &stop);
-    for (int i = 0; i < axis; i++) outer *= x->shape[i];
-    size_t inner = (size_t)inner_of(x, axis) * gr_dtype_bytes(gr_type_of(x)), row = (size_t)(stop - start) * inner;
-    for (int64_t o = 0; o < outer; o++)
-        memcpy((char *)n->out->data + (size_t)o * row,
-               (const char *)x->data + (size_t)(o * x->shape[axis] + start) * inner, row);
+    gr_range_attr r;
+    slice_range(n, &r);
+    const axis_block b = block_of(n->in[0], r.axis, r.start, r.stop - r.start);
+    join_blocks(n->out, r.axis, &b, 1, NULL);
     return GR_OK;
 }
 
 static gr_tensor *slice_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    int axis;
-    int64_t start, stop;
-    resolve(first(n), n->attr, &axis, &start, &stop);
-    return gr_pad(t, g, axis, start, first(n)->shape[axis] - stop, 0.0);
+    gr_range_attr r;
+    slice_range(n, &r);
+    return gr_pad(t, g, r.axis, r.start, n->in[0]->shape[r.axis] - r.stop, 0.0);
 }
 
 const gr_op gr_op_slice = {.name = "slice",
@@ -338,10 +356,12 @@ gr_tensor *gr_slice(gr_tape *t, gr_tensor *x, int axis, int64_t start, int64_t s
     return GR_CALL(slice, (&(gr_range_attr){.axis = axis, .start = start, .stop = stop}), x);
 }
 
+/* ---- y = constants, x, constants along an axis:  dx = the slice of g that x became -------------------------- */
+
 static gr_status pad_shape(const gr_node *n, gr_type *type)
 {
     if (gr_expect_float(n)) return gr_last_status();
-    const gr_tensor *x = first(n);
+    const gr_tensor *x = n->in[0];
     const gr_range_attr *r = n->attr;
     int axis = gr_axis(x->rank, r->axis);
     if (axis < 0) return gr_fail(GR_ERR_INDEX, "pad: axis %d is not in %s", r->axis, GR_SHAPE_TEXT(x));
@@ -353,38 +373,23 @@ static gr_status pad_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static void fill(char *y, size_t bytes, gr_dtype dtype, double value)
-{
-    const float single = (float)value;
-    if (value == 0.0) memset(y, 0, bytes);
-    else if (dtype == GR_F32)
-        for (size_t i = 0; i < bytes; i += sizeof single) memcpy(y + i, &single, sizeof single);
-    else
-        for (size_t i = 0; i < bytes; i += sizeof value) memcpy(y + i, &value, sizeof value);
-}
-
 static gr_status pad(gr_node *n)
 {
-    const gr_tensor *x = first(n);
     const gr_range_attr *r = n->attr;
-    int axis = gr_axis(x->rank, r->axis);
-    size_t inner = (size_t)inner_of(x, axis) * gr_dtype_bytes(gr_type_of(x));
-    size_t before = (size_t)r->before * inner, row = (size_t)x->shape[axis] * inner, after = (size_t)r->after * inner;
-    int64_t outer = 1;
-    for (int i = 0; i < axis; i++) outer *= x->shape[i];
-    char *y = n->out->data;
-    for (int64_t o = 0; o < outer; o++, y += before + row + after) {
-        fill(y, before, gr_type_of(x), r->value);
-        memcpy(y + before, (const char *)x->data + (size_t)o * row, row);
-        fill(y + before + row, after, gr_type_of(x), r->value);
-    }
+    const int axis = gr_axis(n->out->rank, r->axis);
+    const int64_t inner = inner_of(n->out, axis);
+    const axis_block x = block_of(n->in[0], axis, 0, n->in[0]->shape[axis]);
+    const axis_block b[] = {{.count = r->before * inner}, x, {.count = r->after * inner}};
+    const double f64 = r->value + 0.0; /* -0.0 pads as 0.0 */
+    const float f32 = (float)f64;
+    join_blocks(n->out, axis, b, GR_COUNT(b), gr_type_of(n->out) == GR_F32 ? (const void *)&f32 : &f64);
     return GR_OK;
 }
 
 static gr_tensor *pad_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const gr_range_attr *r = n->attr;
-    return gr_slice(t, g, r->axis, r->before, r->before + first(n)->shape[gr_axis(first(n)->rank, r->axis)]);
+    return gr_slice(t, g, r->axis, r->before, r->before + n->in[0]->shape[gr_axis(n->in[0]->rank, r->axis)]);
 }
 
 const gr_op gr_op_pad = {.name = "pad",
@@ -407,14 +412,14 @@ static gr_status cast_shape(const gr_node *n, gr_type *type)
 {
     gr_dtype dtype = ((const gr_cast_attr *)n->attr)->dtype;
     if (!gr_is_float(dtype)) return gr_fail(GR_ERR_DTYPE, "cast: to %s, expected f32 or f64", gr_dtype_name(dtype));
-    gr_type_as(type, first(n));
+    gr_type_as(type, n->in[0]);
     type->dtype = dtype;
     return GR_OK;
 }
 
 static gr_status cast(gr_node *n)
 {
-    const gr_tensor *x = first(n), *y = n->out;
+    const gr_tensor *x = n->in[0], *y = n->out;
     if (x->dtype == y->dtype) memcpy(y->data, x->data, gr_bytes(x));
     else if (x->dtype == GR_F64)
         for (int64_t i = 0; i < x->size; i++) ((float *)y->data)[i] = (float)((const double *)x->data)[i];
@@ -429,7 +434,7 @@ static gr_status cast(gr_node *n)
 
 static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_cast(t, g, gr_type_of(first(n)));
+    return gr_cast(t, g, gr_type_of(n->in[0]));
 }
 
 const gr_op gr_op_cast = {.name = "cast",
