@@ -3,13 +3,6 @@
 
 #include "data/internal.h"
 
-void *gr_allocate_array(int64_t n, size_t each)
-{
-    if (n >= 0 && (uint64_t)n <= SIZE_MAX / 2 / each) return gr_allocate((size_t)n * each);
-    gr_fail(GR_ERR_MEMORY, "out of memory: %lld times %zu bytes were asked for", (long long)n, each);
-    return NULL;
-}
-
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 
 gr_names *gr_names_new(int count, const char *const texts[])

@@ -30,9 +30,6 @@ enum { GR_MAX_CLASSES = 10000 };
 /* Row i of `to` becomes row order[start + i] of `from`, or row start + i when there is no order. */
 void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, int64_t start);
 
-/* Memory for n elements; NULL with GR_ERR_MEMORY also where their bytes cannot be counted. */
-void *gr_allocate_array(int64_t n, size_t each);
-
 /* ---- Files (source.c) --------------------------------------------------------------------------------------- */
 
 /* A file read from front to back, unpacked on the way when it is gzip'd. */
