@@ -1,5 +1,5 @@
-/* sink.c: a file that is there when all of it is there, and not before: written under another name beside its place,
- * then renamed. Who reads it meanwhile, or after a full disk, finds what was there before. */
+/* sink.c: writes a file under another name in the same folder and renames it when it is complete. Whoever reads the
+ * path meanwhile, or after a failure such as a full disk, finds the file that was there before. */
 #define _POSIX_C_SOURCE 200809L /* stat */
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 struct gr_sink {
     const char *who, *path;
-    char *beside; /* the name while it is being written; NULL: it is written in its place */
+    char *beside; /* the file's name until it is complete; NULL: it is written to `path` itself */
     FILE *file;
     bool failed;
 };
@@ -21,7 +21,7 @@ static gr_status cannot_write(gr_sink *s)
     return gr_fail(GR_ERR_IO, "%s: cannot write %s: %s", s->who, GR_QUOTE_PATH(s->path), strerror(errno));
 }
 
-/* A new file with a name that nobody has: path.tmp, path.tmp1, ... */
+/* Opens a new file, with the first name of path.tmp, path.tmp1, ... that no file has. */
 static gr_status open_beside(gr_sink *s)
 {
     size_t room = strlen(s->path) + 16;

@@ -264,7 +264,8 @@ static inline int64_t gr_grain_for(int64_t elements)
     return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1;
 }
 
-/* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers it. */
+/* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers
+ * it. */
 gr_cpu gr_cpu_level(void);
 
 /* A result of so many bytes or more is written past the caches (stream.inc). gr_stream_end() follows the last store,

@@ -93,7 +93,8 @@ void *gr_grow_array(void *array, int64_t n, int64_t more, int64_t *capacity, siz
 {
     assert(n >= 0 && more > 0 && n <= *capacity);
     if (more <= *capacity - n) return array;
-    int64_t larger = 2 * (*capacity + more) + 8;
+    int64_t larger = *capacity < 4 ? 8 : 2 * *capacity;
+    if (larger < n + more) larger = n + more;
     void *moved = gr_allocate_array(larger, each);
     if (!moved) return NULL;
     if (n) memcpy(moved, array, (size_t)n * each);
