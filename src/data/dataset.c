@@ -59,7 +59,7 @@ static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
 }
 
 /* 1 + the greatest index of an I32 y; 0 for other dtypes. */
-static int count_classes(const gr_tensor *y)
+static int classes_of_targets(const gr_tensor *y)
 {
     int32_t greatest = -1;
     const int32_t *index = y->dtype == GR_I32 ? y->data : NULL;
@@ -72,7 +72,7 @@ gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
 {
     gr_dataset *set = check_pair(x, y) ? NULL : gr_allocate(sizeof *set);
     if (set) {
-        *set = (gr_dataset){.x = x, .y = y, .n_classes = count_classes(y)};
+        *set = (gr_dataset){.x = x, .y = y, .n_classes = classes_of_targets(y)};
         return set;
     }
     if (y && y != x && !gr_not_yours(y)) gr_tensor_free(y);

@@ -34,13 +34,7 @@ static gr_status open_beside(gr_sink *s)
         s->file = fopen(s->beside, "wbx");
         if (!s->file && errno != EEXIST) break;
     }
-    return s->file ? GR_OK : cannot_write(s);
-}
-
-static gr_status open_in_place(gr_sink *s)
-{
-    s->file = fopen(s->path, "wb");
-    return s->file ? GR_OK : cannot_write(s);
+    return GR_OK;
 }
 
 gr_sink *gr_sink_open(const char *who, const char *path)
@@ -50,8 +44,11 @@ gr_sink *gr_sink_open(const char *who, const char *path)
     if (!s) return NULL;
     *s = (gr_sink){.who = who, .path = path};
     struct stat info;
-    bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
-    if (!(special ? open_in_place(s) : open_beside(s))) return s;
+    gr_status status = GR_OK;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) s->file = fopen(path, "wb");
+    else status = open_beside(s);
+    if (s->file) return s;
+    if (!status) cannot_write(s);
     gr_release(s->beside);
     gr_release(s);
     return NULL;
