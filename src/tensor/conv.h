@@ -1,106 +1,177 @@
 /* conv.h: the three products that a convolution and its derivatives are made of, on planes in memory.
  *
- * A few rows of all channels of the source are copied into a tile, in which padding is written out and, for a stride,
- * columns of equal remainder lie side by side. There every tap of the kernel is one offset, and the columns of the
- * result are consecutive: a vector of them is a sum over channels and taps, of k times the vector at that offset. The
- * adjoint of a convolution is a convolution too, one for each remainder that a result's row and column may have by the
- * stride. */
+ * What they compute. Each product does one of the three lines in the middle; what it adds to begins as 0, or as a bias:
+ *
+ *     for (n = 0; n < N; n++)
+ *       for (o = 0; o < O; o++)
+ *         for (c = 0; c < C; c++)
+ *           for (i = 0; i < y_rows; i++)
+ *             for (j = 0; j < y_columns; j++)
+ *               for (u = 0; u < k_rows; u++)
+ *                 for (v = 0; v < k_columns; v++) {
+ *                     row = i * stride + u * dilation - padding;    column = j * stride + v * dilation - padding;
+ *                     if (row < 0 || row >= x_rows || column < 0 || column >= x_columns) continue;
+ *                     y[n][o][i][j]        += k[o][c][u][v] * x[n][c][row][column];    // forward
+ *                     x[n][c][row][column] += k[o][c][u][v] * y[n][o][i][j];           // adjoint
+ *                     k[o][c][u][v]        += y[n][o][i][j] * x[n][c][row][column];    // gradient of the kernel
+ *                 }
+ *
+ * How. Forward and adjoint read a source (x, y) and write results (y, x). A few rows of all channels of the source are
+ * copied into a tile, with the padding written out as zeros; its drawing is below. In a tile a tap (u, v) of the kernel
+ * is a fixed offset, and neighbouring results read neighbouring elements. So a vector of results is a sum, over channels
+ * and taps, of a weight times the vector at an offset, and the sums of several vectors and channels stay in registers.
+ * The gradient of the kernel reads x through the same tiles: each weight is a dot product of y with x at an offset. */
 #ifndef GR_TENSOR_CONV_H
 #define GR_TENSOR_CONV_H
 
 #include "tensor/internal.h"
 
-/* y [n, groups o, result] is the convolution of x [n, groups c, image] with k [groups o, c, kernel]. */
+/* x [n, groups*c, x], k [groups*o, c, k] and y [n, groups*o, y]. Pairs are of rows and columns. */
 typedef struct gr_conv {
     int64_t n, groups, c, o;
-    int64_t image[2], result[2], kernel[2]; /* rows, columns */
+    int64_t x[2], k[2], y[2];
     int64_t stride[2], padding[2], dilation[2];
 } gr_conv;
 
-/* The convolution y of x, and its adjoint x of y, both plus b for each channel where b is not NULL; and the gradient of
- * k when x is convolved and y the gradient of the result. `pool` lends memory for the time of the call; GR_ERR_MEMORY
- * when there is none. */
+/* What the plan takes for granted: strides and distances are there, and the last window of x lies in the padded x. */
+static inline bool gr_conv_is_sound(const gr_conv *c)
+{
+    bool sound = c->n >= 0 && c->groups > 0 && c->c > 0 && c->o > 0;
+    for (int i = 0; i < 2; i++) {
+        sound = sound && c->stride[i] > 0 && c->padding[i] >= 0 && c->dilation[i] > 0 && c->k[i] > 0;
+        const int64_t last = (c->y[i] - 1) * c->stride[i] + (c->k[i] - 1) * c->dilation[i];
+        sound = sound && (c->y[i] == 0 || last < c->x[i] + 2 * c->padding[i]);
+    }
+    return sound;
+}
+
+/* y from x and k; x from y and k; both with b for each channel of the result, or NULL. k from x and y. `pool` lends
+ * memory for the time of the call; GR_ERR_MEMORY when there is none. */
 gr_status gr_conv_forward(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *k, const void *b,
                           void *y);
 gr_status gr_conv_adjoint(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *y, const void *k, const void *b,
                           void *x);
 gr_status gr_conv_kernel(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const void *x, const void *y, void *k);
 
-/* ---- The plan (conv_plan.c), which the kernels (conv.c) carry out ---------------------------------------------- */
+/* ---- The plan, which conv_plan.c makes and conv.c executes ----------------------------------------------------- */
 
-/* One axis. Result i of a remainder reads source first + i step + (the place of a tap). */
+/* One axis. Results with equal remainder by result_stride are a phase, for they have the same taps. Result i of phase r
+ * lies at r + i*result_stride and reads the source at first + i*source_stride + the distance of each of its taps.
+ * Forward, all results are one phase; in the adjoint there are as many as the stride, or as there are results. */
 typedef struct gr_conv_axis {
-    int64_t source, result;
-    int64_t step, spread;     /* from one result of a remainder to the next: in the source, in the result */
-    int64_t first, extent;    /* of the places of taps */
-    int64_t remainders, most; /* of results; how many have remainder 0 */
+    int64_t source, result; /* elements */
+    int64_t source_stride, result_stride;
+    int64_t first;       /* what result 0 reads at distance 0; below 0 it is padding */
+    int64_t extent;      /* distances are 0 to extent - 1 */
+    int64_t phases;      /* counted by remainder */
+    int64_t max_results; /* of a phase: those of remainder 0 */
 } gr_conv_axis;
 
-/* A tap: how far into the tile it reads, and which of the kernel's numbers it is. */
+/* A tap: how far into the tile it reads, and the place of its weight in a plane of k. */
 typedef struct gr_conv_tap {
     int64_t offset, weight;
 } gr_conv_tap;
 
-/* The results of one pair of remainders have some of the taps. */
+/* The results whose row and column have these remainders, and the taps that contribute to them. */
 typedef struct gr_conv_phase {
-    int64_t remainder[2], count[2];
-    int64_t first, taps;
+    int64_t row, column;   /* the remainders, which are also where the first result lies */
+    int64_t rows, columns; /* results */
+    int64_t first_tap, n_taps;
 } gr_conv_phase;
 
-typedef struct gr_stencil {
-    int64_t n, groups, sources, results; /* images; groups of so many channels in and out */
-    int64_t of_source, of_result;        /* strides in the kernel, from channel to channel */
-    int64_t kernel_size;
+/* A tile holds what tile_rows rows of results read, of all channels of the source. Here a row of the source is a b c d e
+ * f, the stride 2, the padding 1, and the kernel has 3 columns. Columns of equal remainder form a segment:
+ *
+ *     a row of the tile      . b d f   a c e .      . is a 0 of the padding
+ *     tap 0 reads            ^ ^ ^                  at offset 0
+ *     tap 1 reads                      ^ ^ ^        at offset `segment`
+ *     tap 2 reads              ^ ^ ^                at offset 1; so result 0 is k0 . + k1 a + k2 b
+ *                            |------|               segment
+ *                            |--------------|       pitch: from a row to the next
+ *
+ *     the tile, rows down    . b d f   a c e .
+ *                            . h j l   g i k .      (tile_rows - 1) * source_stride + extent rows, and some zeros for
+ *                            . n p r   m o q .      vectors that reach beyond the last one, make up `channel`: the
+ *                            :                      distance from a channel of the tile to the next
+ *
+ * A span is what one loop over vectors computes: a row of results or, where rows are no whole vectors and all strides
+ * are 1, all rows of the tile with the gaps between them, which are dropped ("flat"; here with 2 rows and padding 1):
+ *
+ *     the tile               . a b c .   . d e f .
+ *     the span               A B C x x   D E F       one `pitch` from A to D */
+typedef struct gr_conv_plan {
+    int64_t images, groups, sources, results; /* sources, results: channels in a group that are read, written */
     gr_conv_axis rows, columns;
-    gr_conv_tap *taps; /* all, phase by phase */
+    const void *source; /* [images, groups, sources, rows.source, columns.source] */
+    const void *k;      /* forward and adjoint: the kernel; its channels lie so far apart: */
+    int64_t k_source, k_result;
+    const void *bias; /* [groups, results], or NULL */
+    const void *y;    /* gradient of the kernel: [images, groups, results, rows.result, columns.result] */
+    void *to;         /* the results as y above; or the gradient [groups, results, sources, kernel_size] */
+
+    int64_t kernel_size; /* taps in a plane of the kernel */
+    gr_conv_tap *taps;   /* of all phases, one phase after the other */
     gr_conv_phase *phases;
     int64_t n_phases;
-    bool in_place;       /* one tap and no padding: the source is its own tile */
-    bool flat;           /* the rows of a tile are computed as one run, with the gaps between them */
-    int64_t width;       /* of the columns of one remainder in a tile */
-    int64_t pitch;       /* of its rows */
-    int64_t channel;     /* of its channels */
-    int64_t tile, tiles; /* results' rows in a tile, tiles in a plane */
-    int64_t run;         /* the longest run of results, in whole vectors */
-    int64_t y_pitch;     /* gr_conv_kernel(): from run to run of y; y_copied where they are not y's own rows */
-    bool y_copied;
+
+    bool in_place; /* one tap and no padding: the source serves as its own tile */
+    bool flat;
+    int64_t segment, pitch, channel;
+    int64_t tile_rows, tiles;   /* rows of results in a tile; tiles in a plane */
+    int64_t span;               /* the longest span, in whole vectors */
+    bool y_copied;              /* gradient of the kernel: y's rows are padded to spans, or used where they are */
+    int64_t y_pitch, y_channel; /* from span to span, from channel to channel */
+
+    void *weights; /* the kernel in the order of use (pack_block() in conv.kernels.inc) */
+    char *scratch; /* for each of the workers: sums or spans, and tiles */
+    int64_t scratch_bytes;
     int workers;
-    const void *from, *k, *b;
-    void *to;
-    void *weights; /* k in the order of use */
-    char *scratch; /* for each worker a tile and runs of results */
-    size_t scratch_bytes;
-} gr_stencil;
+} gr_conv_plan;
 
-/* Channels of the result that are computed at once, at most; elements of the sums of which the kernel's gradient is
- * made. */
-enum { GR_CONV_RESULTS = 8, GR_CONV_SUMS = 3 << 17 };
+/* Channels of results that are computed at once, at most; elements of one worker's sums in the gradient of the kernel. */
+enum { GR_CONV_MAX_BLOCK = 8, GR_CONV_SUMS = 3 << 17 };
 
-static inline int64_t gr_round_up(int64_t n, int64_t to)
+static inline int64_t gr_conv_round_up(int64_t n, int64_t unit)
 {
-    return (n + to - 1) / to * to;
+    return (n + unit - 1) / unit * unit;
 }
 
-/* Elements of one channel of the source, and of the result. */
-static inline int64_t gr_source_plane(const gr_stencil *s)
+static inline int64_t gr_conv_source_plane(const gr_conv_plan *p)
 {
-    return s->rows.source * s->columns.source;
+    return p->rows.source * p->columns.source;
 }
 
-static inline int64_t gr_result_plane(const gr_stencil *s)
+static inline int64_t gr_conv_result_plane(const gr_conv_plan *p)
 {
-    return s->rows.result * s->columns.result;
+    return p->rows.result * p->columns.result;
 }
 
-/* The rows of results in the tile that begins with a row of them: the last one may have fewer. */
-static inline int64_t gr_rows_at(const gr_stencil *s, int64_t all, int64_t row)
+/* How many of `rows` rows of results are in the tile that begins with row `row`: the last tile may have fewer. */
+static inline int64_t gr_conv_rows_at(const gr_conv_plan *p, int64_t rows, int64_t row)
 {
-    return all - row < s->tile ? all - row : s->tile;
+    return rows - row < p->tile_rows ? rows - row : p->tile_rows;
 }
 
-/* Carries out a plan, whose memory is there. */
-void gr_conv_run(gr_dtype dtype, gr_stencil *s);
-void gr_conv_run_kernel(gr_dtype dtype, gr_stencil *s);
+/* Rows of the source that so many rows of results read. */
+static inline int64_t gr_conv_height(const gr_conv_plan *p, int64_t rows)
+{
+    return (rows - 1) * p->rows.source_stride + p->rows.extent;
+}
+
+/* What the kernels take for granted: of every tap, the last span of a tile ends within its channel. */
+static inline bool gr_conv_reads_inside(const gr_conv_plan *p)
+{
+    const int64_t last_row = p->flat || p->in_place ? 0 : (p->tile_rows - 1) * p->rows.source_stride * p->pitch;
+    bool inside = true;
+    for (const gr_conv_phase *phase = p->phases; phase < p->phases + p->n_phases; phase++)
+        for (int64_t t = phase->first_tap; t < phase->first_tap + phase->n_taps; t++)
+            inside = inside && p->taps[t].offset >= 0 && p->taps[t].offset + last_row + p->span <= p->channel;
+    return inside;
+}
+
+/* Execute a plan whose memory is there: forward or adjoint, and the gradient of the kernel. */
+void gr_conv_execute(gr_dtype dtype, gr_conv_plan *p);
+void gr_conv_execute_kernel(gr_dtype dtype, gr_conv_plan *p);
 
 /* Elements of a vector. */
 int64_t gr_conv_lanes(gr_dtype dtype);
