@@ -1,6 +1,6 @@
-/* conv.c: convolution, as three products that are each other's derivatives. With y = x * k, its adjoint in x and the
- * gradient of k, <g, x * k> = <conv_transpose2d(g, k), x> = <conv2d_kernel(x, g), k>, and each product is linear in both
- * of its inputs. tensor/conv.h writes them down as loops. */
+/* conv.c: convolution, as three products that are each other's derivatives: y = x * k, its adjoint in x, and the
+ * gradient of k. All are linear in both inputs, and <g, x * k> = <conv_transpose2d(g, k), x> = <conv2d_kernel(x, g), k>.
+ * tensor/conv.h has them as loops. */
 #include "autograd/op_kit.h"
 
 #include "tensor/conv.h"
@@ -70,13 +70,8 @@ static int64_t image_size(const gr_conv2d_options *o, int i, int64_t result, int
     return (result - 1) * o->stride[i] - 2 * o->padding[i] + o->dilation[i] * (kernel - 1) + o->output_padding[i] + 1;
 }
 
-static gr_type planes_like(const gr_tensor *x, int64_t n, int64_t channels, const int64_t size[2])
-{
-    return (gr_type){.dtype = gr_type_of(x), .rank = 4, .shape = {n, channels, size[0], size[1]}};
-}
-
-/* The product of which x [n, groups*c, ..], k [groups*o, c, ..] and y [n, groups*o, ..] are two inputs and the result. */
-static gr_conv product_of(const gr_node *n, const gr_tensor *x, const gr_tensor *k, const gr_tensor *y)
+/* A product of x [n,groups*c,..], k [groups*o,c,..] and y [n,groups*o,..], one of which is the result. */
+static gr_conv conv_of(const gr_node *n, const gr_tensor *x, const gr_tensor *k, const gr_tensor *y)
 {
     const gr_conv2d_options *o = &conv_attr(n)->o;
     gr_conv c = {.n = x->shape[0], .groups = o->groups, .c = x->shape[1] / o->groups, .o = y->shape[1] / o->groups};
@@ -87,11 +82,6 @@ static gr_conv product_of(const gr_node *n, const gr_tensor *x, const gr_tensor 
     return c;
 }
 
-static const void *bias_data(const gr_node *n)
-{
-    return n->n_in > 2 ? n->in[2]->data : NULL;
-}
-
 /* ---- The products in VJPs: with the options of n, and rows and columns `like` those of another tensor ---------- */
 
 static gr_conv_attr sized_like(const gr_node *n, const gr_tensor *like)
@@ -99,18 +89,18 @@ static gr_conv_attr sized_like(const gr_node *n, const gr_tensor *like)
     return (gr_conv_attr){.o = conv_attr(n)->o, .size = {like->shape[2], like->shape[3]}};
 }
 
-static gr_tensor *conv(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *k)
+static gr_tensor *call_conv(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *k)
 {
     return GR_CALL(conv2d, n->attr, x, k);
 }
 
-static gr_tensor *adjoint(gr_tape *t, const gr_node *n, gr_tensor *y, gr_tensor *k, const gr_tensor *like)
+static gr_tensor *call_adjoint(gr_tape *t, const gr_node *n, gr_tensor *y, gr_tensor *k, const gr_tensor *like)
 {
     const gr_conv_attr a = sized_like(n, like);
     return GR_CALL(conv_transpose2d, &a, y, k);
 }
 
-static gr_tensor *kernel(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *y, const gr_tensor *like)
+static gr_tensor *call_kernel(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *y, const gr_tensor *like)
 {
     const gr_conv_attr a = sized_like(n, like);
     return GR_CALL(conv2d_kernel, &a, x, y);
@@ -140,25 +130,26 @@ static gr_status conv_shape(const gr_node *n, gr_type *type)
             "conv2d: the kernel %s with dilation [%lld,%lld] does not fit into images %s with padding [%lld,%lld]",
             GR_SHAPE_TEXT(k), (long long)o->dilation[0], (long long)o->dilation[1], GR_SHAPE_TEXT(x),
             (long long)o->padding[0], (long long)o->padding[1]);
-    *type = planes_like(x, x->shape[0], k->shape[0], (int64_t[]){rows, columns});
+    *type = (gr_type){.dtype = gr_type_of(x), .rank = 4, .shape = {x->shape[0], k->shape[0], rows, columns}};
     return expect_bias(n, k->shape[0]);
 }
 
 static gr_status conv_forward(gr_node *n)
 {
     const gr_tensor *x = n->in[0], *k = n->in[1], *y = n->out;
-    const gr_conv c = product_of(n, x, k, y);
-    return gr_conv_forward(gr_pool_of(n->tape), gr_type_of(y), &c, x->data, k->data, bias_data(n), y->data);
+    const void *b = n->n_in > 2 ? n->in[2]->data : NULL;
+    const gr_conv c = conv_of(n, x, k, y);
+    return gr_conv_forward(gr_pool_of(n->tape), gr_type_of(y), &c, x->data, k->data, b, y->data);
 }
 
 static gr_tensor *conv_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return adjoint(t, n, g, n->in[1], n->in[0]);
+    return call_adjoint(t, n, g, n->in[1], n->in[0]);
 }
 
 static gr_tensor *conv_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return kernel(t, n, n->in[0], g, n->in[1]);
+    return call_kernel(t, n, n->in[0], g, n->in[1]);
 }
 
 const gr_op gr_op_conv2d = {
@@ -174,7 +165,7 @@ const gr_op gr_op_conv2d = {
 
 /* ---- x = y *^T k + b, the adjoint:  dy = conv2d(g, k),  dk = conv2d_kernel(g, y),  db = sum g ------------------- */
 
-static gr_status adjoint_shape(const gr_node *n, gr_type *type)
+static gr_status conv_adjoint_shape(const gr_node *n, gr_type *type)
 {
     const gr_conv_attr *a = conv_attr(n);
     const gr_tensor *y = n->in[0], *k = n->in[1];
@@ -185,25 +176,27 @@ static gr_status adjoint_shape(const gr_node *n, gr_type *type)
         if (k->size == 0 || a->size[i] < 1 || result_size(&a->o, i, a->size[i], k->shape[2 + i]) != y->shape[2 + i])
             return gr_fail(GR_ERR_SHAPE, "conv_transpose2d: images %s and kernel %s cannot give images of [%lld,%lld]",
                            GR_SHAPE_TEXT(y), GR_SHAPE_TEXT(k), (long long)a->size[0], (long long)a->size[1]);
-    *type = planes_like(y, y->shape[0], k->shape[1] * a->o.groups, a->size);
-    return expect_bias(n, type->shape[1]);
+    const int64_t channels = k->shape[1] * a->o.groups;
+    *type = (gr_type){.dtype = gr_type_of(y), .rank = 4, .shape = {y->shape[0], channels, a->size[0], a->size[1]}};
+    return expect_bias(n, channels);
 }
 
-static gr_status adjoint_forward(gr_node *n)
+static gr_status conv_adjoint_forward(gr_node *n)
 {
     const gr_tensor *y = n->in[0], *k = n->in[1], *x = n->out;
-    const gr_conv c = product_of(n, x, k, y);
-    return gr_conv_adjoint(gr_pool_of(n->tape), gr_type_of(x), &c, y->data, k->data, bias_data(n), x->data);
+    const void *b = n->n_in > 2 ? n->in[2]->data : NULL;
+    const gr_conv c = conv_of(n, x, k, y);
+    return gr_conv_adjoint(gr_pool_of(n->tape), gr_type_of(x), &c, y->data, k->data, b, x->data);
 }
 
-static gr_tensor *adjoint_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *conv_adjoint_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return conv(t, n, g, n->in[1]);
+    return call_conv(t, n, g, n->in[1]);
 }
 
-static gr_tensor *adjoint_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *conv_adjoint_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return kernel(t, n, g, n->in[0], n->in[1]);
+    return call_kernel(t, n, g, n->in[0], n->in[1]);
 }
 
 const gr_op gr_op_conv_transpose2d = {
@@ -212,14 +205,14 @@ const gr_op gr_op_conv_transpose2d = {
     .gradient = "dy = conv2d(g, k), dk = conv2d_kernel(g, y), db = sum g over all but channels",
     .n_in = 2,
     .n_optional = 1,
-    .shape = adjoint_shape,
+    .shape = conv_adjoint_shape,
     .attr_size = sizeof(gr_conv_attr),
-    .forward[GR_ANY_CPU] = {[GR_F32] = adjoint_forward, [GR_F64] = adjoint_forward},
-    .vjp = {adjoint_y_vjp, adjoint_k_vjp, conv_bias_vjp}};
+    .forward[GR_ANY_CPU] = {[GR_F32] = conv_adjoint_forward, [GR_F64] = conv_adjoint_forward},
+    .vjp = {conv_adjoint_y_vjp, conv_adjoint_k_vjp, conv_bias_vjp}};
 
 /* ---- k = the gradient of the kernel:  dx = conv_transpose2d(y, g),  dy = conv2d(x, g) -------------------------- */
 
-static gr_status kernel_shape(const gr_node *n, gr_type *type)
+static gr_status conv_kernel_shape(const gr_node *n, gr_type *type)
 {
     const gr_conv_attr *a = conv_attr(n);
     const gr_tensor *x = n->in[0], *y = n->in[1];
@@ -230,35 +223,37 @@ static gr_status kernel_shape(const gr_node *n, gr_type *type)
     if (!fit)
         return gr_fail(GR_ERR_SHAPE, "conv2d_kernel: images %s and results %s do not fit a kernel of [%lld,%lld]",
                        GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(y), (long long)a->size[0], (long long)a->size[1]);
-    *type = planes_like(x, y->shape[1], x->shape[1] / a->o.groups, a->size);
+    const int64_t channels = x->shape[1] / a->o.groups;
+    *type = (gr_type){.dtype = gr_type_of(x), .rank = 4, .shape = {y->shape[1], channels, a->size[0], a->size[1]}};
     return GR_OK;
 }
 
-static gr_status kernel_forward(gr_node *n)
+static gr_status conv_kernel_forward(gr_node *n)
 {
     const gr_tensor *x = n->in[0], *y = n->in[1], *k = n->out;
-    const gr_conv c = product_of(n, x, k, y);
+    const gr_conv c = conv_of(n, x, k, y);
     return gr_conv_kernel(gr_pool_of(n->tape), gr_type_of(k), &c, x->data, y->data, k->data);
 }
 
-static gr_tensor *kernel_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *conv_kernel_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return adjoint(t, n, n->in[1], g, n->in[0]);
+    return call_adjoint(t, n, n->in[1], g, n->in[0]);
 }
 
-static gr_tensor *kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *conv_kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return conv(t, n, n->in[0], g);
+    return call_conv(t, n, n->in[0], g);
 }
 
-const gr_op gr_op_conv2d_kernel = {.name = "conv2d_kernel",
-                                   .formula = "k: <k, u> = <y, x * u> for all u",
-                                   .gradient = "dx = conv_transpose2d(y, g), dy = conv2d(x, g)",
-                                   .n_in = 2,
-                                   .shape = kernel_shape,
-                                   .attr_size = sizeof(gr_conv_attr),
-                                   .forward[GR_ANY_CPU] = {[GR_F32] = kernel_forward, [GR_F64] = kernel_forward},
-                                   .vjp = {kernel_x_vjp, kernel_y_vjp}};
+const gr_op gr_op_conv2d_kernel = {
+    .name = "conv2d_kernel",
+    .formula = "k: <k, u> = <y, x * u> for all u",
+    .gradient = "dx = conv_transpose2d(y, g), dy = conv2d(x, g)",
+    .n_in = 2,
+    .shape = conv_kernel_shape,
+    .attr_size = sizeof(gr_conv_attr),
+    .forward[GR_ANY_CPU] = {[GR_F32] = conv_kernel_forward, [GR_F64] = conv_kernel_forward},
+    .vjp = {conv_kernel_x_vjp, conv_kernel_y_vjp}};
 
 /* ---- As users call them -------------------------------------------------------------------------------------- */
 

@@ -19,10 +19,10 @@ enum { LINE_BYTES = 64, LARGE_BYTES = 4 << 20 };
 static conv_prefetch prefetch_of(const gr_conv_plan *p, int64_t i, int64_t n, int64_t bytes, int64_t times)
 {
     const int64_t part = i / p->tiles, row = i % p->tiles * p->tile_rows, stride = p->rows.source_stride;
-    const int64_t pitch = p->columns.source * bytes, plane = gr_conv_source_plane(p) * bytes;
+    const int64_t pitch = p->columns.source_size * bytes, plane = gr_conv_source_plane(p) * bytes;
     const int64_t top = p->rows.first + row * stride, bottom = top + gr_conv_height(p, p->tile_rows);
     const int64_t fresh = row ? top + p->rows.extent - stride : top; /* the tile before has read the rows above */
-    const int64_t first = fresh < 0 ? 0 : fresh, last = bottom < p->rows.source ? bottom : p->rows.source;
+    const int64_t first = fresh < 0 ? 0 : fresh, last = bottom < p->rows.source_size ? bottom : p->rows.source_size;
     const bool small = p->images * p->groups * p->sources * plane < LARGE_BYTES;
     if (i >= n || first >= last || p->in_place || small) return (conv_prefetch){.channels = 0};
     return (conv_prefetch){.source = (const char *)p->source + part * p->sources * plane + first * pitch,
@@ -51,13 +51,14 @@ static int64_t panels_of(const gr_conv_plan *p)
     return (p->results + PANEL_CHANNELS - 1) / PANEL_CHANNELS;
 }
 
-/* Neighbouring results of one phase, in the same places of a few channels: see gr_conv_plan. */
+/* A span of results, drawn at gr_conv_plan, of one phase and a block of channels. */
 typedef struct conv_span {
     const gr_conv_plan *plan;
     const gr_conv_phase *phase;
-    const void *in, *weights, *bias; /* in: the tile, from the row that result 0 reads */
-    void *out;
-    int64_t out_channel, length;
+    const void *tile; /* from the row on that the span's first row reads */
+    const void *packed, *bias;
+    void *out; /* [channels, out_pitch] */
+    int64_t out_pitch, length;
     conv_prefetch *next;
 } conv_span;
 
@@ -66,7 +67,7 @@ typedef struct conv_span {
 
 static gr_span_body const pack_workers[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(pack_panels);
 static gr_span_body const conv_workers[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(conv_worker);
-static gr_span_body const gradient_workers[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(gradient_worker);
+static gr_span_body const dk_workers[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dk_worker);
 static const int64_t conv_lanes[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(LANES);
 
 int64_t gr_conv_lanes(gr_dtype dtype)
@@ -84,5 +85,5 @@ void gr_conv_execute(gr_dtype dtype, gr_conv_plan *p)
 void gr_conv_execute_kernel(gr_dtype dtype, gr_conv_plan *p)
 {
     assert(gr_conv_reads_inside(p));
-    gr_parallel(p->workers, 1, gradient_workers[gr_cpu_level()][dtype], p);
+    gr_parallel(p->workers, 1, dk_workers[gr_cpu_level()][dtype], p);
 }

@@ -17,16 +17,18 @@
  *                 }
  *
  * How. Forward and adjoint read a source (x, y) and write results (y, x). A few rows of all channels of the source are
- * copied into a tile, with the padding written out as zeros; its drawing is below. In a tile a tap (u, v) of the kernel
- * is a fixed offset, and neighbouring results read neighbouring elements. So a vector of results is a sum, over channels
- * and taps, of a weight times the vector at an offset, and the sums of several vectors and channels stay in registers.
- * The gradient of the kernel reads x through the same tiles: each weight is a dot product of y with x at an offset. */
+ * copied into a tile, with the padding written out as zeros; its drawing is at gr_conv_plan. There a tap, one (u, v) of
+ * the kernel, is a fixed offset, and neighbouring results read neighbouring elements. So a vector of results is a sum,
+ * over channels and taps, of a weight times the vector at an offset; the sums of some vectors and channels stay in
+ * registers. The gradient of k reads x through the same tiles: that of a weight is the dot product of y with x at an
+ * offset. */
 #ifndef GR_TENSOR_CONV_H
 #define GR_TENSOR_CONV_H
 
 #include "tensor/internal.h"
 
-/* x [n, groups*c, x], k [groups*o, c, k] and y [n, groups*o, y]. Pairs are of rows and columns. */
+/* x [n, groups*c, x], k [groups*o, c, k] and y [n, groups*o, y]: each group of c channels of x makes o channels of y.
+ * Pairs are of rows and columns. */
 typedef struct gr_conv {
     int64_t n, groups, c, o;
     int64_t x[2], k[2], y[2];
@@ -55,16 +57,16 @@ gr_status gr_conv_kernel(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const 
 
 /* ---- The plan, which conv_plan.c makes and conv.c executes ----------------------------------------------------- */
 
-/* One axis. Results with equal remainder by result_stride are a phase, for they have the same taps. Result i of phase r
- * lies at r + i*result_stride and reads the source at first + i*source_stride + the distance of each of its taps.
- * Forward, all results are one phase; in the adjoint there are as many as the stride, or as there are results. */
+/* One axis, rows or columns. Results with equal remainder by result_stride are a phase: the same taps contribute to
+ * them. Result i of phase r lies at r + i*result_stride, and a tap at distance d reads the source at first +
+ * i*source_stride + d. Forward has one phase, the adjoint as many as the stride, or as there are results. */
 typedef struct gr_conv_axis {
-    int64_t source, result; /* elements */
+    int64_t source_size, result_size;
     int64_t source_stride, result_stride;
-    int64_t first;       /* what result 0 reads at distance 0; below 0 it is padding */
+    int64_t first;       /* what result 0 reads at distance 0; below 0 lies padding */
     int64_t extent;      /* distances are 0 to extent - 1 */
-    int64_t phases;      /* counted by remainder */
-    int64_t max_results; /* of a phase: those of remainder 0 */
+    int64_t phases;      /* numbered by remainder */
+    int64_t max_results; /* of a phase; phase 0 has so many */
 } gr_conv_axis;
 
 /* A tap: how far into the tile it reads, and the place of its weight in a plane of k. */
@@ -72,63 +74,62 @@ typedef struct gr_conv_tap {
     int64_t offset, weight;
 } gr_conv_tap;
 
-/* The results whose row and column have these remainders, and the taps that contribute to them. */
+/* The results of one phase of rows and one of columns, and the taps that contribute to them. */
 typedef struct gr_conv_phase {
-    int64_t row, column;   /* the remainders, which are also where the first result lies */
-    int64_t rows, columns; /* results */
+    int64_t row, column; /* numbers of the phases, and the place of the first result */
+    int64_t rows, columns;
     int64_t first_tap, n_taps;
 } gr_conv_phase;
 
-/* A tile holds what tile_rows rows of results read, of all channels of the source. Here a row of the source is a b c d e
- * f, the stride 2, the padding 1, and the kernel has 3 columns. Columns of equal remainder form a segment:
+/* A tile holds what tile_rows rows of results read, of all channels of the source. Let a row of the source be a b c d e
+ * f, the stride 2, the padding 1, and let the kernel have 3 columns. Columns of equal remainder form a segment:
  *
  *     a row of the tile      . b d f   a c e .      . is a 0 of the padding
  *     tap 0 reads            ^ ^ ^                  at offset 0
  *     tap 1 reads                      ^ ^ ^        at offset `segment`
- *     tap 2 reads              ^ ^ ^                at offset 1; so result 0 is k0 . + k1 a + k2 b
- *                            |------|               segment
- *                            |--------------|       pitch: from a row to the next
+ *     tap 2 reads              ^ ^ ^                at offset 1: result 0 is k0 . + k1 a + k2 b
+ *                            |-----|                segment
+ *                            |---------------|      row_pitch, to the next row
  *
- *     the tile, rows down    . b d f   a c e .
- *                            . h j l   g i k .      (tile_rows - 1) * source_stride + extent rows, and some zeros for
- *                            . n p r   m o q .      vectors that reach beyond the last one, make up `channel`: the
- *                            :                      distance from a channel of the tile to the next
+ *     one of its channels    . b d f   a c e .      (tile_rows - 1) * source_stride + extent rows, and some zeros for
+ *                            . h j l   g i k .      vectors that reach beyond the last one; together they make up
+ *                            . n p r   m o q .      channel_pitch, to the next channel
  *
- * A span is what one loop over vectors computes: a row of results or, where rows are no whole vectors and all strides
- * are 1, all rows of the tile with the gaps between them, which are dropped ("flat"; here with 2 rows and padding 1):
+ * A span is what one loop over vectors computes: a row of results or, where a row is no whole number of vectors and all
+ * strides are 1, all rows of results in the tile. Such a span is flat: it has gaps, which are computed and dropped.
  *
- *     the tile               . a b c .   . d e f .
- *     the span               A B C x x   D E F       one `pitch` from A to D */
+ *     two rows of the tile   . a b c .   . d e f .  3 columns, padding 1
+ *     a flat span            A B C x x   D E F      A to D is one row_pitch */
 typedef struct gr_conv_plan {
-    int64_t images, groups, sources, results; /* sources, results: channels in a group that are read, written */
+    int64_t images, groups, sources, results; /* channels in a group: of the source, of the results */
     gr_conv_axis rows, columns;
-    const void *source; /* [images, groups, sources, rows.source, columns.source] */
-    const void *k;      /* forward and adjoint: the kernel; its channels lie so far apart: */
-    int64_t k_source, k_result;
-    const void *bias; /* [groups, results], or NULL */
-    const void *y;    /* gradient of the kernel: [images, groups, results, rows.result, columns.result] */
-    void *to;         /* the results as y above; or the gradient [groups, results, sources, kernel_size] */
+    int64_t kernel_size;        /* weights in a plane of k */
+    int64_t weights;            /* of a result: sources * kernel_size */
+    int64_t k_source, k_result; /* in k, from a channel to the next */
+    const void *source;         /* [images, groups, sources, rows.source_size, columns.source_size] */
+    const void *k, *bias;       /* forward and adjoint; bias is NULL or [groups, results] */
+    const void *y;              /* gradient of k: [images, groups, results, rows.result_size, columns.result_size] */
+    void *to;                   /* results of y's shape; or the gradient [groups, results, sources, kernel_size] */
 
-    int64_t kernel_size; /* taps in a plane of the kernel */
-    gr_conv_tap *taps;   /* of all phases, one phase after the other */
+    gr_conv_tap *taps; /* phase by phase */
     gr_conv_phase *phases;
     int64_t n_phases;
 
-    bool in_place; /* one tap and no padding: the source serves as its own tile */
     bool flat;
-    int64_t segment, pitch, channel;
-    int64_t tile_rows, tiles;   /* rows of results in a tile; tiles in a plane */
-    int64_t span;               /* the longest span, in whole vectors */
-    bool y_copied;              /* gradient of the kernel: y's rows are padded to spans, or used where they are */
-    int64_t y_pitch, y_channel; /* from span to span, from channel to channel */
+    bool in_place; /* one tap and no padding: the source serves as its own tile */
+    int64_t segment, row_pitch, channel_pitch;
+    int64_t tile_rows, tiles; /* rows of results in a tile; tiles in a plane of results */
+    int64_t max_span;         /* the length of the longest span, in whole vectors */
+    bool y_copied;            /* gradient of k: rows of y are filled up to whole vectors, in a tile of their own */
+    int64_t y_row_pitch, y_channel_pitch;
 
-    void *weights; /* the kernel in the order of use (pack_block() in conv.kernels.inc) */
-    char *scratch; /* for each of the workers: sums or spans, and tiles */
+    void *packed;  /* k in the order of use */
+    char *scratch; /* for each worker: a tile, and spans or sums */
     int64_t scratch_bytes;
     int workers;
 } gr_conv_plan;
 
-/* Channels of results that are computed at once, at most; elements of one worker's sums in the gradient of the kernel. */
+/* Channels of results that are computed at once, at most; numbers that one worker's sums for the gradient of k take. */
 enum { GR_CONV_MAX_BLOCK = 8, GR_CONV_SUMS = 3 << 17 };
 
 static inline int64_t gr_conv_round_up(int64_t n, int64_t unit)
@@ -136,14 +137,21 @@ static inline int64_t gr_conv_round_up(int64_t n, int64_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
+/* Elements of one channel. */
 static inline int64_t gr_conv_source_plane(const gr_conv_plan *p)
 {
-    return p->rows.source * p->columns.source;
+    return p->rows.source_size * p->columns.source_size;
 }
 
 static inline int64_t gr_conv_result_plane(const gr_conv_plan *p)
 {
-    return p->rows.result * p->columns.result;
+    return p->rows.result_size * p->columns.result_size;
+}
+
+/* Elements of a tile in a worker's scratch. */
+static inline int64_t gr_conv_tile_size(const gr_conv_plan *p)
+{
+    return p->in_place ? 0 : p->sources * p->channel_pitch;
 }
 
 /* How many of `rows` rows of results are in the tile that begins with row `row`: the last tile may have fewer. */
@@ -158,18 +166,18 @@ static inline int64_t gr_conv_height(const gr_conv_plan *p, int64_t rows)
     return (rows - 1) * p->rows.source_stride + p->rows.extent;
 }
 
-/* What the kernels take for granted: of every tap, the last span of a tile ends within its channel. */
+/* What the kernels take for granted: for every tap, the last span in a channel of the tile ends within the channel. */
 static inline bool gr_conv_reads_inside(const gr_conv_plan *p)
 {
-    const int64_t last_row = p->flat || p->in_place ? 0 : (p->tile_rows - 1) * p->rows.source_stride * p->pitch;
+    const int64_t last_row = p->flat || p->in_place ? 0 : (p->tile_rows - 1) * p->rows.source_stride * p->row_pitch;
     bool inside = true;
     for (const gr_conv_phase *phase = p->phases; phase < p->phases + p->n_phases; phase++)
         for (int64_t t = phase->first_tap; t < phase->first_tap + phase->n_taps; t++)
-            inside = inside && p->taps[t].offset >= 0 && p->taps[t].offset + last_row + p->span <= p->channel;
+            inside = inside && p->taps[t].offset >= 0 && p->taps[t].offset + last_row + p->max_span <= p->channel_pitch;
     return inside;
 }
 
-/* Execute a plan whose memory is there: forward or adjoint, and the gradient of the kernel. */
+/* Execute a plan whose memory is there: forward or adjoint, and the gradient of k. */
 void gr_conv_execute(gr_dtype dtype, gr_conv_plan *p);
 void gr_conv_execute_kernel(gr_dtype dtype, gr_conv_plan *p);
 
