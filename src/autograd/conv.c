@@ -1,5 +1,5 @@
 /* conv.c: convolution, as three products that are each other's derivatives: y = x * k, its adjoint in x, and the
- * gradient of k. All are linear in both inputs, and <g, x * k> = <conv_transpose2d(g, k), x> = <conv2d_kernel(x, g), k>.
+ * gradient of k. All are linear in both inputs: <g, x * k> = <conv_transpose2d(g, k), x> = <conv2d_kernel(x, g), k>.
  * tensor/conv.h has them as loops. */
 #include "autograd/op_kit.h"
 

@@ -23,13 +23,13 @@ static conv_prefetch prefetch_of(const gr_conv_plan *p, int64_t i, int64_t n, in
     const int64_t top = p->rows.first + row * stride, bottom = top + gr_conv_height(p, p->tile_rows);
     const int64_t fresh = row ? top + p->rows.extent - stride : top; /* the tile before has read the rows above */
     const int64_t first = fresh < 0 ? 0 : fresh, last = bottom < p->rows.source_size ? bottom : p->rows.source_size;
-    const bool small = p->images * p->groups * p->sources * plane < LARGE_BYTES;
+    const bool small = p->images * p->groups * p->source_channels * plane < LARGE_BYTES;
     if (i >= n || first >= last || p->in_place || small) return (conv_prefetch){.channels = 0};
-    return (conv_prefetch){.source = (const char *)p->source + part * p->sources * plane + first * pitch,
+    return (conv_prefetch){.source = (const char *)p->source + part * p->source_channels * plane + first * pitch,
                            .plane = plane,
                            .bytes = (last - first) * pitch,
-                           .channels = p->sources,
-                           .lines = p->sources * ((last - first) * pitch / LINE_BYTES + 1) / times + 1};
+                           .channels = p->source_channels,
+                           .lines = p->source_channels * ((last - first) * pitch / LINE_BYTES + 1) / times + 1};
 }
 
 static inline void prefetch_lines(conv_prefetch *f)
@@ -48,7 +48,7 @@ enum { PANEL_CHANNELS = 64 };
 
 static int64_t panels_of(const gr_conv_plan *p)
 {
-    return (p->results + PANEL_CHANNELS - 1) / PANEL_CHANNELS;
+    return (p->result_channels + PANEL_CHANNELS - 1) / PANEL_CHANNELS;
 }
 
 /* A span of results, drawn at gr_conv_plan, of one phase and a block of channels. */

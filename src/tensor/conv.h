@@ -101,15 +101,15 @@ typedef struct gr_conv_phase {
  *     two rows of the tile   . a b c .   . d e f .  3 columns, padding 1
  *     a flat span            A B C x x   D E F      A to D is one row_pitch */
 typedef struct gr_conv_plan {
-    int64_t images, groups, sources, results; /* channels in a group: of the source, of the results */
+    int64_t images, groups, source_channels, result_channels; /* channels: of a group */
     gr_conv_axis rows, columns;
     int64_t kernel_size;        /* weights in a plane of k */
-    int64_t weights;            /* of a result: sources * kernel_size */
+    int64_t weights;            /* of a channel of results: source_channels * kernel_size */
     int64_t k_source, k_result; /* in k, from a channel to the next */
-    const void *source;         /* [images, groups, sources, rows.source_size, columns.source_size] */
-    const void *k, *bias;       /* forward and adjoint; bias is NULL or [groups, results] */
-    const void *y;              /* gradient of k: [images, groups, results, rows.result_size, columns.result_size] */
-    void *to;                   /* results of y's shape; or the gradient [groups, results, sources, kernel_size] */
+    const void *source;         /* [images, groups, source_channels, rows.source_size, columns.source_size] */
+    const void *k, *bias;       /* forward and adjoint; bias is NULL or [groups, result_channels] */
+    const void *y;              /* gradient of k: of the shape of results */
+    void *to; /* results [images, groups, result_channels, rows.result_size, columns.result_size], or dk */
 
     gr_conv_tap *taps; /* phase by phase */
     gr_conv_phase *phases;
@@ -151,7 +151,7 @@ static inline int64_t gr_conv_result_plane(const gr_conv_plan *p)
 /* Elements of a tile in a worker's scratch. */
 static inline int64_t gr_conv_tile_size(const gr_conv_plan *p)
 {
-    return p->in_place ? 0 : p->sources * p->channel_pitch;
+    return p->in_place ? 0 : p->source_channels * p->channel_pitch;
 }
 
 /* How many of `rows` rows of results are in the tile that begins with row `row`: the last tile may have fewer. */

@@ -60,7 +60,7 @@ static gr_conv_axis plan_axis(const gr_conv *c, bool adjoint, int axis)
 
 /* ---- Tiles ---------------------------------------------------------------------------------------------------- */
 
-/* Result i reads source i alone: then it does not matter where rows end. */
+/* Result i reads source i alone, so it does not matter where rows end. */
 static bool is_pointwise(const gr_conv_axis *a)
 {
     return a->extent == 1 && a->source_stride == 1 && a->result_stride == 1 && a->first == 0 &&
@@ -86,14 +86,14 @@ static gr_status lay_out_rows(gr_conv_plan *p, int64_t lanes)
 {
     const gr_conv_axis *x = &p->columns;
     if (!lay_in_place(p, lanes)) {
-        p->flat =
-            x->source_stride == 1 && x->result_stride == 1 && p->rows.source_stride == 1 && x->max_results % lanes;
-        p->segment =
-            (p->flat ? x->max_results : gr_conv_round_up(x->max_results, lanes)) + (x->extent - 1) / x->source_stride;
+        const bool unit_strides = x->source_stride == 1 && x->result_stride == 1 && p->rows.source_stride == 1;
+        p->flat = unit_strides && x->max_results % lanes;
+        const int64_t width = p->flat ? x->max_results : gr_conv_round_up(x->max_results, lanes);
+        p->segment = width + (x->extent - 1) / x->source_stride;
         p->row_pitch = p->segment * x->source_stride;
     }
     const double height = (double)(p->rows.extent + MIN_TILE_ROWS * p->rows.source_stride);
-    const double elements = (double)p->sources * height * (double)p->row_pitch;
+    const double elements = (double)p->source_channels * height * (double)p->row_pitch;
     if (elements < 1e12) return GR_OK;
     return gr_fail(GR_ERR_MEMORY, "out of memory: a convolution would need %.3g numbers at once", elements);
 }
@@ -112,7 +112,7 @@ static void cut_planes(gr_conv_plan *p, int64_t rows, int64_t lanes)
 
 /* ---- Taps by phase -------------------------------------------------------------------------------------------- */
 
-/* Appends the taps of one phase to the plan's n. */
+/* Appends the taps of one phase to the n that are there; returns how many there are then. */
 static int64_t list_taps(gr_conv_plan *p, const gr_conv *c, bool adjoint, const gr_conv_phase *phase, int64_t n)
 {
     for (int64_t u = 0; u < c->k[0]; u++) {
@@ -160,8 +160,8 @@ static gr_conv_plan plan_conv(const gr_conv *c, bool adjoint)
     const int64_t kernel_size = c->k[0] * c->k[1];
     gr_conv_plan p = {.images = c->n,
                       .groups = c->groups,
-                      .sources = adjoint ? c->o : c->c,
-                      .results = adjoint ? c->c : c->o,
+                      .source_channels = adjoint ? c->o : c->c,
+                      .result_channels = adjoint ? c->c : c->o,
                       .k_source = adjoint ? c->c * kernel_size : kernel_size,
                       .k_result = adjoint ? kernel_size : c->c * kernel_size,
                       .kernel_size = kernel_size,
@@ -201,11 +201,12 @@ static gr_status convolve(gr_pool *pool, gr_dtype dtype, const gr_conv *c, bool 
     if (p.images == 0) return GR_OK;
     if (lay_out_rows(&p, lanes)) return gr_last_status();
     /* As many rows as the cache takes, but two tiles for every worker. */
-    int64_t rows = (TILE_BYTES / (p.sources * p.row_pitch * bytes) - p.rows.extent) / p.rows.source_stride + 1;
+    int64_t rows = (TILE_BYTES / (p.source_channels * p.row_pitch * bytes) - p.rows.extent) / p.rows.source_stride + 1;
     if (rows < MIN_TILE_ROWS) rows = MIN_TILE_ROWS;
     cut_planes(&p, lesser(rows, divide_up(p.rows.max_results * p.images * p.groups, 2 * p.workers)), lanes);
     const int64_t spans = GR_CONV_MAX_BLOCK * p.max_span;
-    gr_block *block = take_memory(&p, pool, dtype, p.groups * p.results * p.weights, gr_conv_tile_size(&p) + spans);
+    gr_block *block =
+        take_memory(&p, pool, dtype, p.groups * p.result_channels * p.weights, gr_conv_tile_size(&p) + spans);
     if (!block) return GR_ERR_MEMORY;
     list_phases(&p, c, adjoint);
     gr_conv_execute(dtype, &p);
@@ -234,7 +235,7 @@ gr_status gr_conv_kernel(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const 
     gr_conv_plan p = plan_conv(c, false);
     p.source = x, p.y = y, p.to = k;
     if (p.images * gr_conv_result_plane(&p) == 0) {
-        memset(k, 0, (size_t)(p.groups * p.results * p.weights * bytes));
+        memset(k, 0, (size_t)(p.groups * p.result_channels * p.weights * bytes));
         return GR_OK;
     }
     if (lay_out_rows(&p, lanes)) return gr_last_status();
@@ -243,7 +244,7 @@ gr_status gr_conv_kernel(gr_pool *pool, gr_dtype dtype, const gr_conv *c, const 
     p.y_row_pitch = p.flat ? p.row_pitch : p.y_copied ? p.max_span : p.columns.result_size;
     p.y_channel_pitch = p.flat ? p.max_span : p.y_copied ? p.max_span * p.tile_rows : gr_conv_result_plane(&p);
 
-    const int64_t x_tile = gr_conv_tile_size(&p), y_tile = p.y_copied ? p.results * p.y_channel_pitch : 0;
+    const int64_t x_tile = gr_conv_tile_size(&p), y_tile = p.y_copied ? p.result_channels * p.y_channel_pitch : 0;
     gr_block *block = take_memory(&p, pool, dtype, 0, GR_CONV_SUMS + x_tile + y_tile);
     if (!block) return GR_ERR_MEMORY;
     list_phases(&p, c, false);
