@@ -92,7 +92,8 @@ static void step_segmenter(task *s)
         h = run_layer(s->tape, &layers[i], h, p);
         if (layers[i].kind == CONV) p += 2;
     }
-    if (s->w->variant % 2 == DICE) finish(s, gr_dice(s->tape, h, s->y, &(gr_region_options){.base.from_logits = true}));
+    if (s->w->variant % 2 == DICE)
+        finish(s, gr_dice(s->tape, h, s->y, &(gr_overlap_options){.base.from_logits = true}));
     else finish(s, gr_bce(s->tape, h, s->y, &(gr_loss_options){.from_logits = true}));
 }
 

@@ -107,13 +107,19 @@ static void step_balanced(task *s)
 /* A region is a plane. */
 static void step_region(task *s)
 {
-    static gr_tensor *(*const losses_of[])(gr_tape *, gr_tensor *, gr_tensor *, const gr_region_options *) = {
-        [SENSITIVITY_SPECIFICITY] = gr_sensitivity_specificity,
-        [DICE] = gr_dice,
-        [TVERSKY] = gr_tversky,
-        [FOCAL_TVERSKY] = gr_focal_tversky,
-        [JACCARD] = gr_jaccard};
-    finish(s, losses_of[kind(s)](s->tape, s->p[0], s->y, &(gr_region_options){.base.from_logits = logits(s)}));
+    gr_tape *t = s->tape;
+    gr_tensor *p = s->p[0], *y = s->y, *l = NULL;
+    const gr_region_options base = {.from_logits = logits(s)};
+    switch (kind(s)) {
+    case SENSITIVITY_SPECIFICITY:
+        l = gr_sensitivity_specificity(t, p, y, &(gr_sensitivity_specificity_options){.base = base});
+        break;
+    case DICE: l = gr_dice(t, p, y, &(gr_overlap_options){.base = base}); break;
+    case TVERSKY: l = gr_tversky(t, p, y, &(gr_tversky_options){.base = base}); break;
+    case FOCAL_TVERSKY: l = gr_focal_tversky(t, p, y, &(gr_focal_tversky_options){.base = base}); break;
+    default: l = gr_jaccard(t, p, y, &(gr_overlap_options){.base = base});
+    }
+    finish(s, l);
 }
 
 /* ---- The table ------------------------------------------------------------------------------------------------- */

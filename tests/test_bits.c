@@ -82,7 +82,7 @@ static gr_tensor *run_images(gr_tape *t, training *s)
     b = gr_conv_transpose2d(t, b, p[6], p[7], &twice);
     b = gr_add(t, b, gr_upsample2d(t, gr_slice(t, b, 2, 0, 6), 12, 20, GR_BILINEAR));
     gr_tensor *z = gr_conv2d(t, gr_concat(t, (gr_tensor *[]){a, b}, 2, 1), p[8], p[9], NULL);
-    gr_tensor *loss = gr_dice(t, z, s->y, &(gr_region_options){.base.from_logits = true});
+    gr_tensor *loss = gr_dice(t, z, s->y, &(gr_overlap_options){.base.from_logits = true});
     loss = gr_add(t, loss, gr_bce(t, z, s->y, &(gr_loss_options){.from_logits = true}));
     loss = gr_add(t, loss, gr_focal(t, z, s->y, &(gr_focal_options){.base.from_logits = true}));
     loss = gr_add(t, loss, gr_weighted_bce(t, z, s->y, &(gr_weighted_bce_options){.base.from_logits = true}));

@@ -17,19 +17,19 @@ static void two_classes(void **state)
     gr_tensor *p = gr_from(GR_F32, GR_SHAPE(2, 5), (float[]){0.9f, 0.5f, 0.1f, 0.6f, 1, 0, 0.4f, 0.51f, 0.3f, 0.7f});
     gr_tensor *y = gr_from(GR_F32, GR_SHAPE(2, 5), (float[]){1, 1, 0, 0, 1, 0, 1, 1, 0, 0});
     gr_confusion c = {0};
-    assert_int_equal(gr_confuse(p, y, NULL, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(p, y, NULL, &c, 1), GR_OK);
     assert_counts(&c, 3, 2, 2, 3); /* one half is not above one half */
-    assert_int_equal(gr_confuse(p, y, NULL, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(p, y, NULL, &c, 1), GR_OK);
     assert_counts(&c, 6, 4, 4, 6); /* added up */
     c = (gr_confusion){0};
-    assert_int_equal(gr_confuse(p, y, &(gr_confuse_options){.threshold = 0.35}, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(p, y, &(gr_confusion_options){.threshold = 0.35}, &c, 1), GR_OK);
     assert_counts(&c, 5, 2, 0, 3);
     gr_tensor *i32 = gr_copy_as(GR_I32, y), *f64 = gr_copy_as(GR_F64, p);
     c = (gr_confusion){0};
-    assert_int_equal(gr_confuse(f64, i32, NULL, &c, 1), GR_OK); /* other dtypes */
+    assert_int_equal(gr_confusion_add(f64, i32, NULL, &c, 1), GR_OK); /* other dtypes */
     assert_counts(&c, 3, 2, 2, 3);
     c = (gr_confusion){0};
-    assert_int_equal(gr_confuse(i32, i32, NULL, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(i32, i32, NULL, &c, 1), GR_OK);
     assert_counts(&c, 5, 0, 0, 5);
     gr_tensor_free(i32);
     gr_tensor_free(f64);
@@ -42,13 +42,13 @@ static void logits(void **state)
     (void)state;
     gr_tensor *x = gr_from(GR_F64, GR_SHAPE(6), (double[]){0, 1e-300, -3, 2, (double)INFINITY, -1e300});
     gr_tensor *y = gr_from(GR_I32, GR_SHAPE(6), (int32_t[]){1, 1, 1, 0, 255, 0});
-    gr_confuse_options o = {.from_logits = true, .ignore = true, .ignore_index = 255};
+    gr_confusion_options o = {.from_logits = true, .ignore = true, .ignore_index = 255};
     gr_confusion c = {0};
-    assert_int_equal(gr_confuse(x, y, &o, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(x, y, &o, &c, 1), GR_OK);
     assert_counts(&c, 1, 1, 2, 1);
     c = (gr_confusion){0};
     o.threshold = 0.9; /* log 9 = 2.197 */
-    assert_int_equal(gr_confuse(x, y, &o, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(x, y, &o, &c, 1), GR_OK);
     assert_counts(&c, 0, 0, 3, 2);
     gr_tensor_free(x);
     gr_tensor_free(y);
@@ -61,7 +61,8 @@ static void an_ignored_fraction(void **state)
     gr_tensor *p = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.9f, 0.9f}),
               *y = gr_from(GR_F32, GR_SHAPE(2), (float[]){0.3f, 1});
     gr_confusion c = {0};
-    assert_int_equal(gr_confuse(p, y, &(gr_confuse_options){.ignore = true, .ignore_index = 0.3}, &c, 1), GR_OK);
+    assert_int_equal(gr_confusion_add(p, y, &(gr_confusion_options){.ignore = true, .ignore_index = 0.3}, &c, 1),
+                     GR_OK);
     assert_counts(&c, 1, 0, 0, 0);
     gr_tensor_free(p);
     gr_tensor_free(y);
@@ -73,7 +74,8 @@ static void many_classes(void **state)
     (void)state;
     enum { N = 3, C = 4, H = 5, W = 3, POSITIONS = N * H * W };
     gr_rng rng = gr_rng_seed(1);
-    gr_tensor *p = gr_normal(GR_F32, GR_SHAPE(N, C, H, W), 0, 1, &rng), *said = gr_zeros(GR_I32, GR_SHAPE(N, H, W));
+    gr_tensor *p = gr_normal(GR_F32, GR_SHAPE(N, C, H, W), 0, 1, &rng),
+              *predicted = gr_zeros(GR_I32, GR_SHAPE(N, H, W));
     gr_tensor *y = gr_zeros(GR_I32, GR_SHAPE(N, H, W));
     gr_confusion expected[C] = {{0, 0, 0, 0}}, c[C] = {{0, 0, 0, 0}}, again[C] = {{0, 0, 0, 0}};
     for (int i = 0; i < POSITIONS; i++) {
@@ -83,15 +85,15 @@ static void many_classes(void **state)
             int64_t at = (int64_t)(i / (H * W)) * C * H * W + i % (H * W);
             if (gr_get(p, at + k * H * W) > gr_get(p, at + best * H * W)) best = k;
         }
-        gr_i32(said)[i] = best;
+        gr_i32(predicted)[i] = best;
         for (int k = 0; k < C && gr_read_i32(y)[i] >= 0; k++) {
             bool truth = gr_read_i32(y)[i] == k, found = best == k;
             (truth ? found ? &expected[k].tp : &expected[k].fn : found ? &expected[k].fp : &expected[k].tn)[0]++;
         }
     }
-    gr_confuse_options o = {.ignore = true, .ignore_index = -1};
-    assert_int_equal(gr_confuse(p, y, &o, c, C), GR_OK);
-    assert_int_equal(gr_confuse(said, y, &o, again, C), GR_OK);
+    gr_confusion_options o = {.ignore = true, .ignore_index = -1};
+    assert_int_equal(gr_confusion_add(p, y, &o, c, C), GR_OK);
+    assert_int_equal(gr_confusion_add(predicted, y, &o, again, C), GR_OK);
     assert_memory_equal(c, expected, sizeof c);
     assert_memory_equal(again, expected, sizeof again);
     gr_metrics micro = gr_metrics_micro(c, C), macro = gr_metrics_macro(c, C, false);
@@ -106,7 +108,7 @@ static void many_classes(void **state)
         close_to(micro.dice, (double)tp / (POSITIONS - 7), 1e-12)); /* of one class each: the share that is right */
     assert_true(micro.precision == micro.sensitivity);
     gr_tensor_free(p);
-    gr_tensor_free(said);
+    gr_tensor_free(predicted);
     gr_tensor_free(y);
 }
 
@@ -143,17 +145,17 @@ static void refusals(void **state)
     gr_tensor *p = gr_full(GR_F32, GR_SHAPE(2, 3), 0.5), *y = gr_zeros(GR_F32, GR_SHAPE(2, 3));
     gr_tensor *k = gr_zeros(GR_I32, GR_SHAPE(2, 3)), *row = gr_zeros(GR_I32, GR_SHAPE(2)), *none = NULL;
     gr_confusion c[3] = {{1, 2, 3, 4}, {0}, {0}}, before = c[0];
-#define REFUSES(p, y, options, n, status, part)                    \
-    do {                                                           \
-        gr_clear_error();                                          \
-        assert_int_equal(gr_confuse(p, y, options, c, n), status); \
-        assert_failed_with(#p ", " #y, status, part);              \
-        assert_memory_equal(&c[0], &before, sizeof before);        \
+#define REFUSES(p, y, options, n, status, part)                          \
+    do {                                                                 \
+        gr_clear_error();                                                \
+        assert_int_equal(gr_confusion_add(p, y, options, c, n), status); \
+        assert_failed_with(#p ", " #y, status, part);                    \
+        assert_memory_equal(&c[0], &before, sizeof before);              \
     } while (0)
     REFUSES(none, y, NULL, 1, GR_ERR_NULL, "p is NULL");
     REFUSES(p, none, NULL, 1, GR_ERR_NULL, "y is NULL");
     REFUSES(p, y, NULL, 0, GR_ERR_OPTION, "0 counts");
-    REFUSES(p, y, (&(gr_confuse_options){.threshold = 1.0}), 1, GR_ERR_OPTION, "a threshold of 1");
+    REFUSES(p, y, (&(gr_confusion_options){.threshold = 1.0}), 1, GR_ERR_OPTION, "a threshold of 1");
     REFUSES(p, row, NULL, 1, GR_ERR_SHAPE, "p is [2,3] and y [2]: expected one shape");
     REFUSES(p, y, NULL, 3, GR_ERR_DTYPE, "y is f32: expected i32");
     REFUSES(p, row, NULL, 2, GR_ERR_SHAPE, "p is [2,3] and y [2]: expected [N,2,...] and [N,...]");
@@ -169,7 +171,7 @@ static void refusals(void **state)
     gr_f32(p)[5] = 1.5f;
     REFUSES(p, y, NULL, 1, GR_ERR_VALUE, "prediction 1.5 at [1,2] is outside [0,1]; are these logits?");
     gr_f32(p)[5] = NAN;
-    REFUSES(p, y, (&(gr_confuse_options){.from_logits = true}), 1, GR_ERR_VALUE, "[1,2] is not a number");
+    REFUSES(p, y, (&(gr_confusion_options){.from_logits = true}), 1, GR_ERR_VALUE, "[1,2] is not a number");
     gr_i32(row)[1] = 2;
     REFUSES(p, row, NULL, 3, GR_ERR_VALUE, "[1,2] is not a number");
     counting memory;

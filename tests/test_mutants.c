@@ -594,7 +594,7 @@ static const struct {
     {"avg_pool2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
     {"upsample2d", 0, {"wrong at the border only", wrong_on_the_rim, 1}},
     {"batch_norm2d", 0, {"of the first image only", of_the_first_image, 1}},
-    {"batch_norm2d", 1, {"factor: of the first image only", of_the_first_image, 1}},
+    {"batch_norm2d", 1, {"gamma: of the first image only", of_the_first_image, 1}},
 };
 enum { OF_IMAGES = (int)(sizeof of_images / sizeof *of_images) };
 
@@ -634,7 +634,7 @@ static gr_tensor *pool_of(gr_tape *t, gr_tensor *const x[], int n, void *context
 {
     const gr_pool2d_options two = {.kernel = {2, 2}};
     gr_tensor *y = gr_max_pool2d(t, x[0], &two);
-    return y && context ? gr_apply(t, context, x, n, y->node->n.attr) : y;
+    return y && context ? gr_apply(t, context, x, n, y->node->call.attr) : y;
 }
 
 static void ties_of_a_max_pool(void **state)

@@ -26,7 +26,7 @@ static const struct {
 enum { N_INPUTS = (int)(sizeof inputs / sizeof *inputs) };
 
 #define LOGITS .from_logits = true
-#define REGION(...) (&(gr_region_options){__VA_ARGS__})
+#define REGION(kind) (&(gr_##kind##_options){.base = {LOGITS}})
 #define PLAIN(...) (&(gr_loss_options){__VA_ARGS__})
 #define CONV(...) (&(gr_conv2d_options){__VA_ARGS__})
 #define BATCH (&(gr_batch_norm_options){.training = true, .epsilon = 1e-2})
@@ -110,21 +110,19 @@ enum { N_INPUTS = (int)(sizeof inputs / sizeof *inputs) };
       gr_add(t, gr_weighted_bce(t, q, m, &(gr_weighted_bce_options){.beta = 3}),                                       \
              gr_balanced_bce(t, x, m, &(gr_balanced_bce_options){.base = {LOGITS}, .margin = 0.1})))                   \
     N(focused, "xq", gr_add(t, gr_focal(t, x, m, &(gr_focal_options){.base = {LOGITS}}), gr_focal(t, q, m, NULL)))     \
-    N(counts, "xq", gr_mul(t, gr_soft_counts(t, x, m, REGION(.base = {LOGITS})), gr_soft_counts(t, q, m, NULL)))       \
+    N(counts, "xq", gr_mul(t, gr_soft_counts(t, x, m, &(gr_region_options){LOGITS}), gr_soft_counts(t, q, m, NULL)))   \
     N(rates, "xq",                                                                                                     \
-      gr_sub(t, gr_sensitivity_specificity(t, x, m, REGION(.base = {LOGITS})),                                         \
+      gr_sub(t, gr_sensitivity_specificity(t, x, m, REGION(sensitivity_specificity)),                                  \
              gr_sensitivity_specificity_score(t, q, m, NULL)))                                                         \
-    N(overlap, "xq", gr_add(t, gr_dice(t, x, m, REGION(.base = {LOGITS})), gr_jaccard(t, q, m, NULL)))                 \
+    N(overlap, "xq", gr_add(t, gr_dice(t, x, m, REGION(overlap)), gr_jaccard(t, q, m, NULL)))                          \
     N(tverskys, "xq",                                                                                                  \
-      gr_add(t, gr_tversky(t, x, m, REGION(.base = {LOGITS}, .fp_weight = 0.3, .fn_weight = 0.7)),                     \
+      gr_add(t, gr_tversky(t, x, m, &(gr_tversky_options){.base = {LOGITS}, .fp_weight = 0.3, .fn_weight = 0.7}),      \
              gr_focal_tversky(t, q, m, NULL)))                                                                         \
-    N(dices, "xq", gr_add(t, gr_generalised_dice(t, x, m, REGION(.base = {LOGITS})), gr_log_cosh_dice(t, q, m, NULL))) \
+    N(dices, "xq", gr_add(t, gr_generalised_dice(t, x, m, REGION(overlap)), gr_log_cosh_dice(t, q, m, NULL)))          \
     N(sums_of_losses, "x",                                                                                             \
-      gr_add(t, gr_dice_bce(t, x, m, REGION(.base = {LOGITS})), gr_dice_focal(t, x, m, REGION(.base = {LOGITS}))))     \
-    N(dice_of_classes, "x", gr_dice_ce(t, x, j, REGION(.base = {LOGITS})))                                             \
-    N(lovasz, "x",                                                                                                     \
-      gr_add(t, gr_lovasz_hinge(t, x, m, NULL),                                                                        \
-             gr_lovasz_softmax(t, x, j, REGION(.base = {LOGITS}, .softmax = true))))                                   \
+      gr_add(t, gr_dice_bce(t, x, m, REGION(compound)), gr_dice_focal(t, x, m, REGION(dice_focal))))                   \
+    N(dice_of_classes, "x", gr_dice_ce(t, x, j, REGION(compound)))                                                     \
+    N(lovasz, "x", gr_add(t, gr_lovasz_hinge(t, x, m, NULL), gr_lovasz_softmax(t, x, j, REGION(lovasz_softmax))))      \
     N(segmenter, "xkcd",                                                                                               \
       gr_dice_bce(                                                                                                     \
           t,                                                                                                           \
@@ -135,7 +133,7 @@ enum { N_INPUTS = (int)(sizeof inputs / sizeof *inputs) };
                                                    NULL, CONV(.padding = {1, 1}, .stride = {1, 2})),                   \
                                          c, d, NULL, NULL, BATCH)),                                                    \
               4, 3, GR_BILINEAR),                                                                                      \
-          m, REGION(.base = {LOGITS})))
+          m, REGION(compound)))
 
 /* A formula sees all inputs by their letters. */
 #define FUNCTION(name, differentiated, ...)                                                                         \

@@ -5,6 +5,7 @@
 
 #include <gradus/gradus.h>
 
+#include "autograd/attr.h"
 #include "counting.h"
 
 #ifdef _OPENMP
@@ -95,9 +96,9 @@ static gr_tensor *avg_layer(gr_tape *t, gr_tensor *const x[], const void *option
     return gr_avg_pool2d(t, x[0], options);
 }
 
-/* One window of a plane: its value into y, the gradient g into d. */
-static void pool_window(const gr_tensor *x, int64_t plane, int64_t i, int64_t j, const gr_pool2d_options *o,
-                        bool largest, double g, double *y, double *d)
+/* One window of a plane: its value into y, the gradient g into d. Returns the place of its winner. */
+static int64_t pool_window(const gr_tensor *x, int64_t plane, int64_t i, int64_t j, const gr_pool2d_options *o,
+                           bool largest, double g, double *y, double *d)
 {
     const int64_t h = gr_dim(x, 2), w = gr_dim(x, 3);
     double sum = 0.0, best = -(double)INFINITY, count = 0.0;
@@ -119,6 +120,45 @@ static void pool_window(const gr_tensor *x, int64_t plane, int64_t i, int64_t j,
             const int64_t u = r - i * o->stride[0] + o->padding[0], v = c - j * o->stride[1] + o->padding[1];
             if (u >= 0 && u < o->kernel[0] && v >= 0 && v < o->kernel[1]) d[(plane * h + r) * w + c] += g / count;
         }
+    return winner;
+}
+
+/* The winners as two others see them: the gradient checker, in a signature of its branches, and the second derivative
+ * of sum(h dx) by g, which is h at the winners. */
+static void check_winners(const char *what, gr_tensor *x, const gr_pool2d_options *o, const gr_tensor *y,
+                          const int64_t winners[])
+{
+    const gr_pool_attr attr = {.kernel = {o->kernel[0], o->kernel[1]},
+                               .stride = {o->stride[0], o->stride[1]},
+                               .padding = {o->padding[0], o->padding[1]}};
+    const gr_op *op = gr_op_at(0);
+    for (int i = 0; strcmp(op->name, "max_pool2d") != 0; i++) op = gr_op_at(i);
+    gr_tape *t = gr_tape_new();
+    gr_tensor *d, *dg, *g = leaf(gr_copy(y)), *h = pattern(t, x, 0.3), *result = max_layer(t, &x, o);
+    assert_int_equal(gr_vjp(t, result, g, &x, 1, &d, GR_CREATE_GRAPH), GR_OK);
+    assert_int_equal(gr_vjp(t, d, h, &g, 1, &dg, 0), GR_OK);
+    double *picked = room_for(y);
+    uint64_t signature = 0, expected = 0;
+    op->branches(&(gr_node){.op = op, .tape = t, .in = &x, .n_in = 1, .attr = &attr, .out = result}, &signature);
+    for (int64_t k = 0; k < gr_size(y); k++) {
+        picked[k] = gr_get(h, winners[k]);
+        gr_fold_branch(&expected, winners[k]);
+    }
+    expect_near(what, dg, picked, 0.0);
+    if (signature != expected) fail_msg("%s: the checker sees other winners", what);
+    gr_tape_free(t);
+    gr_tensor_free(g);
+    free(picked);
+}
+
+/* Ties; a third of the elements is NaN or infinite. */
+static void spoil(gr_tensor *x, gr_rng *rng)
+{
+    static const double strange[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, (double)NAN};
+    for (int64_t k = 0; k < gr_size(x); k++) {
+        const int64_t draw = gr_rng_below(rng, 12);
+        assert_int_equal(gr_set(x, k, draw < 4 ? strange[draw] : round(gr_get(x, k))), GR_OK);
+    }
 }
 
 static void check_pooling(gr_tensor *x, const gr_pool2d_options *o, bool largest)
@@ -135,13 +175,18 @@ static void check_pooling(gr_tensor *x, const gr_pool2d_options *o, bool largest
                   columns = (gr_dim(x, 3) + 2 * o->padding[1] - o->kernel[1]) / o->stride[1] + 1;
     assert_int_equal(gr_dim(r.y, 2), rows);
     assert_int_equal(gr_dim(r.y, 3), columns);
+    int64_t *winners = malloc((size_t)gr_size(r.y) * sizeof *winners);
+    assert_non_null(winners);
     for (int64_t k = 0; k < gr_size(r.y); k++)
-        pool_window(x, k / columns / rows, k / columns % rows, k % columns, o, largest, gr_get(r.g, k), &y[k], d);
+        winners[k] =
+            pool_window(x, k / columns / rows, k / columns % rows, k % columns, o, largest, gr_get(r.g, k), &y[k], d);
+    if (largest) check_winners(what, x, o, r.y, winners);
     expect_near(what, r.y, y, largest ? 0.0 : rounding(gr_dtype_of(x)));
     expect_near(what, r.d[0], d, rounding(gr_dtype_of(x)));
     expect_near(what, graph.d[0], d, rounding(gr_dtype_of(x)));
     drop(&r);
     drop(&graph);
+    free(winners);
     free(y);
     free(d);
 }
@@ -162,16 +207,14 @@ static void pooling_window_by_window(void **state)
         }
         gr_tensor *x = images(trial % 2 ? GR_F32 : GR_F64, 1 + gr_rng_below(&rng, 2), 1 + gr_rng_below(&rng, 3),
                               size[0], size[1], &rng);
-        for (int64_t k = 0; trial % 4 < 2 && k < gr_size(x); k++)
-            assert_int_equal(gr_set(x, k, round(gr_get(x, k))), GR_OK); /* equals */
-        check_pooling(x, &o, true);
         check_pooling(x, &o, false);
+        if (trial % 4 < 2) spoil(x, &rng);
+        check_pooling(x, &o, true);
         gr_tensor_free(x);
     }
 }
 
-/* Pairs of pixels have loops of their own. Sizes around those of vectors, odd ones too; equals and NaN among the
- * pixels. */
+/* Pairs of pixels have loops of their own. Sizes around those of vectors, odd ones too. */
 static void pooling_in_halves(void **state)
 {
     (void)state;
@@ -179,17 +222,48 @@ static void pooling_in_halves(void **state)
     const gr_pool2d_options o = {.kernel = {2, 2}, .stride = {2, 2}};
     for (int64_t w = 2; w <= 70; w++) {
         gr_tensor *x = images(w % 3 ? GR_F32 : GR_F64, 1, 2, 2 + w % 5, w, &rng);
-        for (int64_t k = 0; k < gr_size(x); k++) {
-            assert_int_equal(gr_set(x, k, round(gr_get(x, k))), GR_OK);
-            if (gr_rng_below(&rng, 9) == 0)
-                assert_int_equal(gr_set(x, k, w % 2 ? (double)NAN : -(double)INFINITY), GR_OK);
-        }
+        spoil(x, &rng);
         check_pooling(x, &o, true);
         gr_tensor_free(x);
     }
 }
 
-/* Rows of more windows than are taken at once. */
+/* Windows that are not theirs by one number. */
+static void pooling_almost_in_halves(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(2);
+    for (int k = 0; k < 6; k++)
+        for (int dtype = GR_F32; dtype <= GR_F64; dtype++) {
+            gr_pool2d_options o = {.kernel = {2, 2}, .stride = {2, 2}};
+            int64_t *const all[] = {o.kernel, o.stride, o.padding};
+            all[k / 2][k % 2]++;
+            gr_tensor *x = images((gr_dtype)dtype, 2, 1, 7, 9, &rng);
+            check_pooling(x, &o, true);
+            check_pooling(x, &o, false);
+            gr_tensor_free(x);
+        }
+}
+
+/* Options that are left out. */
+static void windows_beside_each_other(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(2);
+    gr_tensor *x = images(GR_F64, 1, 1, 7, 9, &rng);
+    const gr_pool2d_options given = {.kernel = {2, 3}, .stride = {2, 3}}, left_out = {.kernel = {2, 3}};
+    const layer layers[] = {max_layer, avg_layer};
+    for (int i = 0; i < COUNT(layers); i++) {
+        outcome a = run(layers[i], &given, &x, 1, 0), b = run(layers[i], &left_out, &x, 1, 0);
+        assert_close_tensors("stride", "left out", a.y, b.y, 0.0);
+        assert_close_tensors("stride, gradient", "left out", a.d[0], b.d[0], 0.0);
+        drop(&a);
+        drop(&b);
+    }
+    gr_tensor_free(x);
+}
+
+/* Rows of more windows than are taken at once, and of one fewer. */
 static void pooling_of_wide_images(void **state)
 {
     (void)state;
@@ -201,11 +275,15 @@ static void pooling_of_wide_images(void **state)
         {.kernel = {2, 2}, .stride = {2, 2}},
         {.kernel = {2, 700}, .stride = {1, 1}, .padding = {1, 350}, .exclude_padding = true},
     };
-    for (int i = 0; i < COUNT(options); i++)
+    static const int64_t widths[] = {255, 256, 521};
+    for (int i = 0; i < COUNT(options) * COUNT(widths); i++)
         for (int dtype = GR_F32; dtype <= GR_F64; dtype++) {
-            gr_tensor *x = images((gr_dtype)dtype, 1, 2, 4, 521, &rng);
-            check_pooling(x, &options[i], true);
-            check_pooling(x, &options[i], false);
+            const gr_pool2d_options *o = &options[i / COUNT(widths)];
+            gr_tensor *x = images((gr_dtype)dtype, 1, 2, 4, widths[i % COUNT(widths)], &rng);
+            check_pooling(x, o, false);
+            check_pooling(x, o, true);
+            spoil(x, &rng);
+            check_pooling(x, o, true);
             gr_tensor_free(x);
         }
 }
@@ -305,7 +383,8 @@ static void upsampling_of_wide_images(void **state)
     gr_rng rng = gr_rng_seed(6);
     static const target to[] = {{4, 278, GR_NEAREST},  {4, 521, GR_NEAREST},          {3, 600, GR_BILINEAR},
                                 {5, 278, GR_BILINEAR}, {3, 521, GR_BILINEAR_ALIGNED}, {2, 139, GR_BILINEAR},
-                                {3, 700, GR_NEAREST},  {4, 695, GR_NEAREST}};
+                                {3, 700, GR_NEAREST},  {4, 695, GR_NEAREST},          {3, 257, GR_NEAREST},
+                                {3, 257, GR_BILINEAR}, {3, 256, GR_BILINEAR_ALIGNED}};
     for (int i = 0; i < COUNT(to); i++)
         for (int dtype = GR_F32; dtype <= GR_F64; dtype++) {
             gr_tensor *x = images((gr_dtype)dtype, 1, 1, 2, 139, &rng),
@@ -315,6 +394,31 @@ static void upsampling_of_wide_images(void **state)
             gr_tensor_free(x);
             gr_tensor_free(pixel);
         }
+}
+
+/* Sizes that stay, in more columns than are taken at once: the last of a chunk is mixed with one beyond it. */
+static void upsampling_to_the_same_size(void **state)
+{
+    (void)state;
+    gr_rng rng = gr_rng_seed(6);
+    gr_tensor *x = images(GR_F32, 1, 1, 2, 300, &rng);
+    for (int mode = 0; mode < GR_N_UPSAMPLE_MODES; mode++)
+        check_upsampling(x, &(target){2, 300, (gr_upsample_mode)mode});
+    gr_tensor_free(x);
+}
+
+/* A row that is no part of a pixel does not meet its gradient, not even as 0 times infinity. */
+static void an_infinite_gradient_of_nearest(void **state)
+{
+    (void)state;
+    gr_tensor *x = leaf(gr_ones(GR_F64, GR_SHAPE(1, 1, 3, 2))), *g = gr_ones(GR_F64, GR_SHAPE(1, 1, 5, 3)), *d;
+    assert_int_equal(gr_set(g, 0, (double)INFINITY), GR_OK);
+    gr_tape *t = gr_tape_new();
+    assert_int_equal(gr_vjp(t, gr_upsample2d(t, x, 5, 3, GR_NEAREST), g, &x, 1, &d, 0), GR_OK);
+    expect_near("gradient", d, (double[]){(double)INFINITY, 2, 4, 2, 2, 1}, 0.0);
+    gr_tape_free(t);
+    gr_tensor_free(x);
+    gr_tensor_free(g);
 }
 
 /* Worked out by hand. */
@@ -912,10 +1016,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pooling_window_by_window),
         cmocka_unit_test(pooling_in_halves),
+        cmocka_unit_test(pooling_almost_in_halves),
+        cmocka_unit_test(windows_beside_each_other),
         cmocka_unit_test(pooling_of_wide_images),
         cmocka_unit_test(the_mean_of_planes),
         cmocka_unit_test(upsampling_pixel_by_pixel),
         cmocka_unit_test(upsampling_of_wide_images),
+        cmocka_unit_test(upsampling_to_the_same_size),
+        cmocka_unit_test(an_infinite_gradient_of_nearest),
         cmocka_unit_test(upsampling_of_two_pixels),
         cmocka_unit_test(norms_by_groups_of_indices),
         cmocka_unit_test(a_large_mean),

@@ -221,25 +221,42 @@ static void logits_of_40(void **state)
 
 /* ---- Losses made of several ops ------------------------------------------------------------------------------ */
 
-typedef gr_tensor *(*region_loss)(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options);
+typedef gr_tensor *(*region_loss)(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *regions);
+
+#define REGION_LOSS(name, options)                                                                   \
+    static gr_tensor *name(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *regions) \
+    {                                                                                                \
+        return gr_##name(t, p, y, &(options){.base = *regions});                                     \
+    }
+REGION_LOSS(sensitivity_specificity, gr_sensitivity_specificity_options)
+REGION_LOSS(dice, gr_overlap_options)
+REGION_LOSS(tversky, gr_tversky_options)
+REGION_LOSS(focal_tversky, gr_focal_tversky_options)
+REGION_LOSS(jaccard, gr_overlap_options)
+REGION_LOSS(generalised_dice, gr_overlap_options)
+REGION_LOSS(log_cosh_dice, gr_overlap_options)
+REGION_LOSS(dice_bce, gr_compound_options)
+REGION_LOSS(dice_ce, gr_compound_options)
+REGION_LOSS(dice_focal, gr_dice_focal_options)
+REGION_LOSS(lovasz_softmax, gr_lovasz_softmax_options)
 
 static const struct {
     const char *name;
     region_loss run;
     bool logits_only, softmax;
 } region_losses[] = {
-    {"sensitivity_specificity", gr_sensitivity_specificity, false, false},
-    {"dice", gr_dice, false, false},
-    {"tversky", gr_tversky, false, false},
-    {"focal_tversky", gr_focal_tversky, false, false},
-    {"jaccard", gr_jaccard, false, false},
-    {"generalised_dice", gr_generalised_dice, false, false},
-    {"log_cosh_dice", gr_log_cosh_dice, false, false},
-    {"dice_bce", gr_dice_bce, false, false},
-    {"dice_ce", gr_dice_ce, false, true},
-    {"dice_focal", gr_dice_focal, false, false},
+    {"sensitivity_specificity", sensitivity_specificity, false, false},
+    {"dice", dice, false, false},
+    {"tversky", tversky, false, false},
+    {"focal_tversky", focal_tversky, false, false},
+    {"jaccard", jaccard, false, false},
+    {"generalised_dice", generalised_dice, false, false},
+    {"log_cosh_dice", log_cosh_dice, false, false},
+    {"dice_bce", dice_bce, false, false},
+    {"dice_ce", dice_ce, false, true},
+    {"dice_focal", dice_focal, false, false},
     {"lovasz_hinge", gr_lovasz_hinge, true, false},
-    {"lovasz_softmax", gr_lovasz_softmax, false, true},
+    {"lovasz_softmax", lovasz_softmax, false, true},
 };
 enum { N_REGION_LOSSES = (int)(sizeof region_losses / sizeof *region_losses) };
 
@@ -276,8 +293,8 @@ static void losses_of_regions(void **state)
         const int which = p % N_REGION_LOSSES, kind = p / N_REGION_LOSSES % 250 == 249 ? 2 : p / N_REGION_LOSSES % 2;
         const bool logits = kind || region_losses[which].logits_only;
         region_call c = {.which = which, .o = {.softmax = region_losses[which].softmax && logits}};
-        c.o.base.from_logits = logits && !region_losses[which].logits_only && !c.o.softmax;
-        if (region_losses[which].softmax) c.o.base.from_logits = logits, c.o.softmax = logits;
+        c.o.from_logits = logits && !region_losses[which].logits_only && !c.o.softmax;
+        if (region_losses[which].softmax) c.o.from_logits = logits, c.o.softmax = logits;
         gr_rng rng = gr_rng_seed((uint64_t)p);
         gr_tensor *x[2] = {gr_uniform(GR_F64, GR_SHAPE(2, 2, 3, 2), logits ? -4 : 0.05, logits ? 4 : 0.45, &rng),
                            gr_zeros(GR_F64, GR_SHAPE(2, 2, 3, 2))};

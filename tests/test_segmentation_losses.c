@@ -15,40 +15,97 @@
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 #define QNAN ((double)NAN)
 
-/* ---- The losses, all with the options of a region ------------------------------------------------------------- */
+/* ---- The losses, all with one kind of options ------------------------------------------------------------------- */
 
-typedef gr_tensor *loss_function(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o);
+/* Every option that any of them has; w is a weight of positives or of sensitivity, or a width. */
+typedef struct any_options {
+    gr_loss_options base;
+    gr_region region;
+    bool softmax, without_background, absent_classes;
+    bool as_given; /* a 0 below is a 0 */
+    double epsilon, fp_weight, fn_weight, gamma, alpha, w, mix;
+} any_options;
 
-static gr_tensor *weighted_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+typedef gr_tensor *loss_function(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o);
+
+static gr_tensor *weighted_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
 {
     return gr_weighted_bce(t, x, y, &(gr_weighted_bce_options){.base = o->base, .beta = o->w, .as_given = o->as_given});
 }
 
-static gr_tensor *balanced_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+static gr_tensor *balanced_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
 {
     return gr_balanced_bce(t, x, y, &(gr_balanced_bce_options){.base = o->base, .region = o->region});
 }
 
-static gr_tensor *fixed_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+static gr_tensor *fixed_bce(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
 {
     return gr_balanced_bce(
         t, x, y, &(gr_balanced_bce_options){.base = o->base, .region = o->region, .fixed = true, .beta = o->w});
 }
 
-static gr_tensor *focal(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+static gr_tensor *focal(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
 {
     return gr_focal(
         t, x, y, &(gr_focal_options){.base = o->base, .alpha = o->alpha, .gamma = o->gamma, .as_given = o->as_given});
 }
 
-static gr_tensor *huber(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+static gr_tensor *huber(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
 {
     return gr_huber(t, x, y, &(gr_huber_options){.base = o->base, .delta = o->w});
 }
 
-static gr_tensor *smooth_l1(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *o)
+static gr_tensor *smooth_l1(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
 {
     return gr_smooth_l1(t, x, y, &(gr_smooth_l1_options){.base = o->base, .beta = o->w});
+}
+
+static gr_region_options regions_of(const any_options *o)
+{
+    return (gr_region_options){.reduction = o->base.reduction,
+                               .region = o->region,
+                               .from_logits = o->base.from_logits,
+                               .softmax = o->softmax,
+                               .without_background = o->without_background,
+                               .ignore = o->base.ignore,
+                               .ignore_index = o->base.ignore_index,
+                               .weight = o->base.weight,
+                               .class_weight = o->base.class_weight};
+}
+
+/* gr_dice() and so on; NULL goes on as NULL. */
+#define REGION_LOSS(name, options, ...)                                                       \
+    static gr_tensor *name(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)      \
+    {                                                                                         \
+        return gr_##name(t, x, y, o ? &(options){.base = regions_of(o), __VA_ARGS__} : NULL); \
+    }
+#define EPSILON .epsilon = o->epsilon, .unsmoothed = o->as_given && o->epsilon == 0
+#define SIDES .fp_weight = o->fp_weight, .fn_weight = o->fn_weight
+#define RATES \
+    .epsilon = o->epsilon, .sensitivity_weight = o->w, .specificity_weight = o->as_given || o->w != 0 ? 1 - o->w : 0
+REGION_LOSS(dice, gr_overlap_options, EPSILON)
+REGION_LOSS(jaccard, gr_overlap_options, EPSILON)
+REGION_LOSS(log_cosh_dice, gr_overlap_options, EPSILON)
+REGION_LOSS(generalised_dice, gr_overlap_options, EPSILON)
+REGION_LOSS(tversky, gr_tversky_options, EPSILON, SIDES)
+REGION_LOSS(focal_tversky, gr_focal_tversky_options, EPSILON, SIDES, .gamma = o->gamma)
+REGION_LOSS(sensitivity_specificity, gr_sensitivity_specificity_options, RATES)
+REGION_LOSS(sensitivity_specificity_score, gr_sensitivity_specificity_options, RATES)
+REGION_LOSS(dice_bce, gr_compound_options, EPSILON, .mix = o->mix)
+REGION_LOSS(dice_ce, gr_compound_options, EPSILON, .mix = o->mix)
+REGION_LOSS(dice_focal, gr_dice_focal_options, EPSILON, .mix = o->mix, .alpha = o->alpha, .gamma = o->gamma)
+REGION_LOSS(lovasz_softmax, gr_lovasz_softmax_options, .absent_classes = o->absent_classes)
+
+static gr_tensor *lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
+{
+    const gr_region_options regions = o ? regions_of(o) : (gr_region_options){0};
+    return gr_lovasz_hinge(t, x, y, &regions);
+}
+
+static gr_tensor *soft_counts(gr_tape *t, gr_tensor *x, gr_tensor *y, const any_options *o)
+{
+    const gr_region_options regions = regions_of(o);
+    return gr_soft_counts(t, x, y, &regions);
 }
 
 static const struct named {
@@ -60,19 +117,19 @@ static const struct named {
     {"focal", focal},
     {"huber", huber},
     {"smooth_l1", smooth_l1},
-    {"dice", gr_dice},
-    {"dice_classes", gr_dice},
-    {"tversky", gr_tversky},
-    {"focal_tversky", gr_focal_tversky},
-    {"jaccard", gr_jaccard},
-    {"sensitivity_specificity", gr_sensitivity_specificity},
-    {"log_cosh_dice", gr_log_cosh_dice},
-    {"generalised_dice", gr_generalised_dice},
-    {"dice_bce", gr_dice_bce},
-    {"dice_ce", gr_dice_ce},
-    {"dice_focal", gr_dice_focal},
-    {"lovasz_hinge", gr_lovasz_hinge},
-    {"lovasz_softmax", gr_lovasz_softmax},
+    {"dice", dice},
+    {"dice_classes", dice},
+    {"tversky", tversky},
+    {"focal_tversky", focal_tversky},
+    {"jaccard", jaccard},
+    {"sensitivity_specificity", sensitivity_specificity},
+    {"log_cosh_dice", log_cosh_dice},
+    {"generalised_dice", generalised_dice},
+    {"dice_bce", dice_bce},
+    {"dice_ce", dice_ce},
+    {"dice_focal", dice_focal},
+    {"lovasz_hinge", lovasz_hinge},
+    {"lovasz_softmax", lovasz_softmax},
     {"balanced_bce", balanced_bce},
 };
 
@@ -96,7 +153,7 @@ typedef struct problem {
     const int32_t *index;                /* of pixels, instead of y */
     const double *weight, *pixel_weight; /* one or none of them */
     const double *class_weight;
-    gr_region_options o;
+    any_options o;
     bool graph;
 } problem;
 
@@ -129,7 +186,7 @@ static const outcome *run(const problem *p, outcome *r)
     int64_t shape[GR_MAX_RANK];
     const int rank = pixels_of(p, shape);
     gr_tape *t = gr_tape_new();
-    gr_region_options o = p->o;
+    any_options o = p->o;
     gr_tensor *x = tensor_of(p->dtype, p->rank, p->shape, p->x);
     gr_tensor *y = p->index ? gr_from(GR_I32, rank, shape, p->index) : tensor_of(p->dtype, p->rank, p->shape, p->y);
     if (p->weight) o.base.weight = tensor_of(p->dtype, p->rank, p->shape, p->weight);
@@ -411,7 +468,7 @@ static void identities(void **state)
     const images *m = random_images();
     for (int logits = 0; logits < 2; logits++)
         for (int region = 0; region < GR_N_REGIONS; region++) {
-            const gr_region_options o = {
+            const any_options o = {
                 .base.from_logits = logits, .region = (gr_region)region, .as_given = true, .epsilon = 0.75};
             problem a = problem_of("tversky", m, logits ? m->x : m->p, m->soft), b = a;
             a.o = b.o = o; /* Tversky(1/2, 1/2, e) = Dice(2e) */
@@ -428,10 +485,10 @@ static void identities(void **state)
             a.o.fp_weight = a.o.fn_weight = 1;
             expect_same(&a, &b, 1e-15);
             b.name = "focal"; /* focal(1/2, gamma 0) = BCE/2 = B-BCE with beta 1/2 */
-            b.o = (gr_region_options){.base.from_logits = logits, .alpha = 0.5};
+            b.o = (any_options){.base.from_logits = logits, .alpha = 0.5};
             a = b;
             a.name = "bbce";
-            a.o = (gr_region_options){.base.from_logits = logits, .w = 0.5};
+            a.o = (any_options){.base.from_logits = logits, .w = 0.5};
             expect_same(&a, &b, 1e-15);
         }
 }
@@ -479,10 +536,10 @@ static void weights_of_two_sides(void **state)
     expect(&a, "the value", 0, value_of(&a), (0.15 + 0.4) / (1.5 + 0.15 + 0.4), 1e-15);
     a.o.fp_weight = 0.8, a.o.fn_weight = 0.2;
     expect(&a, "the value", 0, value_of(&a), (0.6 + 0.1) / (1.5 + 0.6 + 0.1), 1e-15);
-    a.o = (gr_region_options){.region = GR_WHOLE, .w = 0.9};
+    a.o = (any_options){.region = GR_WHOLE, .w = 0.9};
     a.name = "sensitivity_specificity";
     expect(&a, "the value", 0, value_of(&a), 0.9 * 0.5 / 2 + 0.1 * 0.75 / 2, 1e-15);
-    a.o = (gr_region_options){.region = GR_WHOLE, .as_given = true};
+    a.o = (any_options){.region = GR_WHOLE, .as_given = true};
     expect(&a, "the value", 0, value_of(&a), 0.75 / 2, 1e-15); /* w = 0: specificity alone */
     const double x[2] = {2, -2}, t[2] = {1, 1};
     a = (problem){.name = "focal",
@@ -505,7 +562,7 @@ static void defaults(void **state)
     const images *m = random_images();
     static const struct {
         const char *name;
-        gr_region_options zero, spelled;
+        any_options zero, spelled;
     } pairs[] = {
         {"wbce", {.as_given = false}, {.w = 1}},
         {"focal", {.as_given = false}, {.alpha = 0.25, .gamma = 2}},
@@ -529,7 +586,7 @@ static void defaults(void **state)
     gr_tape *t = gr_tape_new();
     gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p),
               *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->hard);
-    assert_true(gr_item(gr_dice(t, p, y, NULL)) == gr_item(gr_dice(t, p, y, &(gr_region_options){.epsilon = 1})));
+    assert_true(gr_item(gr_dice(t, p, y, NULL)) == gr_item(dice(t, p, y, &(any_options){.epsilon = 1})));
     assert_true(gr_item(gr_focal(t, p, y, NULL)) ==
                 gr_item(gr_focal(t, p, y, &(gr_focal_options){.alpha = 0.25, .gamma = 2})));
     gr_tape_free(t);
@@ -545,17 +602,16 @@ static void the_score_is_the_complement(void **state)
     gr_tensor *p = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->p),
               *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->hard);
     for (int region = 0; region < GR_N_REGIONS; region++) {
-        const gr_region_options o = {.base.reduction = GR_NONE, .region = (gr_region)region, .w = 0.3};
-        gr_tensor *loss = gr_sensitivity_specificity(t, p, y, &o),
-                  *score = gr_sensitivity_specificity_score(t, p, y, &o);
+        const any_options o = {.base.reduction = GR_NONE, .region = (gr_region)region, .w = 0.3};
+        gr_tensor *loss = sensitivity_specificity(t, p, y, &o), *score = sensitivity_specificity_score(t, p, y, &o);
         gr_tensor *complement = gr_shift(t, gr_neg(t, loss), 1);
         assert_close_tensors("the score", "1 - loss", score, complement, 1e-15);
     }
     double empty[4] = {0};
     gr_tensor *q = tensor_of(GR_F64, 1, (int64_t[]){4}, m->p), *none = tensor_of(GR_F64, 1, (int64_t[]){4}, empty);
-    const gr_region_options whole = {.region = GR_WHOLE, .w = 1};
-    assert_true(gr_item(gr_sensitivity_specificity(t, q, none, &whole)) == 0);
-    assert_true(gr_item(gr_sensitivity_specificity_score(t, q, none, &whole)) == 1);
+    const any_options whole = {.region = GR_WHOLE, .w = 1};
+    assert_true(gr_item(sensitivity_specificity(t, q, none, &whole)) == 0);
+    assert_true(gr_item(sensitivity_specificity_score(t, q, none, &whole)) == 1);
     gr_tape_free(t);
     gr_tensor *const all[] = {p, y, q, none};
     for (int i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
@@ -585,8 +641,7 @@ static void regions_are_counted(void **state)
               *y = tensor_of(GR_F64, 4, (int64_t[]){N, C, H, W}, m->soft);
     gr_tensor *w = tensor_of(GR_F64, 3, (int64_t[]){N, H, W}, m->pixel_weight);
     for (int region = 0; region < GR_N_REGIONS; region++) {
-        gr_tensor *counts =
-            gr_soft_counts(t, p, y, &(gr_region_options){.base.weight = w, .region = (gr_region)region});
+        gr_tensor *counts = soft_counts(t, p, y, &(any_options){.base.weight = w, .region = (gr_region)region});
         assert_int_equal(gr_size(counts), 4 * how_many[region]);
         for (int r = 0; r < how_many[region]; r++) {
             double sum[4] = {0};
@@ -814,9 +869,9 @@ static void logits_are_probabilities(void **state)
                 (softmax && (strstr(region_names[i], "dice_") || strstr(region_names[i], "bce"))) ||
                 (!softmax && !strcmp(region_names[i], "lovasz_softmax")))
                 continue;
-            gr_tensor *a = loss(t, x, y, &(gr_region_options){.base.from_logits = true, .softmax = softmax}), *da, *db;
-            gr_tensor *b = loss(t, softmax ? gr_softmax(t, x, 1) : gr_sigmoid(t, x), y,
-                                &(gr_region_options){.base.from_logits = false});
+            gr_tensor *a = loss(t, x, y, &(any_options){.base.from_logits = true, .softmax = softmax}), *da, *db;
+            gr_tensor *b =
+                loss(t, softmax ? gr_softmax(t, x, 1) : gr_sigmoid(t, x), y, &(any_options){.base.from_logits = false});
             assert_close_tensors(region_names[i], "the value", a, b, 1e-14);
             assert_int_equal(gr_grad(t, a, &x, 1, &da, GR_RETAIN), GR_OK);
             assert_int_equal(gr_grad(t, b, &x, 1, &db, GR_RETAIN), GR_OK);
@@ -1098,7 +1153,7 @@ static void nan_propagates(void **state)
 
 typedef struct checked {
     loss_function *run;
-    gr_region_options o;
+    any_options o;
     gr_tensor *y;
 } checked;
 
@@ -1114,7 +1169,7 @@ static void derivatives(void **state)
     (void)state;
     static const struct {
         const char *name;
-        gr_region_options o;
+        any_options o;
         bool soft;
     } cases[] = {
         {"dice", {.base.from_logits = true}, true},
@@ -1182,66 +1237,65 @@ static void refusals(void **state)
     gr_tensor *classes = gr_from(GR_I32, 2, (int64_t[]){1, 4}, (int32_t[]){0, 1, 2, 0}),
               *nothing = gr_zeros(GR_F64, GR_SHAPE(0, 2, 4));
     gr_tape *t = gr_tape_new();
-#define WITH(...) (&(gr_region_options){__VA_ARGS__})
+#define WITH(...) (&(any_options){__VA_ARGS__})
     const struct {
         loss_function *run;
         gr_tensor *x, *y;
-        const gr_region_options *o;
+        const any_options *o;
         gr_status status;
         const char *message;
     } calls[] = {
-        {gr_dice, x, none, NULL, GR_ERR_VALUE, "dice: target nan at [0,1,2]"},
-        {gr_tversky, x, negative, NULL, GR_ERR_VALUE, "tversky: target -1 at [0,1,2], expected a number in [0,1]"},
-        {gr_dice_focal, x, none, NULL, GR_ERR_VALUE, "dice_focal: target nan at [0,1,2]"},
+        {dice, x, none, NULL, GR_ERR_VALUE, "dice: target nan at [0,1,2]"},
+        {tversky, x, negative, NULL, GR_ERR_VALUE, "tversky: target -1 at [0,1,2], expected a number in [0,1]"},
+        {dice_focal, x, none, NULL, GR_ERR_VALUE, "dice_focal: target nan at [0,1,2]"},
         {focal, x, none, WITH(.as_given = false), GR_ERR_VALUE, "focal: target nan at [0,1,2]"},
         {weighted_bce, x, negative, WITH(.as_given = false), GR_ERR_VALUE, "weighted_bce: target -1 at [0,1,2]"},
         {balanced_bce, x, none, WITH(.as_given = false), GR_ERR_VALUE, "balanced_bce: target nan at [0,1,2]"},
         {huber, x, none, WITH(.as_given = false), GR_ERR_VALUE, "huber: target nan at [0,1,2]"},
-        {gr_jaccard, far_off, mask, NULL, GR_ERR_VALUE,
+        {jaccard, far_off, mask, NULL, GR_ERR_VALUE,
          "jaccard: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
-        {gr_lovasz_softmax, far_off, mask, NULL, GR_ERR_VALUE,
+        {lovasz_softmax, far_off, mask, NULL, GR_ERR_VALUE,
          "lovasz_softmax: prediction 3.25 at [0,0,3] is outside [0,1]; are these logits?"},
-        {gr_lovasz_hinge, x, half, NULL, GR_ERR_VALUE, "lovasz_hinge: target 0.5 at [0,0,2], expected 0 or 1"},
-        {gr_lovasz_softmax, x, none, NULL, GR_ERR_VALUE, "lovasz_softmax: target nan at [0,1,2], expected 0 or 1"},
-        {gr_dice, x, classes, NULL, GR_ERR_VALUE, "dice: class 2 at [0,2] is outside the 2 classes"},
-        {gr_lovasz_softmax, x, classes, NULL, GR_ERR_VALUE,
-         "lovasz_softmax: class 2 at [0,2] is outside the 2 classes"},
-        {gr_dice, x, vector, NULL, GR_ERR_SHAPE, "dice: the prediction is [1,2,4], the target [8]"},
-        {gr_dice, x, single, NULL, GR_ERR_DTYPE, "dice: the prediction is f64, the target f32"},
-        {gr_dice, square, square, NULL, GR_ERR_SHAPE,
+        {lovasz_hinge, x, half, NULL, GR_ERR_VALUE, "lovasz_hinge: target 0.5 at [0,0,2], expected 0 or 1"},
+        {lovasz_softmax, x, none, NULL, GR_ERR_VALUE, "lovasz_softmax: target nan at [0,1,2], expected 0 or 1"},
+        {dice, x, classes, NULL, GR_ERR_VALUE, "dice: class 2 at [0,2] is outside the 2 classes"},
+        {lovasz_softmax, x, classes, NULL, GR_ERR_VALUE, "lovasz_softmax: class 2 at [0,2] is outside the 2 classes"},
+        {dice, x, vector, NULL, GR_ERR_SHAPE, "dice: the prediction is [1,2,4], the target [8]"},
+        {dice, x, single, NULL, GR_ERR_DTYPE, "dice: the prediction is f64, the target f32"},
+        {dice, square, square, NULL, GR_ERR_SHAPE,
          "dice: the prediction is [2,4] and has no planes, expected [N,C,...]; GR_WHOLE makes it one region"},
         {balanced_bce, vector, vector, WITH(.as_given = false), GR_ERR_SHAPE,
          "balanced_bce: the prediction is [8] and has no planes"},
-        {gr_dice, x, mask, WITH(.region = (gr_region)7), GR_ERR_OPTION, "dice: no such region: 7"},
-        {gr_dice, x, mask, WITH(.softmax = true), GR_ERR_OPTION, "softmax goes with from_logits"},
-        {gr_dice, x, mask, WITH(.gamma = 2), GR_ERR_OPTION, "dice: has no gamma"},
-        {gr_dice, x, mask, &(gr_region_options){.absent_classes = true}, GR_ERR_OPTION, "dice: has no absent_classes"},
-        {gr_dice, x, mask, WITH(.epsilon = -1), GR_ERR_OPTION, "dice: epsilon -1, expected 0 or more"},
-        {gr_dice, x, mask, WITH(.base.label_smoothing = 0.1), GR_ERR_OPTION, "dice: has no label_smoothing"},
-        {gr_dice, x, mask, WITH(.base.reduction = (gr_reduction)9), GR_ERR_OPTION, "dice: no such reduction: 9"},
-        {gr_tversky, x, mask, WITH(.fp_weight = QNAN), GR_ERR_OPTION, "tversky: fp_weight nan"},
-        {gr_sensitivity_specificity, x, mask, WITH(.w = 1.5), GR_ERR_OPTION, "w 1.5 is outside [0,1]"},
-        {gr_dice_bce, x, mask, WITH(.base.reduction = GR_NONE), GR_ERR_OPTION,
+        {dice, x, mask, WITH(.region = (gr_region)7), GR_ERR_OPTION, "dice: no such region: 7"},
+        {dice, x, mask, WITH(.softmax = true), GR_ERR_OPTION, "softmax goes with from_logits"},
+        {dice, x, mask, WITH(.epsilon = -1), GR_ERR_OPTION, "dice: epsilon -1, expected 0 or more"},
+        {dice, x, mask, WITH(.base.reduction = (gr_reduction)9), GR_ERR_OPTION, "dice: no such reduction: 9"},
+        {tversky, x, mask, WITH(.fp_weight = QNAN), GR_ERR_OPTION, "tversky: fp_weight nan"},
+        {sensitivity_specificity, x, mask, WITH(.w = 1.5), GR_ERR_OPTION,
+         "specificity_weight -0.5, expected 0 or more"},
+        {sensitivity_specificity, x, mask, WITH(.w = -1), GR_ERR_OPTION, "sensitivity_weight -1, expected 0 or more"},
+        {dice_ce, x, mask, WITH(.mix = -1), GR_ERR_OPTION, "dice_ce: mix -1, expected 0 or more"},
+        {focal_tversky, x, mask, WITH(.gamma = -1), GR_ERR_OPTION, "focal_tversky: gamma -1, expected 0 or more"},
+        {dice_focal, x, mask, WITH(.alpha = 1.5), GR_ERR_OPTION, "dice_focal: alpha 1.5 is outside [0,1]"},
+        {dice_bce, x, mask, WITH(.base.reduction = GR_NONE), GR_ERR_OPTION,
          "dice_bce: a loss of regions and one of pixels have no sum"},
-        {gr_generalised_dice, x, mask, WITH(.region = GR_WHOLE), GR_ERR_OPTION, "generalised_dice: combines classes"},
-        {gr_dice, x, mask, WITH(.base.class_weight = three), GR_ERR_SHAPE,
-         "dice: the class_weight is [3], expected [2]"},
-        {gr_dice, x, mask, WITH(.base.class_weight = three, .region = GR_WHOLE), GR_ERR_OPTION,
+        {generalised_dice, x, mask, WITH(.region = GR_WHOLE), GR_ERR_OPTION, "generalised_dice: combines classes"},
+        {dice, x, mask, WITH(.base.class_weight = three), GR_ERR_SHAPE, "dice: the class_weight is [3], expected [2]"},
+        {dice, x, mask, WITH(.base.class_weight = three, .region = GR_WHOLE), GR_ERR_OPTION,
          "dice: a class_weight is for regions of one class"},
-        {gr_dice, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE,
+        {dice, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE,
          "dice: the weight is -1 at [0,1,2], expected 0 or more"},
-        {gr_lovasz_hinge, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE,
+        {lovasz_hinge, x, mask, WITH(.base.weight = negative), GR_ERR_VALUE,
          "lovasz_hinge: the weight is -1 at [0,1,2], expected 0 or more"},
-        {gr_dice, x, mask, WITH(.base.weight = vector), GR_ERR_SHAPE,
-         "dice: the weight is [8], the prediction [1,2,4]"},
-        {gr_dice, nothing, nothing, NULL, GR_ERR_SHAPE, "dice: a mean over nothing: [0,2,4]"},
-        {gr_lovasz_hinge, x, mask, WITH(.softmax = true), GR_ERR_OPTION, "lovasz_hinge: has no softmax"},
-        {gr_soft_counts, x, mask, WITH(.base.reduction = GR_SUM), GR_ERR_OPTION, "soft_counts: has no reduction"},
+        {dice, x, mask, WITH(.base.weight = vector), GR_ERR_SHAPE, "dice: the weight is [8], the prediction [1,2,4]"},
+        {dice, nothing, nothing, NULL, GR_ERR_SHAPE, "dice: a mean over nothing: [0,2,4]"},
+        {lovasz_hinge, x, mask, WITH(.softmax = true), GR_ERR_OPTION, "lovasz_hinge: has no softmax"},
+        {soft_counts, x, mask, WITH(.base.reduction = GR_SUM), GR_ERR_OPTION, "soft_counts: has no reduction"},
         {focal, x, mask, WITH(.alpha = 1.5), GR_ERR_OPTION, "focal: alpha 1.5 is outside [0,1]"},
         {focal, x, mask, WITH(.gamma = -1), GR_ERR_OPTION, "focal: gamma -1, expected 0 or more"},
         {weighted_bce, x, mask, WITH(.w = -2), GR_ERR_OPTION, "weighted_bce: beta -2, expected 0 or more"},
         {huber, x, mask, WITH(.w = -2), GR_ERR_OPTION, "huber: delta -2, expected a number above 0"},
-        {gr_dice, NULL, mask, NULL, GR_ERR_NULL, "dice: input 0 is NULL"},
+        {dice, NULL, mask, NULL, GR_ERR_NULL, "dice: input 0 is NULL"},
     };
     for (int i = 0; i < COUNT(calls); i++) {
         gr_clear_error();
@@ -1251,6 +1305,9 @@ static void refusals(void **state)
     gr_clear_error();
     assert_null(gr_balanced_bce(t, x, mask, &(gr_balanced_bce_options){.beta = 0.5}));
     assert_failed_with("beta without fixed", GR_ERR_OPTION, "balanced_bce: beta is 0.5, but not fixed");
+    gr_clear_error();
+    assert_null(gr_dice(t, x, mask, &(gr_overlap_options){.epsilon = 0.5, .unsmoothed = true}));
+    assert_failed_with("epsilon of none", GR_ERR_OPTION, "dice: epsilon is 0.5, but unsmoothed");
     gr_tape_free(t);
     gr_tensor *const all[] = {x, far_off, vector, square, none, negative, mask, half, single, three, classes, nothing};
     for (int i = 0; i < COUNT(all); i++) gr_tensor_free(all[i]);
@@ -1271,7 +1328,7 @@ static void complaints_are_about_what_counts(void **state)
     gr_tape *t = gr_tape_new();
     const struct {
         gr_tensor *x, *y;
-        gr_region_options o;
+        any_options o;
         const char *message;
     } calls[] = {
         {x, ignored, {.base = {.ignore = true, .ignore_index = 9}}, "prediction 7 at [0,1,1]"},
@@ -1290,7 +1347,7 @@ static void complaints_are_about_what_counts(void **state)
     };
     for (int i = 0; i < COUNT(calls); i++) {
         gr_clear_error();
-        if (gr_dice(t, calls[i].x, calls[i].y, &calls[i].o)) fail_msg("call %d is not refused", i);
+        if (dice(t, calls[i].x, calls[i].y, &calls[i].o)) fail_msg("call %d is not refused", i);
         assert_failed_with("a complaint", GR_ERR_VALUE, calls[i].message);
     }
     gr_tape_free(t);
@@ -1324,9 +1381,9 @@ static void same_bits_whatever_the_threads(void **state)
         for (int k = 0; k < 2; k++) {
             omp_set_num_threads(k + 1);
             l[k] = find(names[i / 4])(t, x, y,
-                                      &(gr_region_options){.base.from_logits = strcmp(names[i / 4], "huber") != 0,
-                                                           .softmax = softmax,
-                                                           .region = region});
+                                      &(any_options){.base.from_logits = strcmp(names[i / 4], "huber") != 0,
+                                                     .softmax = softmax,
+                                                     .region = region});
             if (!l[k] || gr_grad(t, l[k], &x, 1, &d[k], GR_RETAIN)) fail_msg("%s: %s", names[i / 4], gr_last_error());
         }
         omp_set_num_threads(before);
@@ -1350,7 +1407,7 @@ static void large_planes(void **state)
               *y = gr_uniform(GR_F32, GR_SHAPE(3, 2, 40007), 0, 1, &rng);
     gr_tape *t = gr_tape_new();
     for (int region = 0; region < GR_N_REGIONS; region++) {
-        gr_tensor *counts = gr_soft_counts(t, p, y, &(gr_region_options){.region = (gr_region)region});
+        gr_tensor *counts = soft_counts(t, p, y, &(any_options){.region = (gr_region)region});
         const int64_t n = gr_size(counts) / 4;
         long double sum[4][6] = {{0}};
         for (int64_t i = 0; i < LARGE; i++) {
@@ -1384,8 +1441,8 @@ static void memory_is_recycled(void **state)
         gr_tape *t = gr_tape_new();
         int64_t bytes = 0;
         for (int step = 0; step < 3; step++) {
-            gr_tensor *l = losses[i].run(
-                t, x, y, &(gr_region_options){.base.from_logits = !strstr("huber smooth_l1", losses[i].name)});
+            gr_tensor *l =
+                losses[i].run(t, x, y, &(any_options){.base.from_logits = !strstr("huber smooth_l1", losses[i].name)});
             assert_int_equal(gr_backward(t, l, 0), GR_OK);
             if (step) assert_int_equal(gr_tape_statistics(t).pool_bytes, bytes);
             bytes = gr_tape_statistics(t).pool_bytes;

@@ -6,7 +6,7 @@
 static void add_score(score *s, const gr_tensor *z, const gr_tensor *y, int64_t i, int64_t n)
 {
     gr_confusion c = {0, 0, 0, 0};
-    check(gr_confuse(z, y, &(gr_confuse_options){.from_logits = true}, &c, 1));
+    check(gr_confusion_add(z, y, &(gr_confusion_options){.from_logits = true}, &c, 1));
     const gr_metrics m = gr_metrics_of(&c);
     s->mean.iou += m.iou / (double)n;
     s->mean.dice += m.dice / (double)n;

@@ -21,7 +21,9 @@ static gr_tensor *masks(gr_tape *t, gr_tensor *y)
 /* clang-format off */
 #define LOSS(name) static gr_tensor *name(gr_tape *t, gr_tensor *z, gr_tensor *y)
 #define LOGITS .base = {.from_logits = true}
-#define REGION(...) &(gr_region_options){LOGITS, __VA_ARGS__}
+#define OVERLAP(...) &(gr_overlap_options){LOGITS, __VA_ARGS__}
+#define COMPOUND(...) &(gr_compound_options){LOGITS, __VA_ARGS__}
+#define FOCAL_TVERSKY(...) &(gr_focal_tversky_options){LOGITS, __VA_ARGS__}
 
 LOSS(l1) { return gr_l1(t, gr_sigmoid(t, z), y, NULL); }
 LOSS(mse) { return gr_mse(t, gr_sigmoid(t, z), y, NULL); }
@@ -33,20 +35,20 @@ LOSS(kl) { return gr_kl(t, both(t, z), masks(t, y), &from_logits); }
 LOSS(weighted_bce) { return gr_weighted_bce(t, z, y, &(gr_weighted_bce_options){LOGITS, .beta = 3.0}); }
 LOSS(balanced_bce) { return gr_balanced_bce(t, z, y, &(gr_balanced_bce_options){LOGITS, .margin = 0.01}); }
 LOSS(focal) { return gr_focal(t, z, y, &(gr_focal_options){LOGITS, .alpha = 0.5, .gamma = 2.0}); }
-LOSS(sens_spec) { return gr_sensitivity_specificity(t, z, y, REGION(.w = 0.5)); }
-LOSS(dice) { return gr_dice(t, z, y, REGION(.epsilon = 1.0)); }
-LOSS(tversky) { return gr_tversky(t, z, y, REGION(.fp_weight = 0.3, .fn_weight = 0.7)); }
-LOSS(focal_tversky) { return gr_focal_tversky(t, z, y, REGION(.fp_weight = 0.3, .fn_weight = 0.7, .gamma = 0.75)); }
+LOSS(sens_spec) { return gr_sensitivity_specificity(t, z, y, &(gr_sensitivity_specificity_options){LOGITS}); }
+LOSS(dice) { return gr_dice(t, z, y, OVERLAP(.epsilon = 1.0)); }
+LOSS(tversky) { return gr_tversky(t, z, y, &(gr_tversky_options){LOGITS, .fp_weight = 0.3, .fn_weight = 0.7}); }
+LOSS(focal_tversky) { return gr_focal_tversky(t, z, y, FOCAL_TVERSKY(.fp_weight = 0.3, .fn_weight = 0.7, .gamma = 0.75)); }
 LOSS(huber) { return gr_huber(t, gr_sigmoid(t, z), y, &(gr_huber_options){.delta = 0.5}); }
 LOSS(smooth_l1) { return gr_smooth_l1(t, gr_sigmoid(t, z), y, &(gr_smooth_l1_options){.beta = 0.5}); }
-LOSS(jaccard) { return gr_jaccard(t, z, y, REGION(.epsilon = 1.0)); }
-LOSS(generalised_dice) { return gr_generalised_dice(t, both(t, z), masks(t, y), REGION(.softmax = true)); }
-LOSS(log_cosh_dice) { return gr_log_cosh_dice(t, z, y, REGION(.epsilon = 1.0)); }
-LOSS(dice_bce) { return gr_dice_bce(t, z, y, REGION(.mix = 1.0)); }
-LOSS(dice_ce) { return gr_dice_ce(t, both(t, z), masks(t, y), REGION(.mix = 1.0)); }
-LOSS(dice_focal) { return gr_dice_focal(t, z, y, REGION(.alpha = 0.5, .gamma = 2.0)); }
-LOSS(lovasz_hinge) { return gr_lovasz_hinge(t, z, y, REGION(.region = GR_PER_PLANE)); }
-LOSS(lovasz_softmax) { return gr_lovasz_softmax(t, both(t, z), masks(t, y), &(gr_region_options){LOGITS}); }
+LOSS(jaccard) { return gr_jaccard(t, z, y, OVERLAP(.epsilon = 1.0)); }
+LOSS(generalised_dice) { return gr_generalised_dice(t, both(t, z), masks(t, y), OVERLAP(.base.softmax = true)); }
+LOSS(log_cosh_dice) { return gr_log_cosh_dice(t, z, y, OVERLAP(.epsilon = 1.0)); }
+LOSS(dice_bce) { return gr_dice_bce(t, z, y, COMPOUND(.mix = 1.0)); }
+LOSS(dice_ce) { return gr_dice_ce(t, both(t, z), masks(t, y), COMPOUND(.mix = 1.0)); }
+LOSS(dice_focal) { return gr_dice_focal(t, z, y, &(gr_dice_focal_options){LOGITS, .alpha = 0.5, .gamma = 2.0}); }
+LOSS(lovasz_hinge) { return gr_lovasz_hinge(t, z, y, NULL); }
+LOSS(lovasz_softmax) { return gr_lovasz_softmax(t, both(t, z), masks(t, y), &(gr_lovasz_softmax_options){LOGITS}); }
 /* clang-format on */
 
 const named_loss losses[] = {

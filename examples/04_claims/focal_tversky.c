@@ -21,8 +21,8 @@ static void measure_images(const model *m, const pixels *p, double gamma, double
 {
     gr_tape *t = need(gr_tape_new());
     gr_tensor *z = need(logits_of(t, m, p)), *slope[2];
-    const gr_region_options plain = {.base = {.from_logits = true, .reduction = GR_NONE}};
-    const gr_region_options focal = {.base = plain.base, .gamma = gamma};
+    const gr_tversky_options plain = {.base = {.from_logits = true, .reduction = GR_NONE}};
+    const gr_focal_tversky_options focal = {.base = plain.base, .gamma = gamma};
     gr_tensor *loss[2] = {gr_tversky(t, z, p->y, &plain), gr_focal_tversky(t, z, p->y, &focal)};
     for (int k = 0; k < 2; k++)
         check(gr_grad(t, need(gr_sum(t, loss[k], GR_ALL_AXES, false)), &z, 1, &slope[k], GR_RETAIN));

@@ -145,5 +145,6 @@ gr_tensor *bce(gr_tape *t, gr_tensor *z, gr_tensor *y, double unused)
 
 gr_tensor *tversky(gr_tape *t, gr_tensor *z, gr_tensor *y, double beta)
 {
-    return gr_tversky(t, z, y, &(gr_region_options){.base = from_logits, .fp_weight = beta, .fn_weight = 1.0 - beta});
+    const gr_tversky_options options = {.base.from_logits = true, .fp_weight = beta, .fn_weight = 1.0 - beta};
+    return gr_tversky(t, z, y, &options);
 }

@@ -147,7 +147,7 @@ const claim claim_balanced_bce = {
 static gr_tensor *dice(gr_tape *t, gr_tensor *z, gr_tensor *y, double unused)
 {
     (void)unused;
-    return gr_dice(t, z, y, &(gr_region_options){.base = from_logits});
+    return gr_dice(t, z, y, &(gr_overlap_options){.base.from_logits = true});
 }
 
 static finding dice_against_bce(experiment *e)

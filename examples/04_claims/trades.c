@@ -151,7 +151,9 @@ const claim claim_weighted_bce = {
 
 static gr_tensor *sensitivity_specificity(gr_tape *t, gr_tensor *z, gr_tensor *y, double w)
 {
-    return gr_sensitivity_specificity(t, z, y, &(gr_region_options){.base = from_logits, .w = w});
+    const gr_sensitivity_specificity_options options = {
+        .base.from_logits = true, .sensitivity_weight = w, .specificity_weight = 1.0 - w};
+    return gr_sensitivity_specificity(t, z, y, &options);
 }
 
 static finding weight_of_sensitivity(experiment *e)

@@ -49,25 +49,29 @@ GR_EXPORT gr_tensor *gr_conv_transpose2d(gr_tape *t, gr_tensor *x, gr_tensor *w,
 typedef struct gr_pool2d_options {
     int64_t kernel[2];    /* 1 or more */
     int64_t stride[2];    /* 0: the kernel's */
-    int64_t padding[2];   /* on either side, no more than half the kernel; never the maximum; zeros in a mean */
+    int64_t padding[2];   /* on either side, no more than half the kernel: never the maximum, zeros in a mean */
     bool exclude_padding; /* gr_avg_pool2d(): the mean of those elements of a window that lie in the image */
 } gr_pool2d_options;
 
-/* The largest of each window, and the mean: [N,C,H,W] to [N,C,Ho,Wo], Ho = (H + 2 padding - kernel) / stride + 1,
- * rounded down. A NaN wins. Of equal winners the first, row by row, gets the gradient. GR_ERR_SHAPE for an image
- * smaller than a window. */
+/* The largest of each window of [N,C,H,W], and the mean: [N,C,Ho,Wo] with Ho = (H + 2 padding - kernel) / stride + 1,
+ * rounded down. A NaN is the largest. Of several winners the first, row by row, gets the gradient. GR_ERR_SHAPE for an
+ * image smaller than a window. */
 GR_EXPORT gr_tensor *gr_max_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options);
 GR_EXPORT gr_tensor *gr_avg_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options);
 
 /* The mean of each plane: [N,C,H,W] to [N,C,1,1]. */
 GR_EXPORT gr_tensor *gr_global_avg_pool2d(gr_tape *t, gr_tensor *x);
 
-/* ---- Another size ------------------------------------------------------------------------------------------- */
+/* ---- Upsampling --------------------------------------------------------------------------------------------- */
 
-/* Row i of `height` takes from row (i + 1/2) H / height - 1/2 of H: the nearest pixel's centre, or a mixture of two.
- * With aligned corners it is i (H-1) / (height-1), so that corners stay where they are. (GR_NEAREST: row floor(i H /
- * height).) */
-typedef enum gr_upsample_mode { GR_NEAREST, GR_BILINEAR, GR_BILINEAR_ALIGNED, GR_N_UPSAMPLE_MODES } gr_upsample_mode;
+/* Which rows of [N,C,H,W] row i of `height` is made of, and columns likewise. Bilinear modes mix the two rows about a
+ * position that is no integer: row k and row k + 1 about k + f, as 1 - f to f. */
+typedef enum gr_upsample_mode {
+    GR_NEAREST,          /* row floor(i H / height) */
+    GR_BILINEAR,         /* those about (i + 1/2) H / height - 1/2, or row 0 where that is negative: edges meet */
+    GR_BILINEAR_ALIGNED, /* those about i (H - 1) / (height - 1): the centres of the corner pixels meet */
+    GR_N_UPSAMPLE_MODES
+} gr_upsample_mode;
 
 /* [N,C,H,W] to [N,C,height,width], neither of which may be less than before. */
 GR_EXPORT gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width, gr_upsample_mode mode);
@@ -91,8 +95,8 @@ GR_EXPORT gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma,
                                      gr_tensor *running_mean, gr_tensor *running_var,
                                      const gr_batch_norm_options *options);
 
-/* The last `axes` axes of each sample together (Ba et al., 2016); gamma and beta have their shape. */
-GR_EXPORT gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int axes, gr_tensor *gamma, gr_tensor *beta,
+/* The last n_axes axes of each sample together (Ba et al., 2016); gamma and beta have their shape. */
+GR_EXPORT gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int n_axes, gr_tensor *gamma, gr_tensor *beta,
                                    double epsilon);
 
 /* The channels of [N,C,...] in `groups` of C/groups, for each sample (Wu and He, 2018); gamma and beta [C]. */

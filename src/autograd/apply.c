@@ -58,6 +58,18 @@ gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
+gr_status gr_expect_parameter(const char *who, const char *what, const gr_tensor *parameter, const gr_tensor *x,
+                              int rank, const int64_t shape[])
+{
+    if (!parameter) return GR_OK;
+    if (parameter->dtype != x->dtype)
+        return gr_fail(GR_ERR_DTYPE, "%s: %s is %s, x is %s", who, what, gr_dtype_name(gr_type_of(parameter)),
+                       gr_dtype_name(gr_type_of(x)));
+    if (parameter->rank == rank && memcmp(parameter->shape, shape, (size_t)rank * sizeof *shape) == 0) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE, "%s: %s is %s, expected %s", who, what, GR_SHAPE_TEXT(parameter),
+                   gr_shape_text(&(gr_text){{0}}, rank, shape));
+}
+
 /* ---- Running ------------------------------------------------------------------------------------------------ */
 
 static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in)
@@ -155,7 +167,7 @@ static gr_tensor *refused(const gr_op *op, gr_status status)
 /* Whether the result may be computed in the memory of the input. */
 static bool is_spent(const gr_tape *t, const gr_op *op, const gr_tensor *x, const gr_type *type)
 {
-    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->keeps_all &&
+    return op->in_place && x->given && !x->kept && x->block && x->refs == 0 && !t->under_check &&
            gr_type_of(x) == type->dtype && x->rank == type->rank &&
            memcmp(x->shape, type->shape, (size_t)x->rank * sizeof *x->shape) == 0;
 }
@@ -197,26 +209,30 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
     return refused(n->op, status);
 }
 
-/* Without a node nobody will ask for what the kernel saved. */
-static gr_tensor *compute_only(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
-{
-    gr_node n = {.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr};
-    gr_tensor *out = compute(t, &n);
-    gr_drop(t, n.saved);
-    return out;
-}
-
-gr_tensor *gr_apply(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
+gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr,
+                               gr_tensor **saved)
 {
     if (!op || !op->shape) return gr_fail_null("apply", op ? "the op's shape rule" : "op"), NULL;
     if (!usable(t, op, in, n_in)) return NULL;
     int record = to_record(t, op, in, n_in);
     if (record < 0) return NULL;
-    if (!record) return compute_only(t, op, in, n_in, attr);
+    if (!record) {
+        gr_node n = {.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr};
+        gr_tensor *out = compute(t, &n);
+        if (saved) *saved = n.saved;
+        else gr_drop(t, n.saved); /* without a node nobody will ask for it */
+        return out;
+    }
     gr_tape_node *node = new_node(t, op, in, n_in, attr);
     if (!node || !compute(t, &node->call)) return NULL;
     append(t, node);
+    if (saved) *saved = node->call.saved ? gr_hold(node->call.saved) : NULL;
     return node->call.out;
+}
+
+gr_tensor *gr_apply(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr)
+{
+    return gr_apply_with_saved(t, op, in, n_in, attr, NULL);
 }
 
 gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[])

@@ -72,15 +72,15 @@ typedef struct gr_upsample_attr {
 typedef enum gr_norm_kind { GR_NORM_BATCH, GR_NORM_LAYER, GR_NORM_GROUP } gr_norm_kind;
 typedef struct gr_norm_attr {
     gr_norm_kind kind;
-    int64_t parts; /* axes of a layer, groups */
-    double epsilon, momentum;
-    bool gamma, beta;                      /* which of the two there are, in this order, after x */
-    gr_tensor *running_mean, *running_var; /* moved once, by the kernel */
+    int n_axes;     /* layer_norm: the last so many */
+    int64_t groups; /* group_norm */
+    double epsilon;
+    bool gamma, beta; /* which of the two there are, in this order, after x */
 } gr_norm_attr;
 
 typedef struct gr_dropout_attr {
-    double p;
-    uint64_t key;
+    double p;     /* of an element to go */
+    uint64_t key; /* decides, with its index, whether it does */
 } gr_dropout_attr;
 
 #endif

@@ -1,22 +1,21 @@
-/* dropout.c: some elements gone, the others larger, so that the mean stays. No mask is stored: whether an element goes
- * is a hash of its index and of a key drawn once, so that the derivative, the same op with the same key, finds it
- * again, and so does any thread. */
+/* dropout.c: y = m x / (1-p), where m is 0 with probability p and otherwise 1, so that the mean stays. No mask is
+ * stored: the m of an element is a hash of its index and of a key drawn once, so that the derivative, the same op with
+ * the same key, finds it again, and so does any thread.
+ *
+ *     element i of block b:  m = hash(first + i step) >= 2^32 p,  (first, step) = words(key, b) */
 #include "autograd/op_kit.h"
 
-#include <gradus/nn.h>
+enum { DROPOUT_BLOCK = 1 << 14 };
 
-/* Blocks of 2^14 elements: each hashes numbers that begin, and are apart, by words of its own. */
-enum { BLOCK_BITS = 14 };
-
-/* Every bit of x moves half of the bits of the result (Wellons, 2018). */
-static inline uint32_t dropout_mix(uint32_t x)
+/* The hash: every bit of x moves half of the bits of the result (Wellons, 2018). */
+static inline uint32_t dropout_hash(uint32_t x)
 {
     x = (x ^ x >> 16) * 0x7feb352du;
     x = (x ^ x >> 15) * 0x846ca68bu;
     return x ^ x >> 16;
 }
 
-/* The two words of a block: a step of splitmix64. */
+/* The two words of a block, 32 bits each: a step of splitmix64. */
 static inline uint64_t dropout_words(uint64_t key, uint64_t block)
 {
     uint64_t z = key + (block + 1) * 0x9e3779b97f4a7c15u;

@@ -1,41 +1,110 @@
-/* norm.c: elements less their mean, over their deviation: of a channel (batch norm), of a sample's last axes (layer
- * norm), of a group of channels (group norm). All are one kernel over x seen as [outer, middle, inner], with a mean and
- * a variance over outer and inner for each of `middle`; then a factor and a summand for each channel.
+/* norm.c: batch, layer and group normalisation. Each sees x as [outer, groups, inner], with a mean and a variance over
+ * outer and inner for each of the groups, and one body of kernels serves all three:
  *
- * With h = (x - mean) / sqrt(var + epsilon) and y = gamma h + beta,
+ *                            outer  groups      inner
+ *     batch norm  [N,C,H,W]    N    C           H W
+ *     layer norm  [S,D]        1    S           D             S: the first axes together, D: the last n_axes
+ *     group norm  [N,C,P]      1    N groups    C/groups P    P: the axes behind the channels
  *
- *     dx = (gamma g - mean(gamma g) - h mean(gamma g h)) / sqrt(var + epsilon),  dgamma = sum g h,  dbeta = sum g.
+ * With h = (x - mean) rstd, rstd = 1 / sqrt(var + epsilon) and y = gamma h + beta,
  *
- * The fused kernels for them read each tensor as often as its statistics demand; where the backward pass is itself
- * recorded, the same lines are composed of ops. */
-#include "autograd/tape_internal.h"
+ *     dx = rstd (gamma g - mean(gamma g) - h mean(gamma g h)),  dgamma = sum g h,  dbeta = sum g.
+ *
+ * A run is `inner` elements side by side, all of one group. Its channels, to which gamma and beta belong, lie in it so:
+ *
+ *     batch norm  | 0 0 0 0 0 0 |    one channel to a run:          channel_run = H W
+ *     group norm  | 0 0 0 1 1 1 |    C/groups channels to a run:    channel_run = P
+ *     layer norm  | 0 1 2 3 4 5 |    a channel for each element:    channel_run = 1
+ *
+ * The element at offset k of x is of channel k / channel_run % channels. */
+#include <assert.h>
 
-#include <gradus/nn.h>
+#include "autograd/op_kit.h"
 
-/* A call. A run is `inner` elements in a row; it is made of pieces, which have one channel each, unless every element
- * has its own. */
 typedef struct norm_plan {
-    const gr_norm_attr *a;
-    int64_t outer, middle, inner;
-    int64_t samples, channels, each; /* x as [samples, channels, each] */
-    int64_t pieces, piece;
-    bool by_element;
-    int64_t n_sums;
-    const void *x, *g, *gamma, *beta;
-    void *y;
-    gr_tensor *running[2]; /* mean and variance to be moved, or NULL */
-    double *mean, *scale;  /* of each of `middle`: the second is 1 / sqrt(var + epsilon) */
-    double *of;            /* the serial and the version of the gradient whose sums these are */
-    double *sums;          /* of g, and of g h, over each piece, or else over each channel */
+    int64_t outer, groups, inner;           /* x, as statistics are taken */
+    int64_t samples, channels, channel_run; /* x, as gamma and beta apply; without them channel_run is `inner` */
+    bool by_element;                        /* gamma or beta change from one element of a run to the next */
+    int64_t n_sums;                         /* one for each channel_run of x; by_element: one for each channel */
+    int64_t n_squares;                      /* batch norm: groups; otherwise 0 */
+    double epsilon;
+    const void *x, *g;        /* [outer, groups, inner] */
+    const void *gamma, *beta; /* [channels], or NULL */
+    void *out;                /* [outer, groups, inner]: y, or backward dx */
+    double *mean, *rstd;      /* [groups] */
+    double *squares;          /* [n_squares]: sum of (x - mean)^2 */
+    double *sums_of;          /* [2]: key of the cached sums: serial and version of the g they were computed for */
+    double *sum_g, *sum_gh;   /* [n_sums]: the cached sums, of g and of g h */
 } norm_plan;
 
+static int64_t norm_product(const gr_tensor *x, int from, int to)
+{
+    int64_t size = 1;
+    for (int i = from; i < to; i++) size *= x->shape[i];
+    return size;
+}
+
+static norm_plan norm_plan_of(const gr_node *n)
+{
+    const gr_norm_attr *a = n->attr;
+    const gr_tensor *x = n->in[0];
+    const bool batch = a->kind == GR_NORM_BATCH, affine = a->gamma || a->beta;
+    norm_plan p = {.outer = 1, .epsilon = a->epsilon, .x = x->data, .out = n->out->data};
+    if (a->kind == GR_NORM_LAYER) {
+        p.samples = p.groups = norm_product(x, 0, x->rank - a->n_axes);
+        p.channels = p.inner = norm_product(x, x->rank - a->n_axes, x->rank);
+        p.channel_run = 1;
+    } else {
+        p.samples = x->shape[0];
+        p.channels = x->shape[1];
+        p.channel_run = norm_product(x, 2, x->rank);
+        p.outer = batch ? p.samples : 1;
+        p.groups = batch ? p.channels : p.samples * a->groups;
+        p.inner = batch ? p.channel_run : p.channels / a->groups * p.channel_run;
+    }
+    p.by_element = affine && p.channel_run == 1 && !batch;
+    if (!affine) p.channel_run = p.inner;
+    assert(p.outer * p.groups * p.inner == x->size && p.inner % p.channel_run == 0);
+    p.n_sums = p.by_element ? p.channels : x->size / p.channel_run;
+    p.n_squares = batch ? p.groups : 0;
+    p.gamma = a->gamma ? n->in[1]->data : NULL;
+    p.beta = a->beta ? n->in[1 + a->gamma]->data : NULL;
+    if (!n->saved) return p;
+    p.mean = n->saved->data;
+    p.rstd = p.mean + p.groups;
+    p.squares = p.rstd + p.groups;
+    p.sums_of = p.squares + p.n_squares;
+    p.sum_g = p.sums_of + 2;
+    p.sum_gh = p.sum_g + p.n_sums;
+    return p;
+}
+
+/* Room for the statistics, and for the sums that backward finds: there are none yet. */
+static gr_status norm_save(gr_node *n, norm_plan *p)
+{
+    if (!gr_save(n, GR_F64, 1, &(int64_t){2 * p->groups + p->n_squares + 2 + 2 * p->n_sums})) return gr_last_status();
+    *p = norm_plan_of(n);
+    p->sums_of[0] = p->sums_of[1] = -1.0;
+    return GR_OK;
+}
+
+static inline int64_t run_at(const norm_plan *p, int64_t outer, int64_t group)
+{
+    return (outer * p->groups + group) * p->inner;
+}
+
+static inline int64_t channel_at(const norm_plan *p, int64_t k)
+{
+    return k / p->channel_run % p->channels;
+}
+
 /* Count, mean, and sum of squares about the mean. */
-typedef struct moments {
+typedef struct norm_moments {
     double n, mean, squares;
-} moments;
+} norm_moments;
 
 /* The moments of two sets together, the second given by those about `shift` (Chan, Golub and LeVeque, 1983). */
-static inline void add_moments(moments *s, double n, double shift, double sum, double squares)
+static inline void add_moments(norm_moments *s, double n, double shift, double sum, double squares)
 {
     const double mean = shift + sum / n, delta = mean - s->mean, all = s->n + n, own = squares - sum * (sum / n);
     s->squares += (own < 0.0 ? 0.0 : own) + delta * delta * (s->n * n / all);
@@ -43,104 +112,17 @@ static inline void add_moments(moments *s, double n, double shift, double sum, d
     s->n = all;
 }
 
-/* The mean in two parts, the first a number of x's type: x - high is exact where x is near it. */
-typedef struct centre {
-    double high, low, scale;
-} centre;
+/* The statistics of a group. The mean is mean + rest, the first a number of x's type: x - mean is exact near it. */
+typedef struct norm_stats {
+    double mean, rest, rstd;
+} norm_stats;
 
-static inline void changed(gr_tensor *running)
-{
-    if (running) (running->base ? running->base : running)->version++;
-}
-
-/* The gradient checker runs an op a thousand times, at points that are nobody's, in F64 whatever the network is in. */
-static inline gr_tensor *to_move(const gr_node *n, gr_tensor *running)
-{
-    return n->tape->keeps_all ? NULL : running;
-}
-
-static norm_plan plan_of(const gr_node *n);
-static gr_status make_room(gr_node *n, norm_plan *p);
-
-static inline int64_t norm_grain(const norm_plan *p)
-{
-    return 2 * GR_GRAIN / (p->outer * p->inner) + 1;
-}
-
-enum { TILE = 1024, COLUMNS_AT_ONCE = 256, ROWS_AT_ONCE = 64 };
+enum { NORM_TILE = 1024, NORM_COLUMNS = 256, NORM_ROWS = 64 };
 
 #define GR_KERNEL_FILE "autograd/norm.kernels.inc"
 #include "tensor/kernel.h"
 
-/* ---- Geometry ----------------------------------------------------------------------------------------------- */
-
-static int64_t product(const gr_tensor *x, int from, int to)
-{
-    int64_t size = 1;
-    for (int i = from; i < to; i++) size *= x->shape[i];
-    return size;
-}
-
-static norm_plan plan_of(const gr_node *n)
-{
-    const gr_norm_attr *a = n->attr;
-    const gr_tensor *x = n->in[0];
-    norm_plan p = {.a = a,
-                   .x = x->data,
-                   .outer = 1,
-                   .y = n->out ? n->out->data : NULL,
-                   .running = {to_move(n, a->running_mean), to_move(n, a->running_var)}};
-    if (a->kind == GR_NORM_LAYER) {
-        const int split = x->rank - (int)a->parts;
-        p.samples = p.middle = product(x, 0, split);
-        p.inner = p.channels = product(x, split, x->rank);
-        p.each = 1;
-    } else {
-        p.samples = x->shape[0];
-        p.channels = x->shape[1];
-        p.each = product(x, 2, x->rank);
-        p.outer = a->kind == GR_NORM_BATCH ? p.samples : 1;
-        p.middle = a->kind == GR_NORM_BATCH ? p.channels : p.samples * a->parts;
-        p.inner = a->kind == GR_NORM_BATCH ? p.each : p.channels / a->parts * p.each;
-    }
-    const bool affine = a->gamma || a->beta;
-    p.by_element = affine && p.each == 1 && a->kind != GR_NORM_BATCH;
-    p.piece = affine && !p.by_element ? p.each : p.inner;
-    p.pieces = p.inner / p.piece;
-    p.n_sums = p.by_element ? p.channels : p.outer * p.middle * p.pieces;
-    p.gamma = a->gamma ? n->in[1]->data : NULL;
-    p.beta = a->beta ? n->in[1 + a->gamma]->data : NULL;
-    if (!n->saved) return p;
-    p.mean = n->saved->data;
-    p.scale = p.mean + p.middle;
-    p.of = p.scale + p.middle;
-    p.sums = p.of + 2;
-    return p;
-}
-
-/* For the statistics, and for sums that backward finds. */
-static gr_status make_room(gr_node *n, norm_plan *p)
-{
-    if (!gr_save(n, GR_F64, 1, &(int64_t){2 * p->middle + 2 + 2 * p->n_sums})) return gr_last_status();
-    *p = plan_of(n);
-    p->of[0] = p->of[1] = -1.0;
-    return GR_OK;
-}
-
-/* ---- Checks ------------------------------------------------------------------------------------------------- */
-
-/* A parameter or buffer, NULL for none, is of x's dtype and of this shape. */
-static gr_status check_part(const char *who, const char *what, const gr_tensor *part, const gr_tensor *x, int rank,
-                            const int64_t shape[])
-{
-    if (!part) return GR_OK;
-    if (part->dtype != x->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: %s is %s, x is %s", who, what, gr_dtype_name(gr_type_of(part)),
-                       gr_dtype_name(gr_type_of(x)));
-    if (part->rank == rank && memcmp(part->shape, shape, (size_t)rank * sizeof *shape) == 0) return GR_OK;
-    return gr_fail(GR_ERR_SHAPE, "%s: %s is %s, expected %s", who, what, GR_SHAPE_TEXT(part),
-                   gr_shape_text(&(gr_text){{0}}, rank, shape));
-}
+/* ---- Shape rules -------------------------------------------------------------------------------------------- */
 
 static gr_status check_epsilon(const char *who, double epsilon)
 {
@@ -151,265 +133,237 @@ static gr_status check_epsilon(const char *who, double epsilon)
 static gr_status check_affine(const char *who, const gr_tensor *gamma, const gr_tensor *beta, const gr_tensor *x,
                               int rank, const int64_t shape[])
 {
-    if (check_part(who, "gamma", gamma, x, rank, shape)) return gr_last_status();
-    return check_part(who, "beta", beta, x, rank, shape);
+    if (gr_expect_parameter(who, "gamma", gamma, x, rank, shape)) return gr_last_status();
+    return gr_expect_parameter(who, "beta", beta, x, rank, shape);
 }
 
-static gr_status check_call(const gr_node *n, int rank, const int64_t shape[])
+/* The end of each rule: y is as x, gamma and beta are of this shape. */
+static gr_status norm_type(const gr_node *n, int rank, const int64_t shape[], gr_type *type)
 {
     const gr_norm_attr *a = n->attr;
+    const gr_tensor *gamma = a->gamma ? n->in[1] : NULL, *beta = a->beta ? n->in[1 + a->gamma] : NULL;
     if (check_epsilon(n->op->name, a->epsilon)) return gr_last_status();
-    return check_affine(n->op->name, a->gamma ? n->in[1] : NULL, a->beta ? n->in[1 + a->gamma] : NULL, n->in[0], rank,
-                        shape);
+    gr_type_as(type, n->in[0]);
+    return check_affine(n->op->name, gamma, beta, n->in[0], rank, shape);
 }
 
 static gr_status batch_norm2d_shape(const gr_node *n, gr_type *type)
 {
     const gr_tensor *x = n->in[0];
-    if (gr_expect_float(n) || gr_expect_images(n->op->name, x) || check_call(n, 1, &x->shape[1]))
+    if (gr_expect_float(n) || gr_expect_images(n->op->name, x) || norm_type(n, 1, &x->shape[1], type))
         return gr_last_status();
-    const int64_t values = x->shape[0] * product(x, 2, 4);
-    if (values < 2)
-        return gr_fail(GR_ERR_SHAPE, "%s: training takes two values a channel or more: %s has %lld", n->op->name,
-                       GR_SHAPE_TEXT(x), (long long)values);
-    gr_type_as(type, x);
-    return GR_OK;
+    const int64_t values = x->shape[0] * norm_product(x, 2, 4);
+    if (values >= 2) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE, "%s: training takes two values a channel or more: %s has %lld", n->op->name,
+                   GR_SHAPE_TEXT(x), (long long)values);
 }
 
 static gr_status layer_norm_shape(const gr_node *n, gr_type *type)
 {
-    const gr_norm_attr *a = n->attr;
+    const int n_axes = ((const gr_norm_attr *)n->attr)->n_axes;
     const gr_tensor *x = n->in[0];
     if (gr_expect_float(n)) return gr_last_status();
-    if (a->parts < 1 || a->parts > x->rank)
-        return gr_fail(GR_ERR_OPTION, "%s: the last %lld axes of %s, expected 1 to %d", n->op->name,
-                       (long long)a->parts, GR_SHAPE_TEXT(x), x->rank);
-    const int split = x->rank - (int)a->parts;
-    if (!product(x, split, x->rank)) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_TEXT(x));
-    if (check_call(n, (int)a->parts, &x->shape[split])) return gr_last_status();
-    gr_type_as(type, x);
-    return GR_OK;
+    if (n_axes < 1 || n_axes > x->rank)
+        return gr_fail(GR_ERR_OPTION, "%s: the last %d axes of %s, expected 1 to %d", n->op->name, n_axes,
+                       GR_SHAPE_TEXT(x), x->rank);
+    const int split = x->rank - n_axes;
+    if (!norm_product(x, split, x->rank))
+        return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_TEXT(x));
+    return norm_type(n, n_axes, &x->shape[split], type);
 }
 
 static gr_status group_norm_shape(const gr_node *n, gr_type *type)
 {
-    const gr_norm_attr *a = n->attr;
+    const int64_t groups = ((const gr_norm_attr *)n->attr)->groups;
     const gr_tensor *x = n->in[0];
     if (gr_expect_float(n)) return gr_last_status();
     if (x->rank < 2) return gr_fail(GR_ERR_SHAPE, "%s: expected [N,C,...]: %s", n->op->name, GR_SHAPE_TEXT(x));
-    if (!product(x, 1, x->rank)) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_TEXT(x));
-    if (a->parts < 1 || x->shape[1] % a->parts)
+    if (!norm_product(x, 1, x->rank)) return gr_fail(GR_ERR_SHAPE, "%s: of nothing: %s", n->op->name, GR_SHAPE_TEXT(x));
+    if (groups < 1 || x->shape[1] % groups)
         return gr_fail(GR_ERR_OPTION, "%s: the channels of %s do not fall into %lld groups", n->op->name,
-                       GR_SHAPE_TEXT(x), (long long)a->parts);
-    if (check_call(n, 1, &x->shape[1])) return gr_last_status();
-    gr_type_as(type, x);
-    return GR_OK;
+                       GR_SHAPE_TEXT(x), (long long)groups);
+    return norm_type(n, 1, &x->shape[1], type);
 }
 
-/* ---- Derivatives, composed ---------------------------------------------------------------------------------- */
+/* ---- dx = rstd (gamma g - mean(gamma g) - h mean(gamma g h)) --------------------------------------------------- */
 
-static gr_tensor *seen_as(gr_tape *t, gr_tensor *x, int64_t a, int64_t b, int64_t c)
+/* h and rstd, made of ops: [outer, groups, inner] and [1, groups, 1]. */
+static gr_tensor *composed_h(gr_tape *t, const gr_node *n, const norm_plan *p, gr_tensor **rstd)
 {
-    return gr_reshape(t, x, GR_SHAPE(a, b, c));
-}
-
-/* h as [outer, middle, inner], and 1 / sqrt(var + epsilon) */
-static gr_tensor *composed_h(gr_tape *t, const gr_node *n, const norm_plan *p, gr_tensor **scale)
-{
-    gr_tensor *x = seen_as(t, n->in[0], p->outer, p->middle, p->inner);
+    gr_tensor *x = gr_reshape(t, n->in[0], GR_SHAPE(p->outer, p->groups, p->inner));
     gr_tensor *centred = gr_sub(t, x, gr_mean(t, x, GR_AXES(0, 2), true));
     gr_tensor *variance = gr_mean(t, gr_square(t, centred), GR_AXES(0, 2), true);
-    *scale = gr_pow_scalar(t, gr_shift(t, variance, p->a->epsilon), -0.5);
-    return gr_mul(t, centred, *scale);
+    *rstd = gr_pow_scalar(t, gr_shift(t, variance, p->epsilon), -0.5);
+    return gr_mul(t, centred, *rstd);
 }
 
-static gr_tensor *composed_x(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *composed_dx(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const norm_plan p = plan_of(n);
-    gr_tensor *scale, *h = composed_h(t, n, &p, &scale);
-    if (p.a->gamma)
-        g = gr_mul(t, seen_as(t, g, p.samples, p.channels, p.each), gr_reshape(t, n->in[1], GR_SHAPE(p.channels, 1)));
-    g = seen_as(t, g, p.outer, p.middle, p.inner);
-    gr_tensor *means =
-        gr_add(t, gr_mean(t, g, GR_AXES(0, 2), true), gr_mul(t, h, gr_mean(t, gr_mul(t, g, h), GR_AXES(0, 2), true)));
-    return gr_reshape(t, gr_mul(t, scale, gr_sub(t, g, means)), n->in[0]->rank, n->in[0]->shape);
+    const norm_plan p = norm_plan_of(n);
+    gr_tensor *rstd, *h = composed_h(t, n, &p, &rstd);
+    if (p.gamma) {
+        gr_tensor *gamma = gr_reshape(t, n->in[1], GR_SHAPE(p.channels, 1));
+        g = gr_mul(t, gr_reshape(t, g, GR_SHAPE(p.samples, p.channels, p.channel_run)), gamma);
+    }
+    g = gr_reshape(t, g, GR_SHAPE(p.outer, p.groups, p.inner));
+    gr_tensor *mean_gh = gr_mean(t, gr_mul(t, g, h), GR_AXES(0, 2), true);
+    gr_tensor *means = gr_add(t, gr_mean(t, g, GR_AXES(0, 2), true), gr_mul(t, h, mean_gh));
+    return gr_reshape(t, gr_mul(t, rstd, gr_sub(t, g, means)), n->in[0]->rank, n->in[0]->shape);
 }
 
-static gr_tensor *composed_part(gr_tape *t, const gr_node *n, gr_tensor *g, bool gamma)
+static const gr_span_body dx_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dx_of_groups);
+
+/* Whether the cached sums are those of g; the caller sees to it that from now on they are. So the first of a node's
+ * three VJPs leaves them for the others. */
+static bool claim_sums(norm_plan *p, const gr_tensor *g)
 {
-    const norm_plan p = plan_of(n);
-    gr_tensor *scale, *part = seen_as(t, g, p.samples, p.channels, p.each);
-    if (gamma) part = gr_mul(t, part, seen_as(t, composed_h(t, n, &p, &scale), p.samples, p.channels, p.each));
-    return gr_reshape(t, gr_sum(t, part, GR_AXES(0, 2), false), n->in[1]->rank, n->in[1]->shape);
-}
-
-/* ---- Derivatives, fused ------------------------------------------------------------------------------------- */
-
-typedef void (*norm_kernel)(norm_plan *p);
-static const norm_kernel gradient_of_x[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(norm_x);
-static const norm_kernel find_sums[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(norm_sums);
-
-static norm_plan backward_plan(const gr_node *n, const gr_tensor *g, gr_tensor *d)
-{
-    norm_plan p = plan_of(n);
-    p.g = g->data;
-    p.y = d->data;
-    return p;
-}
-
-/* The three VJPs of a node want the same sums: the first that finds them leaves them in n->saved, with whose they are.
- */
-static bool has_sums(const norm_plan *p, const gr_tensor *g)
-{
-    return p->of[0] == (double)g->serial && p->of[1] == (double)gr_version_of(g);
-}
-
-static void note_sums(norm_plan *p, const gr_tensor *g)
-{
-    p->of[0] = (double)g->serial;
-    p->of[1] = (double)gr_version_of(g);
+    const double key[2] = {(double)g->serial, (double)gr_version_of(g)};
+    if (memcmp(p->sums_of, key, sizeof key) == 0) return true;
+    memcpy(p->sums_of, key, sizeof key);
+    return false;
 }
 
 static gr_tensor *norm_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (t->recording) return composed_x(t, n, g);
-    gr_tensor *d = gr_result(t, gr_type_of(g), g->rank, g->shape);
-    if (!d) return NULL;
-    norm_plan p = backward_plan(n, g, d);
-    gradient_of_x[gr_cpu_level()][g->dtype](&p);
-    if (!p.by_element) note_sums(&p, g);
-    return d;
+    if (gr_is_recording(t)) return composed_dx(t, n, g);
+    gr_tensor *dx = gr_result(t, gr_type_of(g), g->rank, g->shape);
+    if (!dx) return NULL;
+    norm_plan p = norm_plan_of(n);
+    p.g = g->data;
+    p.out = dx->data;
+    gr_parallel(p.groups, gr_grain_for(p.outer * p.inner), dx_of_groups[gr_cpu_level()][g->dtype], &p);
+    if (!p.by_element) claim_sums(&p, g);
+    return dx;
 }
 
-static gr_tensor *part_vjp(gr_tape *t, const gr_node *n, gr_tensor *g, bool gamma)
+/* ---- dgamma = sum g h,  dbeta = sum g -------------------------------------------------------------------------- */
+
+static gr_tensor *composed_dparam(gr_tape *t, const gr_node *n, gr_tensor *g, bool gamma)
 {
-    if (t->recording) return composed_part(t, n, g, gamma);
+    const norm_plan p = norm_plan_of(n);
+    if (gamma) {
+        gr_tensor *rstd, *h = composed_h(t, n, &p, &rstd);
+        g = gr_mul(t, gr_reshape(t, g, GR_SHAPE(p.outer, p.groups, p.inner)), h);
+    }
+    g = gr_sum(t, gr_reshape(t, g, GR_SHAPE(p.samples, p.channels, p.channel_run)), GR_AXES(0, 2), false);
+    return gr_reshape(t, g, n->in[1]->rank, n->in[1]->shape);
+}
+
+static const gr_span_body sums_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(sums_of_groups);
+static const gr_span_body sums_of_columns[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(sums_of_columns);
+
+/* Spans of columns begin with a line of the cache. */
+static void find_sums(norm_plan *p, gr_dtype dtype)
+{
+    const gr_cpu cpu = gr_cpu_level();
+    if (p->by_element)
+        gr_parallel(p->channels, (gr_grain_for(p->groups) + 63) / 64 * 64, sums_of_columns[cpu][dtype], p);
+    else gr_parallel(p->groups, gr_grain_for(p->outer * p->inner), sums_of_groups[cpu][dtype], p);
+}
+
+static gr_tensor *norm_dparam(gr_tape *t, const gr_node *n, gr_tensor *g, bool gamma)
+{
+    if (gr_is_recording(t)) return composed_dparam(t, n, g, gamma);
     gr_tensor *d = gr_result(t, gr_type_of(g), n->in[1]->rank, n->in[1]->shape);
     if (!d) return NULL;
-    norm_plan p = backward_plan(n, g, d);
-    if (!has_sums(&p, g)) find_sums[gr_cpu_level()][g->dtype](&p);
-    note_sums(&p, g);
+    norm_plan p = norm_plan_of(n);
+    p.g = g->data;
+    if (!claim_sums(&p, g)) find_sums(&p, gr_type_of(g));
     for (int64_t c = 0; c < p.channels; c++) {
         double sum = 0.0;
-        for (int64_t i = c; i < p.n_sums; i += p.channels) sum += p.sums[gamma ? p.n_sums + i : i];
+        for (int64_t i = c; i < p.n_sums; i += p.channels) sum += (gamma ? p.sum_gh : p.sum_g)[i];
         if (d->dtype == GR_F32) ((float *)d->data)[c] = (float)sum;
         else ((double *)d->data)[c] = sum;
     }
     return d;
 }
 
+/* The first input after x is gamma, or beta where there is no gamma. */
 static gr_tensor *norm_first_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return part_vjp(t, n, g, ((const gr_norm_attr *)n->attr)->gamma);
+    return norm_dparam(t, n, g, ((const gr_norm_attr *)n->attr)->gamma);
 }
 
 static gr_tensor *norm_second_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return part_vjp(t, n, g, false);
+    return norm_dparam(t, n, g, false);
 }
 
 /* ---- The ops ------------------------------------------------------------------------------------------------ */
 
-#define NORM_OP(name)                                                                                                  \
-    .n_in = 1, .n_optional = 2, .shape = name##_shape, .attr_size = sizeof(gr_norm_attr), .forward = GR_KERNELS(norm), \
-    .vjp = {norm_x_vjp, norm_first_vjp, norm_second_vjp}
-#define NORM_GRADIENT \
-    "dx = (c g - mean(c g) - h mean(c g h)) / sqrt(v + e), dc = sum g h, db = sum g; h = (x - m) / sqrt(v + e)"
+#define NORM_OP(name_, whose)                                                                                  \
+    .name = #name_, .formula = "y = gamma (x - mean) / sqrt(var + epsilon) + beta, mean and var of " whose,    \
+    .gradient = "dx = (gamma g - mean(gamma g) - h mean(gamma g h)) / sqrt(var + epsilon), dgamma = sum g h, " \
+                "dbeta = sum g; h = (x - mean) / sqrt(var + epsilon)",                                         \
+    .n_in = 1, .n_optional = 2, .shape = name_##_shape, .attr_size = sizeof(gr_norm_attr),                     \
+    .forward = GR_KERNELS(norm), .vjp = {norm_x_vjp, norm_first_vjp, norm_second_vjp}
 
-const gr_op gr_op_batch_norm2d = {.name = "batch_norm2d",
-                                  .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of each channel",
-                                  .gradient = NORM_GRADIENT,
-                                  NORM_OP(batch_norm2d)};
-const gr_op gr_op_layer_norm = {.name = "layer_norm",
-                                .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of the last axes",
-                                .gradient = NORM_GRADIENT,
-                                NORM_OP(layer_norm)};
-const gr_op gr_op_group_norm = {.name = "group_norm",
-                                .formula = "y = c (x - m) / sqrt(v + e) + b, m and v of a group of channels",
-                                .gradient = NORM_GRADIENT,
-                                NORM_OP(group_norm)};
+const gr_op gr_op_batch_norm2d = {NORM_OP(batch_norm2d, "each channel")};
+const gr_op gr_op_layer_norm = {NORM_OP(layer_norm, "the last axes")};
+const gr_op gr_op_group_norm = {NORM_OP(group_norm, "a group of channels")};
+
+/* gr_apply_with_saved() on those of x, gamma and beta that there are. */
+static gr_tensor *apply_norm(gr_tape *t, const gr_op *op, gr_norm_attr a, gr_tensor *x, gr_tensor *gamma,
+                             gr_tensor *beta, gr_tensor **saved)
+{
+    gr_tensor *in[3] = {x};
+    int n = 1;
+    if (gamma) in[n++] = gamma;
+    if (beta) in[n++] = beta;
+    a.gamma = gamma != NULL;
+    a.beta = beta != NULL;
+    return gr_apply_with_saved(t, op, in, n, &a, saved);
+}
 
 static double epsilon_or_default(double epsilon)
 {
     return epsilon == 0.0 ? 1e-5 : epsilon;
 }
 
-/* Without NULLs among the inputs. */
-static gr_tensor *apply_norm(gr_tape *t, const gr_op *op, gr_norm_attr *a, gr_tensor *x, gr_tensor *gamma,
-                             gr_tensor *beta)
+gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int n_axes, gr_tensor *gamma, gr_tensor *beta, double epsilon)
 {
-    gr_tensor *in[3] = {x};
-    int n = 1;
-    a->gamma = gamma != NULL;
-    a->beta = beta != NULL;
-    if (gamma) in[n++] = gamma;
-    if (beta) in[n++] = beta;
-    return gr_apply(t, op, in, n, a);
-}
-
-gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int axes, gr_tensor *gamma, gr_tensor *beta, double epsilon)
-{
-    return apply_norm(t, &gr_op_layer_norm,
-                      &(gr_norm_attr){.kind = GR_NORM_LAYER, .parts = axes, .epsilon = epsilon_or_default(epsilon)}, x,
-                      gamma, beta);
+    const gr_norm_attr a = {.kind = GR_NORM_LAYER, .n_axes = n_axes, .epsilon = epsilon_or_default(epsilon)};
+    return apply_norm(t, &gr_op_layer_norm, a, x, gamma, beta, NULL);
 }
 
 gr_tensor *gr_group_norm(gr_tape *t, gr_tensor *x, int64_t groups, gr_tensor *gamma, gr_tensor *beta, double epsilon)
 {
-    return apply_norm(t, &gr_op_group_norm,
-                      &(gr_norm_attr){.kind = GR_NORM_GROUP, .parts = groups, .epsilon = epsilon_or_default(epsilon)},
-                      x, gamma, beta);
+    const gr_norm_attr a = {.kind = GR_NORM_GROUP, .groups = groups, .epsilon = epsilon_or_default(epsilon)};
+    return apply_norm(t, &gr_op_group_norm, a, x, gamma, beta, NULL);
 }
 
-/* ---- y = (x - m) a + b for each channel:  dx = a g,  dm = -sum a g,  da = sum g (x - m),  db = sum g ----------- */
+/* ---- Batch norm, in training and in use ------------------------------------------------------------------------ */
 
-static gr_tensor *over_images(gr_tape *t, gr_tensor *x)
+typedef void (*running_kernel)(gr_tensor *running, const double *batch, double divisor, double momentum);
+static const running_kernel move_running[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(move_running);
+
+/* y by the batch's own statistics, towards which the running ones move, the variance in its unbiased form. The gradient
+ * checker runs an op a thousand times, at points that are nobody's: then they stay. */
+static gr_tensor *batch_norm_in_training(gr_tape *t, gr_norm_attr a, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
+                                         gr_tensor *const running[2], double momentum)
 {
-    return gr_reshape(t, x, GR_SHAPE(x ? x->size : 0, 1, 1));
+    gr_tensor *saved, *y = apply_norm(t, &gr_op_batch_norm2d, a, x, gamma, beta, &saved);
+    if (!y) return NULL;
+    const running_kernel move = move_running[gr_cpu_level()][x->dtype];
+    const double *mean = saved->data, *squares = mean + 2 * x->shape[1];
+    if (!gr_is_under_check(t)) {
+        move(running[0], mean, 1.0, momentum);
+        move(running[1], squares, (double)(x->shape[0] * norm_product(x, 2, 4) - 1), momentum);
+    }
+    gr_drop(t, saved);
+    return y;
 }
 
-static gr_tensor *affine_x(gr_tape *t, const gr_node *n, gr_tensor *g)
+/* y with the running statistics for constants. */
+static gr_tensor *batch_norm_in_use(gr_tape *t, double epsilon, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
+                                    gr_tensor *const running[2])
 {
-    return gr_mul(t, g, over_images(t, n->in[2]));
+    if (check_affine(gr_op_batch_norm2d.name, gamma, beta, x, 1, &x->shape[1])) return NULL;
+    gr_tensor *scale = gr_pow_scalar(t, gr_shift(t, running[1], epsilon), -0.5);
+    if (gamma) scale = gr_mul(t, gamma, scale);
+    gr_tensor *in[4] = {x, running[0], scale, beta};
+    return gr_apply(t, &gr_op_channel_affine, in, beta ? 4 : 3, NULL);
 }
-
-static gr_tensor *affine_mean(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_neg(t, gr_mul(t, gr_sum(t, g, GR_AXES(0, 2, 3), false), n->in[2]));
-}
-
-static gr_tensor *affine_factor(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_sum(t, gr_mul(t, g, gr_sub(t, n->in[0], over_images(t, n->in[1]))), GR_AXES(0, 2, 3), false);
-}
-
-static gr_tensor *affine_summand(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)n;
-    return gr_sum(t, g, GR_AXES(0, 2, 3), false);
-}
-
-static gr_status affine_shape(const gr_node *n, gr_type *type)
-{
-    const gr_tensor *x = n->in[0];
-    if (gr_expect_float(n) || gr_expect_images(n->op->name, x)) return gr_last_status();
-    static const char *const names[] = {"x", "m", "a", "b"};
-    for (int i = 1; i < n->n_in; i++)
-        if (check_part(n->op->name, names[i], n->in[i], x, 1, &x->shape[1])) return gr_last_status();
-    gr_type_as(type, x);
-    return GR_OK;
-}
-
-const gr_op gr_op_channel_affine = {.name = "channel_affine",
-                                    .formula = "y = (x - m) a + b, for each channel",
-                                    .gradient = "dx = a g, dm = -sum a g, da = sum g (x - m), db = sum g",
-                                    .n_in = 3,
-                                    .n_optional = 1,
-                                    .shape = affine_shape,
-                                    .forward = GR_KERNELS(channel_affine),
-                                    .vjp = {affine_x, affine_mean, affine_factor, affine_summand}};
-
-/* ---- Batch norm, for training and for use --------------------------------------------------------------------- */
 
 static gr_status check_buffer(const char *what, const gr_tensor *buffer, const gr_tensor *x, bool training)
 {
@@ -417,17 +371,7 @@ static gr_status check_buffer(const char *what, const gr_tensor *buffer, const g
     if (!training && !buffer) return gr_fail_null(who, what);
     if (training && buffer && buffer->tape)
         return gr_fail(GR_ERR_STATE, "%s: %s is a result of a tape, expected a buffer of yours", who, what);
-    return check_part(who, what, buffer, x, 1, &x->shape[1]);
-}
-
-/* With the running statistics for constants. */
-static gr_tensor *evaluate(gr_tape *t, const gr_norm_attr *a, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta)
-{
-    if (check_affine(gr_op_batch_norm2d.name, gamma, beta, x, 1, &x->shape[1])) return NULL;
-    gr_tensor *factor = gr_pow_scalar(t, gr_shift(t, a->running_var, a->epsilon), -0.5);
-    if (gamma) factor = gr_mul(t, gamma, factor);
-    gr_tensor *in[4] = {x, a->running_mean, factor, beta};
-    return gr_apply(t, &gr_op_channel_affine, in, beta ? 4 : 3, NULL);
+    return gr_expect_parameter(who, what, buffer, x, 1, &x->shape[1]);
 }
 
 gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta, gr_tensor *running_mean,
@@ -435,19 +379,16 @@ gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor
 {
     const gr_batch_norm_options o = options ? *options : (gr_batch_norm_options){.training = false};
     const char *who = gr_op_batch_norm2d.name;
-    gr_norm_attr a = {.kind = GR_NORM_BATCH,
-                      .epsilon = epsilon_or_default(o.epsilon),
-                      .momentum = o.momentum == 0.0 ? 0.1 : o.momentum,
-                      .running_mean = running_mean,
-                      .running_var = running_var};
+    const double epsilon = epsilon_or_default(o.epsilon), momentum = o.momentum == 0.0 ? 0.1 : o.momentum;
+    gr_tensor *const running[2] = {running_mean, running_var};
     if (!x) return gr_fail_null(who, "input 0"), NULL;
     if (gr_expect_images(who, x)) return NULL;
-    if (!(a.momentum > 0.0 && a.momentum <= 1.0))
-        return gr_fail(GR_ERR_OPTION, "%s: momentum is %g, expected a number above 0 and up to 1", who, a.momentum),
-               NULL;
-    if (check_epsilon(who, a.epsilon)) return NULL;
-    if (check_buffer("running_mean", running_mean, x, o.training) ||
+    if (!(momentum > 0.0 && momentum <= 1.0))
+        return gr_fail(GR_ERR_OPTION, "%s: momentum is %g, expected a number above 0 and up to 1", who, momentum), NULL;
+    if (check_epsilon(who, epsilon) || check_buffer("running_mean", running_mean, x, o.training) ||
         check_buffer("running_var", running_var, x, o.training))
         return NULL;
-    return o.training ? apply_norm(t, &gr_op_batch_norm2d, &a, x, gamma, beta) : evaluate(t, &a, x, gamma, beta);
+    if (!o.training) return batch_norm_in_use(t, epsilon, x, gamma, beta, running);
+    const gr_norm_attr a = {.kind = GR_NORM_BATCH, .epsilon = epsilon};
+    return batch_norm_in_training(t, a, x, gamma, beta, running, momentum);
 }

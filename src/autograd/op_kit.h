@@ -42,8 +42,12 @@ gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const in
 /* Refuses, in the op's name, inputs that are not F32 or F64 or not all the same. */
 gr_status gr_expect_float(const gr_node *n);
 
-/* Refuses what is no [N,C,H,W], or has no pixels. */
+/* Refuses what is no [N,C,H,W], or has no pixels (images.c). */
 gr_status gr_expect_images(const char *who, const gr_tensor *x);
+
+/* Refuses a parameter or buffer, NULL for none, that is not of x's dtype and of this shape. */
+gr_status gr_expect_parameter(const char *who, const char *what, const gr_tensor *parameter, const gr_tensor *x,
+                              int rank, const int64_t shape[]);
 
 /* ---- Memory and state of the tape, for kernels and VJPs (tape.c) --------------------------------------------- */
 
@@ -58,6 +62,14 @@ void *gr_tape_memory(gr_tape *t, size_t bytes);
 
 /* The tape's free blocks, for buffers that last as long as a kernel. */
 gr_pool *gr_pool_of(gr_tape *t);
+
+/* As gr_apply(), and a success sets *saved to what the kernel saved, or NULL: the caller drops it. */
+gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr,
+                               gr_tensor **saved);
+void gr_drop(gr_tape *t, gr_tensor *x);
+
+/* Whether the gradient checker is running f on this tape: then nothing but results may change. */
+bool gr_is_under_check(const gr_tape *t);
 
 /* Whether what a VJP computes is being recorded. Then it is written with ops; otherwise it may take a shortcut. */
 bool gr_is_recording(const gr_tape *t);

@@ -1,23 +1,17 @@
 /* softmax.c: softmax and its logarithm along one axis. */
 #include "autograd/op_kit.h"
+#include "tensor/class_planes.h"
 
-/* The tensor seen as [outer, c, inner] around the axis. */
-typedef struct planes {
-    const gr_node *n;
-    int64_t c, inner;
+/* A call: x and y are [n, c, inner] around the axis. */
+typedef struct softmax_call {
+    const void *x;
+    void *y;
+    class_planes planes;
     bool logarithm;
-} planes;
+} softmax_call;
 
-static planes planes_of(const gr_node *n, bool logarithm)
-{
-    const gr_tensor *x = n->in[0];
-    int axis = gr_axis(x->rank, ((const gr_axis_attr *)n->attr)->axis);
-    planes p = {.n = n, .c = x->shape[axis], .inner = 1, .logarithm = logarithm};
-    for (int i = axis + 1; i < x->rank; i++) p.inner *= x->shape[i];
-    return p;
-}
-
-enum { ROWS_AT_ONCE = 64, COLUMNS_AT_ONCE = 256 };
+/* Positions that are worked on together. */
+enum { SOFTMAX_ROWS = 64, SOFTMAX_COLUMNS = 256 };
 
 #define GR_KERNEL_FILE "autograd/softmax.kernels.inc"
 #include "tensor/kernel.h"
@@ -35,7 +29,7 @@ static gr_status softmax_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static gr_tensor *sum_along(gr_tape *t, const gr_node *n, gr_tensor *x)
+static gr_tensor *softmax_sum(gr_tape *t, const gr_node *n, gr_tensor *x)
 {
     return gr_sum(t, x, 1, &((const gr_axis_attr *)n->attr)->axis, true);
 }
@@ -43,13 +37,13 @@ static gr_tensor *sum_along(gr_tape *t, const gr_node *n, gr_tensor *x)
 /* dx = y (g - sum g y) */
 static gr_tensor *softmax_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_mul(t, n->out, gr_sub(t, g, sum_along(t, n, gr_mul(t, g, n->out))));
+    return gr_mul(t, n->out, gr_sub(t, g, softmax_sum(t, n, gr_mul(t, g, n->out))));
 }
 
 /* dx = g - e^y sum g */
 static gr_tensor *log_softmax_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_sub(t, g, gr_mul(t, gr_exp(t, n->out), sum_along(t, n, g)));
+    return gr_sub(t, g, gr_mul(t, gr_exp(t, n->out), softmax_sum(t, n, g)));
 }
 
 #define SOFTMAX(kernel) \

@@ -67,6 +67,11 @@ bool gr_is_recording(const gr_tape *t)
     return t->recording;
 }
 
+bool gr_is_under_check(const gr_tape *t)
+{
+    return t->under_check;
+}
+
 gr_pool *gr_pool_of(gr_tape *t)
 {
     return &t->pool;

@@ -44,7 +44,7 @@ struct gr_tape {
     int64_t nodes, tensors, serial;
     bool recording;
     bool backward;       /* under way: results are temporary */
-    bool keeps_all;      /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
+    bool under_check;    /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
     uint64_t *signature; /* where every op folds the branches that it takes, or NULL: gr_tape_watch() */
 };
 
@@ -62,7 +62,6 @@ static inline gr_tensor *gr_hold(gr_tensor *x)
     if (x->tape) x->refs++;
     return x;
 }
-void gr_drop(gr_tape *t, gr_tensor *x);
 
 /* Whether nothing else refers to a gradient, so that it may be written to, or its buffer change hands. */
 static inline bool gr_is_ours_alone(const gr_tensor *x)

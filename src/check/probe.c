@@ -187,7 +187,7 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
     p->line.scale = 1.0; /* along which nothing moves yet */
     p->t = gr_tape_new();
     if (!p->t) return gr_last_status();
-    p->t->keeps_all = true;
+    p->t->under_check = true;
     for (int i = 0; i < of->n; i++) {
         p->start[i + 1] = p->start[i] + (of->x[i]->requires_grad ? of->x[i]->size : 0);
         p->saved[i] = gr_copy(of->x[i]);

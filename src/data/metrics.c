@@ -4,94 +4,106 @@
 #include <gradus/metrics.h>
 
 #include "internal.h"
-
-static const gr_confuse_options defaults = {0};
+#include "tensor/class_planes.h"
 
 /* ---- What fits together ------------------------------------------------------------------------------------- */
 
-static gr_status check_arguments(const gr_tensor *p, const gr_tensor *y, const gr_confuse_options *o,
-                                 const gr_confusion counts[], int n)
+static gr_status expect_predictions(const gr_tensor *p, const gr_tensor *y, const gr_confusion_options *o,
+                                    const gr_confusion counts[], int n)
 {
-    if (!p || !y) return gr_fail_null("confuse", p ? "y" : "p");
-    if (!counts) return gr_fail(GR_ERR_NULL, "confuse: counts is NULL");
-    if (n < 1) return gr_fail(GR_ERR_OPTION, "confuse: %d counts: expected 1 or more", n);
+    if (!p || !y) return gr_fail_null("confusion_add", p ? "y" : "p");
+    if (!counts) return gr_fail(GR_ERR_NULL, "confusion_add: counts is NULL");
+    if (n < 1) return gr_fail(GR_ERR_OPTION, "confusion_add: %d counts: expected 1 or more", n);
     if (o->threshold != 0.0 && !(o->threshold > 0.0 && o->threshold < 1.0))
-        return gr_fail(GR_ERR_OPTION, "confuse: a threshold of %g: expected one between 0 and 1", o->threshold);
+        return gr_fail(GR_ERR_OPTION, "confusion_add: a threshold of %g: expected one between 0 and 1", o->threshold);
     if (!p->data || !y->data)
-        return gr_fail(GR_ERR_STATE, "confuse: the values of %s were given back by backward", p->data ? "y" : "p");
+        return gr_fail(GR_ERR_STATE, "confusion_add: the values of %s were given back by backward",
+                       p->data ? "y" : "p");
     bool indices = p->dtype == GR_I32, one_of_many = n > 1 && !indices;
     if (y->dtype != GR_I32 && (n > 1 || indices))
-        return gr_fail(GR_ERR_DTYPE, "confuse: y is %s: expected i32", gr_dtype_name((gr_dtype)y->dtype));
+        return gr_fail(GR_ERR_DTYPE, "confusion_add: y is %s: expected i32", gr_dtype_name((gr_dtype)y->dtype));
     if (!one_of_many) {
         if (gr_same_shape(p, y)) return GR_OK;
-        return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected one shape", GR_SHAPE_TEXT(p),
+        return gr_fail(GR_ERR_SHAPE, "confusion_add: p is %s and y %s: expected one shape", GR_SHAPE_TEXT(p),
                        GR_SHAPE_TEXT(y));
     }
-    bool fits = p->rank == y->rank + 1 && y->rank > 0 && p->shape[0] == y->shape[0] && p->shape[1] == n;
-    for (int i = 1; i < y->rank && fits; i++) fits = p->shape[i + 1] == y->shape[i];
-    if (fits) return GR_OK;
-    return gr_fail(GR_ERR_SHAPE, "confuse: p is %s and y %s: expected [N,%d,...] and [N,...]", GR_SHAPE_TEXT(p),
+    if (has_shape_of_positions(y, p) && p->shape[1] == n) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE, "confusion_add: p is %s and y %s: expected [N,%d,...] and [N,...]", GR_SHAPE_TEXT(p),
                    GR_SHAPE_TEXT(y), n);
 }
 
 /* ---- One position ------------------------------------------------------------------------------------------- */
 
-typedef struct question {
+typedef struct comparison {
     const gr_tensor *p, *y;
-    const gr_confuse_options *options;
+    const gr_confusion_options *options;
     int n;
-    double limit;  /* two classes: what p must exceed */
-    int64_t inner; /* many: positions behind the class axis */
-} question;
+    double limit;        /* two classes: what p must exceed */
+    class_planes planes; /* of p, when it has scores of several */
+} comparison;
 
-#define AT(tensor, i) gr_position_text(&(gr_text){{0}}, (tensor), (i))
+#define POSITION(tensor, i) gr_position_text(&(gr_text){{0}}, (tensor), (i))
 
 /* 0 or 1; below 0 with an error. */
-static int said_of_two(const question *q, int64_t i)
+static int predicted_of_two(const comparison *q, int64_t i)
 {
     double v = gr_element(q->p, i);
     if (q->p->dtype == GR_I32) {
         if (v == 0.0 || v == 1.0) return v == 1.0;
-        return gr_fail(GR_ERR_VALUE, "confuse: prediction %g at %s is neither 0 nor 1", v, AT(q->p, i)), -1;
+        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction %g at %s is neither 0 nor 1", v, POSITION(q->p, i)), -1;
     }
-    if (isnan(v)) return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number", AT(q->p, i)), -1;
+    if (isnan(v))
+        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction at %s is not a number", POSITION(q->p, i)), -1;
     if (!q->options->from_logits && !(v >= 0.0 && v <= 1.0))
-        return gr_fail(GR_ERR_VALUE, "confuse: prediction %g at %s is outside [0,1]; are these logits?", v,
-                       AT(q->p, i)),
+        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction %g at %s is outside [0,1]; are these logits?", v,
+                       POSITION(q->p, i)),
                -1;
     return v > q->limit;
 }
 
-static int true_of_two(const question *q, int64_t i)
+static int true_of_two(const comparison *q, int64_t i)
 {
     double v = gr_element(q->y, i);
     if (v == 0.0 || v == 1.0) return v == 1.0;
-    return gr_fail(GR_ERR_VALUE, "confuse: target %g at %s is neither 0 nor 1", v, AT(q->y, i)), -1;
+    return gr_fail(GR_ERR_VALUE, "confusion_add: target %g at %s is neither 0 nor 1", v, POSITION(q->y, i)), -1;
 }
 
-static int checked_class(const question *q, const gr_tensor *t, const char *what, int64_t i)
+static int checked_class(const comparison *q, const gr_tensor *t, const char *what, int64_t i)
 {
     int32_t c = ((const int32_t *)t->data)[i];
     if (c >= 0 && c < q->n) return c;
-    return gr_fail(GR_ERR_INDEX, "confuse: %s %d at %s is outside 0..%d", what, (int)c, AT(t, i), q->n - 1), -1;
+    return gr_fail(GR_ERR_INDEX, "confusion_add: %s %d at %s is outside 0..%d", what, (int)c, POSITION(t, i), q->n - 1),
+           -1;
 }
 
-/* The class of the largest score: those of position i lie `inner` apart. */
-static int largest_of_many(const question *q, int64_t i)
+/* The class of the largest score at position i; the first of equals. */
+static int largest_of_many(const comparison *q, int64_t i)
 {
-    int64_t first = i / q->inner * q->inner * q->n + i % q->inner;
+    const int64_t first = first_class_at(&q->planes, i), apart = q->planes.inner;
     int best = 0;
     for (int c = 0; c < q->n; c++) {
-        double v = gr_element(q->p, first + c * q->inner);
+        const double v = gr_element(q->p, first + c * apart);
         if (isnan(v))
-            return gr_fail(GR_ERR_VALUE, "confuse: prediction at %s is not a number", AT(q->p, first + c * q->inner)),
+            return gr_fail(GR_ERR_VALUE, "confusion_add: prediction at %s is not a number",
+                           POSITION(q->p, first + c * apart)),
                    -1;
-        if (v > gr_element(q->p, first + best * q->inner)) best = c;
+        if (v > gr_element(q->p, first + best * apart)) best = c;
     }
     return best;
 }
 
-static bool is_ignored(const question *q, int64_t i)
+static int true_class(const comparison *q, int64_t i)
+{
+    return q->n == 1 ? true_of_two(q, i) : checked_class(q, q->y, "target", i);
+}
+
+static int predicted_class(const comparison *q, int64_t i)
+{
+    if (q->n == 1) return predicted_of_two(q, i);
+    return q->p->dtype == GR_I32 ? checked_class(q, q->p, "prediction", i) : largest_of_many(q, i);
+}
+
+static bool is_left_out(const comparison *q, int64_t i)
 {
     const double index = q->options->ignore_index; /* compared in the target's dtype, as losses do */
     return q->options->ignore && gr_element(q->y, i) == (q->y->dtype == GR_F32 ? (double)(float)index : index);
@@ -99,38 +111,20 @@ static bool is_ignored(const question *q, int64_t i)
 
 /* ---- Counts ------------------------------------------------------------------------------------------------- */
 
-static gr_status count_two(const question *q, gr_confusion *counts)
-{
-    int64_t found[2][2] = {{0, 0}, {0, 0}}; /* by truth and by what was said */
-    for (int64_t i = 0; i < q->y->size; i++) {
-        if (is_ignored(q, i)) continue;
-        int truth = true_of_two(q, i), said = truth < 0 ? -1 : said_of_two(q, i);
-        if (said < 0) return gr_last_status();
-        found[truth][said]++;
-    }
-    counts->tp += found[1][1];
-    counts->fp += found[0][1];
-    counts->fn += found[1][0];
-    counts->tn += found[0][0];
-    return GR_OK;
-}
-
-/* Into `found`, of which the positions of neither kind follow at the end: all that are not the other three. */
-static gr_status find_many(const question *q, gr_confusion found[])
+/* Counts by class into `found`; two classes, 0 and 1, are counted as two. */
+static gr_status count_classes(const comparison *q, gr_confusion found[], int classes)
 {
     int64_t positions = 0;
     for (int64_t i = 0; i < q->y->size; i++) {
-        if (is_ignored(q, i)) continue;
-        int truth = checked_class(q, q->y, "target", i);
-        if (truth < 0) return gr_last_status();
-        int said = q->p->dtype == GR_I32 ? checked_class(q, q->p, "prediction", i) : largest_of_many(q, i);
-        if (said < 0) return gr_last_status();
+        if (is_left_out(q, i)) continue;
+        const int truth = true_class(q, i), predicted = truth < 0 ? -1 : predicted_class(q, i);
+        if (predicted < 0) return gr_last_status();
         positions++;
-        found[truth].tp += said == truth;
-        found[truth].fn += said != truth;
-        found[said].fp += said != truth;
+        found[truth].tp += predicted == truth;
+        found[truth].fn += predicted != truth;
+        found[predicted].fp += predicted != truth;
     }
-    for (int c = 0; c < q->n; c++) found[c].tn = positions - found[c].tp - found[c].fp - found[c].fn;
+    for (int c = 0; c < classes; c++) found[c].tn = positions - found[c].tp - found[c].fp - found[c].fn;
     return GR_OK;
 }
 
@@ -142,32 +136,34 @@ static void add_counts(gr_confusion *to, const gr_confusion *c)
     to->tn += c->tn;
 }
 
-static gr_status count_many(const question *q, gr_confusion counts[])
+/* Nothing is added unless all can be. Of two classes counts[0] is that of class 1. */
+static gr_status count_all(const comparison *q, gr_confusion counts[])
 {
-    gr_confusion *found = gr_allocate_array(q->n, sizeof *found);
+    const int first = q->n == 1, classes = q->n + first;
+    gr_confusion *found = gr_allocate_array(classes, sizeof *found);
     if (!found) return GR_ERR_MEMORY;
-    for (int c = 0; c < q->n; c++) found[c] = (gr_confusion){0, 0, 0, 0};
-    gr_status status = find_many(q, found);
-    for (int c = 0; c < q->n && !status; c++) add_counts(&counts[c], &found[c]);
+    memset(found, 0, (size_t)classes * sizeof *found);
+    gr_status status = count_classes(q, found, classes);
+    for (int c = 0; c < q->n && !status; c++) add_counts(&counts[c], &found[first + c]);
     gr_release(found);
     return status;
 }
 
-gr_status gr_confuse(const gr_tensor *p, const gr_tensor *y, const gr_confuse_options *options, gr_confusion counts[],
-                     int n)
+gr_status gr_confusion_add(const gr_tensor *p, const gr_tensor *y, const gr_confusion_options *options,
+                           gr_confusion counts[], int n)
 {
-    question q = {.p = p, .y = y, .options = options ? options : &defaults, .n = n, .inner = 1};
-    gr_status status = check_arguments(p, y, q.options, counts, n);
+    comparison q = {.p = p, .y = y, .options = options ? options : &(gr_confusion_options){0}, .n = n};
+    gr_status status = expect_predictions(p, y, q.options, counts, n);
     if (status) return status;
     double t = q.options->threshold == 0.0 ? 0.5 : q.options->threshold;
     q.limit = !q.options->from_logits ? t : t == 0.5 ? 0.0 : log(t / (1.0 - t));
-    for (int i = 1; i < y->rank; i++) q.inner *= y->shape[i];
-    return n == 1 ? count_two(&q, counts) : count_many(&q, counts);
+    q.planes = class_planes_of(p, 1);
+    return count_all(&q, counts);
 }
 
 /* ---- Ratios ------------------------------------------------------------------------------------------------- */
 
-static double ratio(int64_t part, int64_t whole)
+static double fraction_of(int64_t part, int64_t whole)
 {
     return whole ? (double)part / (double)whole : 1.0;
 }
@@ -176,16 +172,16 @@ gr_metrics gr_metrics_of(const gr_confusion *c)
 {
     if (!c) return gr_metrics_macro(NULL, 0, false);
     return (gr_metrics){
-        .iou = ratio(c->tp, c->tp + c->fp + c->fn),
-        .dice = ratio(2 * c->tp, 2 * c->tp + c->fp + c->fn),
-        .sensitivity = ratio(c->tp, c->tp + c->fn),
-        .specificity = ratio(c->tn, c->tn + c->fp),
-        .precision = ratio(c->tp, c->tp + c->fp),
-        .accuracy = ratio(c->tp + c->tn, c->tp + c->fp + c->fn + c->tn),
+        .iou = fraction_of(c->tp, c->tp + c->fp + c->fn),
+        .dice = fraction_of(2 * c->tp, 2 * c->tp + c->fp + c->fn),
+        .sensitivity = fraction_of(c->tp, c->tp + c->fn),
+        .specificity = fraction_of(c->tn, c->tn + c->fp),
+        .precision = fraction_of(c->tp, c->tp + c->fp),
+        .accuracy = fraction_of(c->tp + c->tn, c->tp + c->fp + c->fn + c->tn),
     };
 }
 
-static bool is_number(const gr_confusion counts[], int n)
+static bool has_counts(const gr_confusion counts[], int n)
 {
     if (!counts) return gr_fail(GR_ERR_NULL, "metrics: counts is NULL"), false;
     if (n < 1) return gr_fail(GR_ERR_OPTION, "metrics: of %d classes: expected 1 or more", n), false;
@@ -200,7 +196,7 @@ static gr_metrics no_metrics(void)
 
 gr_metrics gr_metrics_macro(const gr_confusion counts[], int n, bool skip_absent)
 {
-    if (!is_number(counts, n)) return no_metrics();
+    if (!has_counts(counts, n)) return no_metrics();
     gr_metrics sum = {0, 0, 0, 0, 0, 0};
     int taken = 0;
     for (int c = 0; c < n; c++) {
@@ -222,7 +218,7 @@ gr_metrics gr_metrics_macro(const gr_confusion counts[], int n, bool skip_absent
 
 gr_metrics gr_metrics_micro(const gr_confusion counts[], int n)
 {
-    if (!is_number(counts, n)) return no_metrics();
+    if (!has_counts(counts, n)) return no_metrics();
     gr_confusion sum = {0, 0, 0, 0};
     for (int c = 0; c < n; c++) add_counts(&sum, &counts[c]);
     return gr_metrics_of(&sum);
@@ -230,20 +226,20 @@ gr_metrics gr_metrics_micro(const gr_confusion counts[], int n)
 
 /* ---- Otsu's threshold --------------------------------------------------------------------------------------- */
 
-enum { BINS = 256 };
+enum { OTSU_BINS = 256 };
 
 /* With w0 and w1 the numbers below and above a split and m0 and m1 their mean bins, the variance between is
  * w0 w1 (m0 - m1)^2 over a constant. The middle of the splits that have the largest: between two clouds with a gap they
  * are many. Returns how many bins are below. */
-static double best_split(const int64_t histogram[BINS])
+static double best_split(const int64_t histogram[OTSU_BINS])
 {
     double all = 0.0, total = 0.0, below = 0.0, sum = 0.0, most = -1.0;
     int first = 0, last = 0;
-    for (int b = 0; b < BINS; b++) {
+    for (int b = 0; b < OTSU_BINS; b++) {
         all += (double)histogram[b];
         total += (double)histogram[b] * b;
     }
-    for (int b = 0; b + 1 < BINS; b++) {
+    for (int b = 0; b + 1 < OTSU_BINS; b++) {
         below += (double)histogram[b];
         sum += (double)histogram[b] * b;
         if (below == 0.0 || below == all) continue;
@@ -267,15 +263,16 @@ double gr_otsu(const gr_tensor *values)
     double lo = (double)INFINITY, hi = -(double)INFINITY;
     for (int64_t i = 0; i < values->size; i++) {
         double v = gr_element(values, i);
-        if (!isfinite(v)) return gr_fail(GR_ERR_VALUE, "otsu: %g at %s is not finite", v, AT(values, i)), (double)NAN;
+        if (!isfinite(v))
+            return gr_fail(GR_ERR_VALUE, "otsu: %g at %s is not finite", v, POSITION(values, i)), (double)NAN;
         lo = fmin(lo, v);
         hi = fmax(hi, v);
     }
     if (lo == hi || !isfinite(hi - lo)) return lo == hi ? lo : 0.5 * lo + 0.5 * hi;
-    int64_t histogram[BINS] = {0};
+    int64_t histogram[OTSU_BINS] = {0};
     for (int64_t i = 0; i < values->size; i++) {
-        int bin = (int)((gr_element(values, i) - lo) / (hi - lo) * BINS);
-        histogram[bin < BINS ? bin : BINS - 1]++;
+        int bin = (int)((gr_element(values, i) - lo) / (hi - lo) * OTSU_BINS);
+        histogram[bin < OTSU_BINS ? bin : OTSU_BINS - 1]++;
     }
-    return lo + (hi - lo) * best_split(histogram) / BINS;
+    return lo + (hi - lo) * best_split(histogram) / OTSU_BINS;
 }

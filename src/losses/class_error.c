@@ -1,30 +1,23 @@
 /* class_error.c: how wrong a softmax is about each class, e = y (1-p) + (1-y) p, which for y of 0 or 1 is |y - p|; and
  * the softmax's derivative, which soft counts need too. 1-p is the sum of the other classes: nothing cancels. */
+#include "losses/class_target.h"
 #include "losses/regions.h"
 
-/* [n, classes, inner], and the blocks of an image. */
-typedef struct softmaxes {
-    const gr_node *n;
-    int64_t classes, inner, blocks;
-} softmaxes;
+/* A call: two tensors [n, c, inner] make a third. */
+typedef struct softmax_pair {
+    const void *x, *v;
+    void *z;
+    int64_t c, inner, blocks; /* blocks of an image */
+} softmax_pair;
 
-enum { BLOCK = 1024 };
-
-static inline int64_t at_most(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+enum { PAIR_BLOCK = 1024 }; /* positions of a block */
 
 #define GR_KERNEL_FILE "losses/class_error.kernels.inc"
 #include "tensor/kernel.h"
 
-static gr_status over_classes(const gr_node *n, gr_type *type)
+static gr_status softmax_pair_shape(const gr_node *n, gr_type *type)
 {
-    if (gr_shape_same(n, type)) return gr_last_status();
-    if (type->rank < 2 || type->shape[1] == 0)
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s, expected classes along axis 1: [N,C,...]", n->op->name,
-                       GR_SHAPE_TEXT(n->in[0]));
-    return GR_OK;
+    return gr_shape_same(n, type) ? gr_last_status() : gr_expect_class_axis(n->op->name, n->in[0]);
 }
 
 /* ---- z_c = p_c (v_c - sum p v),  J v with J = diag(p) - p p^T ------------------------------------------------- */
@@ -53,7 +46,7 @@ const gr_op gr_op_softmax_grad = {
     .formula = "z_c = p_c (v_c - sum p v), p = softmax(x)",
     .gradient = "dv_c = p_c (h_c - sum p h), dx = the same of h (v - sum p v) - v sum p h, h that of z",
     .n_in = 2,
-    .shape = over_classes,
+    .shape = softmax_pair_shape,
     .forward = GR_KERNELS(softmax_grad),
     .vjp = {softmax_grad_x, softmax_grad_v}};
 
@@ -80,6 +73,6 @@ const gr_op gr_op_class_error = {.name = "class_error",
                                  .formula = "e = y (1-p) + (1-y) p, p = softmax(x)",
                                  .gradient = "dx_c = p_c (v_c - sum p v), v = g (1 - 2y); dy = g (1 - 2p)",
                                  .n_in = 2,
-                                 .shape = over_classes,
+                                 .shape = softmax_pair_shape,
                                  .forward = GR_KERNELS(class_error),
                                  .vjp = {class_error_x, class_error_y}};

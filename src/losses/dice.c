@@ -6,19 +6,21 @@
  * since sum p = TP + FP and sum y = TP + FN. */
 #include <math.h>
 
-#include "regions.h"
+#include "losses/regions.h"
 
-static gr_tensor *dice(const gr_region_call *c)
+/* Of each region; NULL with an error. */
+static gr_tensor *dice_losses(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *p, gr_tensor *y,
+                              gr_overlap_options o)
 {
-    gr_tape *t = c->t;
-    return gr_share(t, gr_add(t, c->fp, c->fn), gr_shift(t, gr_scale(t, c->tp, 2.0), c->o.epsilon), 0.0);
+    if (gr_complete_epsilon(who, &o.epsilon, o.unsmoothed) || gr_region_begin(c, t, who, p, y, &o.base)) return NULL;
+    return gr_ratio(t, gr_add(t, c->fp, c->fn), gr_shift(t, gr_scale(t, c->tp, 2.0), o.epsilon), 0.0);
 }
 
-gr_tensor *gr_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_overlap_options *options)
 {
     gr_region_call c;
-    if (gr_region_begin(&c, t, "dice", GR_HAS_EPSILON, p, y, options)) return NULL;
-    return gr_region_reduce(&c, dice(&c), gr_region_filled(&c));
+    const gr_overlap_options o = options ? *options : (gr_overlap_options){0};
+    return gr_region_reduce(&c, dice_losses(&c, t, "dice", p, y, o));
 }
 
 /* log cosh d = log(1 + 2 sinh^2(d/2)), and with f = e^(d/2) - 1, sinh(d/2) = (f + f/(1+f)) / 2: nothing cancels near 0.
@@ -30,11 +32,11 @@ static gr_tensor *log_cosh(gr_tape *t, gr_tensor *d)
     return gr_log1p(t, gr_scale(t, gr_square(t, sinh), 2.0));
 }
 
-gr_tensor *gr_log_cosh_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_log_cosh_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_overlap_options *options)
 {
     gr_region_call c;
-    if (gr_region_begin(&c, t, "log_cosh_dice", GR_HAS_EPSILON, p, y, options)) return NULL;
-    return gr_region_reduce(&c, log_cosh(t, dice(&c)), gr_region_filled(&c));
+    const gr_overlap_options o = options ? *options : (gr_overlap_options){0};
+    return gr_region_reduce(&c, log_cosh(t, dice_losses(&c, t, "log_cosh_dice", p, y, o)));
 }
 
 /* ---- Generalised Dice ------------------------------------------------------------------------------------------ */
@@ -54,79 +56,91 @@ static gr_tensor *class_sizes_to_weights(gr_tape *t, gr_tensor *size, int axis)
  * equal. */
 static gr_tensor *class_sizes(const gr_region_call *c)
 {
-    gr_tensor *weight = gr_region_weight(c->t, &c->attr, c->x, c->y, c->o.base.weight);
+    gr_tensor *weight = gr_region_weight(c->t, &c->attr, c->x, c->y, c->o.weight);
     return gr_sum_regions(c->t, &c->layout, gr_weighed(c->t, gr_region_target(c->t, &c->attr, c->x, c->y), weight));
 }
 
-gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_overlap_options *options)
 {
     gr_region_call c;
-    if (options && options->region != GR_PER_PLANE && options->region != GR_PER_CLASS)
-        return gr_fail(GR_ERR_OPTION, "generalised_dice: combines classes: its regions are planes or classes"), NULL;
-    if (gr_region_begin(&c, t, "generalised_dice", GR_HAS_EPSILON, p, y, options)) return NULL;
-    const int axis = c.o.region == GR_PER_PLANE ? 1 : 0;
-    gr_tensor *v = class_sizes_to_weights(t, class_sizes(&c), axis), *class_weight = c.o.base.class_weight;
-    if (class_weight && c.layout.first) class_weight = gr_slice(t, class_weight, 0, c.layout.first, c.layout.c);
+    gr_overlap_options o = options ? *options : (gr_overlap_options){0};
+    const char *who = "generalised_dice";
+    if (o.base.region != GR_PER_PLANE && o.base.region != GR_PER_CLASS)
+        return gr_fail(GR_ERR_OPTION, "%s: combines classes: its regions are planes or classes", who), NULL;
+    if (gr_complete_epsilon(who, &o.epsilon, o.unsmoothed) || gr_region_begin(&c, t, who, p, y, &o.base)) return NULL;
+    const int axis = o.base.region == GR_PER_PLANE ? 1 : 0;
+    gr_tensor *v = class_sizes_to_weights(t, class_sizes(&c), axis), *class_weight = gr_region_class_weight(&c);
     if (class_weight) v = gr_mul(t, v, class_weight);
     gr_tensor *wrong = gr_sum(t, gr_mul(t, v, gr_add(t, c.fp, c.fn)), GR_AXES(axis), false);
     gr_tensor *right = gr_sum(t, gr_mul(t, v, gr_scale(t, c.tp, 2.0)), GR_AXES(axis), false);
     gr_tensor *filled = gr_region_filled(&c);
     if (filled) filled = gr_sum(t, filled, GR_AXES(axis), false);
-    c.o.base.class_weight = NULL; /* is in v */
-    return gr_region_reduce(&c, gr_share(t, wrong, gr_shift(t, right, c.o.epsilon), 0.0), filled);
+    c.o.class_weight = NULL; /* is in v */
+    return gr_region_reduce_over(&c, gr_ratio(t, wrong, gr_shift(t, right, o.epsilon), 0.0), filled);
 }
 
-/* ---- Beside a loss of pixels ------------------------------------------------------------------------------------ */
+/* ---- Compound losses: Dice + mix * a loss of pixels ------------------------------------------------------------- */
 
-static gr_status begin_sum(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *p, gr_tensor *y,
-                           const gr_region_options *o)
+/* The first summand, and o->mix with its default in place; NULL with an error. */
+static gr_tensor *compound_dice(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *p, gr_tensor *y,
+                                gr_compound_options *o)
 {
-    if (gr_region_begin(c, t, who, GR_HAS_EPSILON | GR_HAS_MIX | has, p, y, o)) return gr_last_status();
-    if (c->o.base.reduction == GR_NONE)
+    if (gr_expect_not_negative(who, "mix", o->mix)) return NULL;
+    if (o->base.reduction == GR_NONE)
         return gr_fail(GR_ERR_OPTION, "%s: a loss of regions and one of pixels have no sum before they are reduced",
-                       who);
-    return GR_OK;
+                       who),
+               NULL;
+    if (o->mix == 0.0) o->mix = 1.0;
+    const gr_overlap_options overlap = {o->base, o->epsilon, o->unsmoothed};
+    return gr_region_reduce(c, dice_losses(c, t, who, p, y, overlap));
 }
 
-/* Dice + mix * pixels */
-static gr_tensor *sum(const gr_region_call *c, gr_tensor *pixels)
+/* The options of the second. A loss of two classes has no class weights, and a weight for each element. */
+static gr_loss_options pixel_options(const gr_region_call *c, bool two_classes)
 {
-    return gr_add(c->t, gr_region_reduce(c, dice(c), gr_region_filled(c)), gr_scale(c->t, pixels, c->o.mix));
-}
-
-/* The options of a loss of two classes: weights of pixels become those of elements, classes have none. */
-static gr_loss_options by_element(const gr_region_call *c)
-{
-    gr_loss_options o = c->o.base;
-    o.class_weight = NULL;
-    if (o.weight && !gr_same_shape(o.weight, c->x))
-        o.weight = gr_broadcast_to(c->t, gr_over_pixels(c->t, c->x, o.weight), c->x->rank, c->x->shape);
+    const gr_region_options *r = &c->o;
+    gr_loss_options o = {.reduction = r->reduction,
+                         .from_logits = r->from_logits,
+                         .weight = r->weight,
+                         .class_weight = two_classes ? NULL : r->class_weight,
+                         .ignore = r->ignore,
+                         .ignore_index = r->ignore_index};
+    if (two_classes && o.weight && !gr_same_shape(o.weight, c->x))
+        o.weight = gr_broadcast_to(c->t, gr_over_classes(c->t, c->x, o.weight), c->x->rank, c->x->shape);
     return o;
 }
 
-gr_tensor *gr_dice_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_dice_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_compound_options *options)
 {
     gr_region_call c;
-    if (begin_sum(&c, t, "dice_bce", 0, p, y, options)) return NULL;
-    gr_loss_options o = by_element(&c);
-    return sum(&c, gr_bce(t, p, y, &o));
+    gr_compound_options o = options ? *options : (gr_compound_options){0};
+    gr_tensor *dice = compound_dice(&c, t, "dice_bce", p, y, &o);
+    if (!dice) return NULL;
+    const gr_loss_options pixels = pixel_options(&c, true);
+    return gr_add(t, dice, gr_scale(t, gr_bce(t, p, y, &pixels), o.mix));
 }
 
-gr_tensor *gr_dice_ce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_dice_ce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_compound_options *options)
 {
     gr_region_call c;
-    gr_region_options o = options ? *options : (gr_region_options){0};
-    o.softmax = o.base.from_logits;
-    if (begin_sum(&c, t, "dice_ce", 0, p, y, &o)) return NULL;
-    return sum(&c, gr_cross_entropy(t, p, y, &c.o.base));
+    gr_compound_options o = options ? *options : (gr_compound_options){0};
+    o.base.softmax = o.base.from_logits;
+    gr_tensor *dice = compound_dice(&c, t, "dice_ce", p, y, &o);
+    if (!dice) return NULL;
+    const gr_loss_options pixels = pixel_options(&c, false);
+    return gr_add(t, dice, gr_scale(t, gr_cross_entropy(t, p, y, &pixels), o.mix));
 }
 
-gr_tensor *gr_dice_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_dice_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_dice_focal_options *options)
 {
     gr_region_call c;
-    gr_region_options o = options ? *options : (gr_region_options){0};
-    const double gamma = o.gamma;
-    if (begin_sum(&c, t, "dice_focal", GR_HAS_ALPHA | GR_HAS_GAMMA, p, y, &o)) return NULL;
-    gr_focal_options focal = {.base = by_element(&c), .alpha = c.o.alpha, .gamma = gamma, .as_given = c.o.as_given};
-    return sum(&c, gr_focal(t, p, y, &focal));
+    const gr_dice_focal_options o = options ? *options : (gr_dice_focal_options){0};
+    gr_compound_options compound = {o.base, o.epsilon, o.unsmoothed, o.mix};
+    if (gr_expect_number("dice_focal", "alpha", o.alpha, 0.0, 1.0) ||
+        gr_expect_not_negative("dice_focal", "gamma", o.gamma))
+        return NULL;
+    gr_tensor *dice = compound_dice(&c, t, "dice_focal", p, y, &compound);
+    if (!dice) return NULL;
+    const gr_focal_options focal = {.base = pixel_options(&c, true), .alpha = o.alpha, .gamma = o.gamma};
+    return gr_add(t, dice, gr_scale(t, gr_focal(t, p, y, &focal), compound.mix));
 }

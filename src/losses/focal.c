@@ -11,29 +11,29 @@
 #define GR_KERNEL_FILE "losses/focal.kernels.inc"
 #include "tensor/kernel.h"
 
-/* One side of the loss as a function of p: log p, (1-p)^gamma, and the slope of -(1-p)^gamma log p. */
-typedef struct side {
+/* One side of the loss: log p, (1-p)^gamma, and the slope of -(1-p)^gamma log p; with `complement`, of 1-p for p. */
+typedef struct focal_side {
     gr_tensor *log, *power, *slope;
-} side;
+} focal_side;
 
-/* dx: -(1-p)^gamma ((1-p) - gamma p log p),  dp: -(1-p)^gamma (1/p - gamma log p / (1-p)) */
-static side side_of(gr_tape *t, const gr_node *n, gr_tensor *p, bool complement)
+/* dx: -(1-p)^gamma ((1-p) - gamma p log p),  dp: gamma (1-p)^(gamma-1) log p - (1-p)^gamma / p */
+static focal_side focal_side_of(gr_tape *t, const gr_node *n, bool complement)
 {
-    const double gamma = gr_loss_attr_of(n)->b;
-    side s;
+    const double gamma = gr_loss_attr_of(n)->gamma;
+    gr_tensor *x = n->in[0];
+    focal_side s = {.log = complement ? gr_log_q(t, n) : gr_log_p(t, n)};
     if (gr_loss_attr_of(n)->from_logits) {
-        gr_tensor *x = complement ? gr_neg(t, p) : p, *sigma = gr_sigmoid(t, x), *other = gr_sigmoid(t, gr_neg(t, x));
-        s.log = gr_neg(t, gr_softplus(t, gr_neg(t, x)));
-        s.power = gr_exp(t, gr_scale(t, gr_softplus(t, x), -gamma));
-        s.slope = gr_neg(t, gr_mul(t, s.power, gr_sub(t, other, gr_scale(t, gr_mul(t, sigma, s.log), gamma))));
+        if (complement) x = gr_neg(t, x);
+        gr_tensor *p = gr_sigmoid(t, x), *q = gr_sigmoid(t, gr_neg(t, x));
+        s.power = gr_exp(t, gr_scale(t, complement ? gr_log_p(t, n) : gr_log_q(t, n), gamma));
+        s.slope = gr_neg(t, gr_mul(t, s.power, gr_sub(t, q, gr_scale(t, gr_mul(t, p, s.log), gamma))));
         return s;
     }
-    gr_tensor *own = gr_not_zero(t, complement ? gr_complement(t, p) : p),
-              *other = gr_not_zero(t, complement ? p : gr_complement(t, p));
-    s.log = complement ? gr_log_complement(t, p) : gr_safe_log(t, p);
-    s.power = gr_pow_scalar(t, other, gamma);
-    gr_tensor *fading = gr_scale(t, gr_mul(t, gr_pow_scalar(t, other, gamma - 1.0), s.log), gamma);
-    s.slope = gr_sub(t, fading, gr_div(t, s.power, own));
+    gr_tensor *p = gr_not_zero(t, complement ? gr_complement(t, x) : x),
+              *q = gr_not_zero(t, complement ? x : gr_complement(t, x));
+    s.power = gr_pow_scalar(t, q, gamma);
+    gr_tensor *by_power = gr_scale(t, gr_mul(t, gr_pow_scalar(t, q, gamma - 1.0), s.log), gamma);
+    s.slope = gr_sub(t, by_power, gr_div(t, s.power, p));
     return s;
 }
 
@@ -41,18 +41,18 @@ static side side_of(gr_tape *t, const gr_node *n, gr_tensor *p, bool complement)
 static gr_tensor *focal_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
-    const double alpha = gr_loss_attr_of(n)->a;
-    gr_tensor *p = n->in[0], *y = n->in[1];
-    gr_tensor *positive = gr_scale(t, gr_mul(t, y, side_of(t, n, p, false).slope), alpha);
-    gr_tensor *negative = gr_scale(t, gr_mul(t, gr_complement(t, y), side_of(t, n, p, true).slope), 1.0 - alpha);
+    const double alpha = gr_loss_attr_of(n)->alpha;
+    gr_tensor *y = n->in[1];
+    gr_tensor *positive = gr_scale(t, gr_mul(t, y, focal_side_of(t, n, false).slope), alpha);
+    gr_tensor *negative = gr_scale(t, gr_mul(t, gr_complement(t, y), focal_side_of(t, n, true).slope), 1.0 - alpha);
     return gr_loss_scaled(t, n, g, gr_sub(t, positive, negative));
 }
 
 /* dl/dy = (1-alpha) p^gamma log(1-p) - alpha (1-p)^gamma log p */
 static gr_tensor *focal_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const double alpha = gr_loss_attr_of(n)->a;
-    side positive = side_of(t, n, n->in[0], false), negative = side_of(t, n, n->in[0], true);
+    const double alpha = gr_loss_attr_of(n)->alpha;
+    const focal_side positive = focal_side_of(t, n, false), negative = focal_side_of(t, n, true);
     return gr_loss_scaled(t, n, g,
                           gr_sub(t, gr_scale(t, gr_mul(t, negative.power, negative.log), 1.0 - alpha),
                                  gr_scale(t, gr_mul(t, positive.power, positive.log), alpha)));
@@ -76,5 +76,6 @@ gr_tensor *gr_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_focal_optio
         o.alpha = 0.25;
         if (o.gamma == 0.0) o.gamma = 2.0;
     }
-    return gr_loss_apply(t, &gr_op_focal, GR_HAS_LOGITS, p, y, &o.base, o.alpha, o.gamma);
+    gr_loss_attr attr = {.alpha = o.alpha, .gamma = o.gamma};
+    return gr_loss_apply(t, &gr_op_focal, GR_HAS_LOGITS, p, y, &o.base, &attr);
 }

@@ -14,10 +14,12 @@ static gr_status hinge_complain(const gr_node *n)
 #define GR_KERNEL_FILE "losses/hinge.kernels.inc"
 #include "tensor/kernel.h"
 
-/* dl/dx = -y where y x < 1, else 0: at the margin too */
+/* dl/dx = -y where y x < 1, else 0: at the margin too. As ops -y sign(max(0, 1 - y x)), which is NaN where x is. */
 static gr_tensor *hinge_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_pointwise_vjp(t, n, g, &gr_op_hinge_slope);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    gr_tensor *x = n->in[0], *y = n->in[1], *l = gr_relu(t, gr_complement(t, gr_mul(t, y, x)));
+    return gr_loss_scaled(t, n, g, gr_mul(t, gr_neg(t, y), gr_sign(t, l)));
 }
 
 /* On which side of the margin a score lies. */
@@ -33,14 +35,8 @@ const gr_op gr_op_hinge = {.name = "hinge",
                            GR_POINTWISE(hinge),
                            .branches = hinge_branches,
                            .vjp = {hinge_x}};
-const gr_op gr_op_hinge_slope = {.name = "hinge_slope",
-                                 .formula = "d = -y [y x < 1]",
-                                 .gradient = "dx = 0",
-                                 GR_POINTWISE_SLOPE(hinge),
-                                 .branches = hinge_branches,
-                                 .vjp = {gr_vjp_zero}};
 
 gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_hinge, 0, x, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_hinge, 0, x, y, options, NULL);
 }

@@ -12,7 +12,7 @@
 /* dl/dp = d held within [-delta, delta] */
 static gr_tensor *huber_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 {
-    const double delta = gr_loss_attr_of(n)->a;
+    const double delta = gr_loss_attr_of(n)->delta;
     return gr_clamp(t, d, -delta, delta);
 }
 
@@ -30,7 +30,7 @@ static gr_tensor *huber_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 /* dl/dp = d / beta held within [-1, 1] */
 static gr_tensor *smooth_l1_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 {
-    return gr_clamp(t, gr_scale(t, d, 1.0 / gr_loss_attr_of(n)->a), -1.0, 1.0);
+    return gr_clamp(t, gr_scale(t, d, 1.0 / gr_loss_attr_of(n)->delta), -1.0, 1.0);
 }
 
 static gr_tensor *smooth_l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -47,10 +47,10 @@ static gr_tensor *smooth_l1_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 /* On the square, or on the line of either side. */
 static void huber_branches(const gr_node *n, uint64_t *signature)
 {
-    const double width = gr_loss_attr_of(n)->a;
+    const double delta = gr_loss_attr_of(n)->delta;
     for (int64_t i = 0; i < n->in[0]->size; i++) {
         const double d = gr_element(n->in[0], i) - gr_element(n->in[1], i);
-        gr_fold_branch(signature, d > width ? 1 : d < -width ? -1 : 0);
+        gr_fold_branch(signature, d > delta ? 1 : d < -delta ? -1 : 0);
     }
 }
 
@@ -67,22 +67,22 @@ const gr_op gr_op_smooth_l1 = {.name = "smooth_l1",
                                .branches = huber_branches,
                                .vjp = {smooth_l1_p, smooth_l1_y}};
 
-static gr_tensor *apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y,
-                        const gr_loss_options *base, double width)
+static gr_tensor *huber_apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y,
+                              const gr_loss_options *base, double delta)
 {
-    if (!(width >= 0.0 && width < (double)INFINITY))
-        return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected a number above 0", op->name, what, width), NULL;
-    return gr_loss_apply(t, op, 0, p, y, base, width == 0.0 ? 1.0 : width, 0.0);
+    if (!(delta >= 0.0 && delta < (double)INFINITY))
+        return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected a number above 0", op->name, what, delta), NULL;
+    return gr_loss_apply(t, op, 0, p, y, base, &(gr_loss_attr){.delta = delta == 0.0 ? 1.0 : delta});
 }
 
 gr_tensor *gr_huber(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_huber_options *options)
 {
     const gr_huber_options o = options ? *options : (gr_huber_options){0};
-    return apply(t, &gr_op_huber, "delta", p, y, &o.base, o.delta);
+    return huber_apply(t, &gr_op_huber, "delta", p, y, &o.base, o.delta);
 }
 
 gr_tensor *gr_smooth_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_smooth_l1_options *options)
 {
     const gr_smooth_l1_options o = options ? *options : (gr_smooth_l1_options){0};
-    return apply(t, &gr_op_smooth_l1, "beta", p, y, &o.base, o.beta);
+    return huber_apply(t, &gr_op_smooth_l1, "beta", p, y, &o.base, o.beta);
 }

@@ -4,10 +4,11 @@
 #define GR_KERNEL_FILE "losses/l1.kernels.inc"
 #include "tensor/kernel.h"
 
-/* dl/dp = sign(p - y), 0 at p = y */
+/* dl/dp = sign(p - y), 0 at p = y: saved by the kernel; written with ops where it will be differentiated again */
 static gr_tensor *l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_pointwise_vjp(t, n, g, &gr_op_l1_slope);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    return gr_loss_scaled(t, n, g, gr_sign(t, gr_sub(t, n->in[0], n->in[1])));
 }
 
 /* dl/dy = sign(y - p) */
@@ -20,16 +21,10 @@ const gr_op gr_op_l1 = {.name = "l1",
                         .formula = "l = |p - y|",
                         .gradient = "dp = g sign(p - y), dy = -dp",
                         GR_POINTWISE(l1),
-                        .branches = gr_branch_residual,
+                        .branches = gr_branch_order,
                         .vjp = {l1_p, l1_y}};
-const gr_op gr_op_l1_slope = {.name = "l1_slope",
-                              .formula = "d = sign(p - y)",
-                              .gradient = "dp = 0, dy = 0",
-                              GR_POINTWISE_SLOPE(l1),
-                              .branches = gr_branch_residual,
-                              .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_l1, 0, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_l1, 0, p, y, options, NULL);
 }

@@ -1,4 +1,4 @@
-/* loss_kit.h: what the losses share: options, reductions, and the walk over positions in blocks. */
+/* loss_kit.h: what the losses share: options, the walk over positions in blocks, and two classes. */
 #ifndef GR_LOSSES_LOSS_KIT_H
 #define GR_LOSSES_LOSS_KIT_H
 
@@ -10,29 +10,19 @@
 #include "losses/losses.def"
 #undef GR_OP
 
+/* ---- Options (loss_options.c) ---------------------------------------------------------------------------------- */
+
 /* The options as an op's attributes. Weights are inputs of the op, behind prediction and target. */
 typedef struct gr_loss_attr {
     gr_reduction reduction;
     bool from_logits, ignore, weighted, class_weighted;
     double ignore_index, label_smoothing;
-    double a, b; /* the loss's own numbers: beta, gamma, ... */
+    /* Numbers that one loss or another has: */
+    double alpha, gamma; /* focal */
+    double beta;         /* W-BCE and B-BCE */
+    double margin;       /* B-BCE */
+    double delta;        /* |p - y| where the square meets the line: Huber's delta, smooth L1's beta */
 } gr_loss_attr;
-
-/* Which options a loss has; the others are refused. */
-enum { GR_HAS_LOGITS = 1, GR_HAS_SMOOTHING = 2, GR_HAS_CLASSES = 4 };
-
-/* Runs the op of a loss with the user's options. The second form is for an op whose attributes begin with these: fills
- * in what is the user's. */
-gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
-                         const gr_loss_options *options, double a, double b);
-gr_tensor *gr_loss_apply_with(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
-                              const gr_loss_options *options, gr_loss_attr *attr);
-
-/* Refuses options that are out of range or that a loss does not have. */
-gr_status gr_expect_loss_options(const char *who, int has, const gr_loss_options *o);
-
-/* Refuses a number of a loss that is outside [lo, hi], infinite or NaN. */
-gr_status gr_expect_number(const char *who, const char *what, double x, double lo, double hi);
 
 static inline const gr_loss_attr *gr_loss_attr_of(const gr_node *n)
 {
@@ -50,81 +40,94 @@ static inline const gr_tensor *gr_loss_class_weight(const gr_node *n)
     return gr_loss_attr_of(n)->class_weighted ? n->in[2 + gr_loss_attr_of(n)->weighted] : NULL;
 }
 
+/* Which options a loss has; the others are refused. */
+enum { GR_HAS_LOGITS = 1, GR_HAS_SMOOTHING = 2, GR_HAS_CLASSES = 4 };
+
+/* Runs the op of a loss with the user's options. `attr` holds the loss's own numbers and receives the user's options;
+ * NULL for a loss without numbers. It may be the first member of an op's larger attributes. */
+gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
+                         const gr_loss_options *options, gr_loss_attr *attr);
+
+/* Refuses options that are out of range or that a loss does not have. */
+gr_status gr_expect_loss_options(const char *who, int has, const gr_loss_options *o);
+
+/* Refuses a number of a loss that is outside [lo, hi], infinite or NaN. */
+gr_status gr_expect_number(const char *who, const char *what, double x, double lo, double hi);
+
 /* Refuses a weight that is not of the given shape and dtype, or has an element that is negative or NaN. */
 gr_status gr_expect_weight(const gr_node *n, const gr_tensor *weight, const char *what, int rank,
                            const int64_t shape[]);
 
-/* The first target that is bad and not ignored, in a message. */
-gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected);
-
-/* The first prediction outside [0,1], unless they are logits; GR_OK when there is none. */
-gr_status gr_fail_bad_prediction(const gr_node *n);
-
-/* For targets that may be any number: the first that is NaN. */
-gr_status gr_fail_bad_number(const gr_node *n);
-
-/* For probabilities: prediction and target, in [0,1]. */
-gr_status gr_fail_bad_probability(const gr_node *n);
-
-/* ---- Pointwise losses: one number for each pair of numbers --------------------------------------------------- */
-
-/* p and y of one shape, a result after the reduction. */
+/* The shape rule of a pointwise loss: p, y and weight of one shape, which is the result's before the reduction. */
 gr_status gr_pointwise_shape(const gr_node *n, gr_type *type);
 
-/* The slope's: p and y of one shape, and so the result. */
-#define gr_slope_shape gr_shape_same
+/* ---- Bad values, as the messages name them (bad_values.c) ------------------------------------------------------ */
 
-#define GR_POINTWISE(loss)                                                                      \
-    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr), \
-    .terms = gr_loss_terms, .forward = GR_KERNELS(loss##_loss)
-#define GR_POINTWISE_SLOPE(loss) \
-    .n_in = 2, .shape = gr_slope_shape, .attr_size = sizeof(gr_loss_attr), .forward = GR_KERNELS(loss##_slope)
+/* A kernel that has met a bad value calls one of these, which looks for the first that is not ignored, and says so. */
+typedef gr_status (*gr_bad_value_rule)(const gr_node *n);
 
-/* The gradient of the prediction. The forward pass has saved it for a g of 1; where the backward pass is itself being
- * recorded, it is made of the op `slope` instead. */
-gr_tensor *gr_pointwise_vjp(gr_tape *t, const gr_node *n, gr_tensor *g, const gr_op *slope);
+/* Targets may be any number, but not NaN. */
+gr_status gr_fail_bad_number(const gr_node *n);
+
+/* Target and prediction are in [0,1]; a prediction that is a logit may be anything. */
+gr_status gr_fail_bad_probability(const gr_node *n);
+
+/* The parts: of the target, for which bad(y) holds; of the prediction, GR_OK when there is none. */
+gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected);
+gr_status gr_fail_bad_prediction(const gr_node *n);
+
+/* ---- Reduction (loss_reduce.c) --------------------------------------------------------------------------------- */
+
+/* Positions are summed in blocks, so that the sum does not depend on the number of threads. */
+enum { GR_LOSS_BLOCKS = 1024 };
+
+/* One pass over the positions. */
+typedef struct gr_loss_pass {
+    const gr_node *n;
+    int64_t grain;    /* positions of a block */
+    double scale;     /* of the slope: 1/count for a mean */
+    bool keep_values; /* GR_NONE */
+    double sum[GR_LOSS_BLOCKS];
+    bool bad[GR_LOSS_BLOCKS]; /* a target or prediction out of range was met */
+} gr_loss_pass;
+
+/* Runs `span` over `positions` with at least `least` of them in a block, and writes the reduced value. The pass is the
+ * span's context; its sums begin at 0. Where a bad value was met it is `complain` that fails. */
+gr_status gr_loss_run(gr_node *n, gr_loss_pass *pass, int64_t positions, int64_t least, gr_span_body span,
+                      gr_bad_value_rule complain);
+
+/* The kernel of a pointwise loss: saves dl/dp of each position, scaled, if a gradient will be wanted. */
+gr_status gr_pointwise_run(gr_node *n, gr_span_body span, gr_bad_value_rule complain);
+gr_status gr_save_slopes(gr_node *n);
+
+/* The number of positions that are not ignored; 1 over it for a mean, 0 where there is none, and 1 without a mean. */
+int64_t gr_loss_count(const gr_node *n, int64_t positions);
+double gr_loss_scale(const gr_node *n, int64_t positions);
+
+/* g d, with d = dl/dp or dl/dy of the unreduced loss: times weight and 1/count, and 0 where ignored. */
+gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d);
 
 /* For the gradient checker: the unreduced loss, and the factor of the reduction. The second form is for an op whose
  * attributes begin with these, of which it is given a copy. */
 int gr_loss_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS]);
 int gr_loss_terms_with(const gr_node *n, gr_loss_attr *attr, gr_term terms[GR_MAX_TERMS]);
 
-/* Its branches: on which side of y a prediction p lies. */
-void gr_branch_residual(const gr_node *n, uint64_t *signature);
+/* A pointwise loss in its record: one number for each pair of numbers, computed by pointwise.inc. */
+#define GR_POINTWISE(loss)                                                                      \
+    .n_in = 2, .n_optional = 1, .shape = gr_pointwise_shape, .attr_size = sizeof(gr_loss_attr), \
+    .terms = gr_loss_terms, .forward = GR_KERNELS(loss)
 
-/* g d, with d = dl/dp or dl/dy of the unreduced loss: times weight and 1/count, and 0 where ignored. */
-gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor *d);
+/* ---- Two classes, written with ops (two_classes.c) ------------------------------------------------------------- */
 
-/* 1 - p; p as a divisor or a logarithm's argument: at least the smallest normal number; log p; log(1-p), exact near p =
- * 0. */
+/* 1 - p; and p as a divisor or a logarithm's argument: at least the smallest normal number. */
 gr_tensor *gr_complement(gr_tape *t, gr_tensor *p);
 gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p);
-gr_tensor *gr_safe_log(gr_tape *t, gr_tensor *p);
-gr_tensor *gr_log_complement(gr_tape *t, gr_tensor *p);
 
-/* ---- Blocks: what is summed does not depend on the number of threads ------------------------------------------ */
+/* log p and log(1-p) of the node's prediction, from logits or probabilities; all digits near p = 0. */
+gr_tensor *gr_log_p(gr_tape *t, const gr_node *n);
+gr_tensor *gr_log_q(gr_tape *t, const gr_node *n);
 
-enum { GR_LOSS_BLOCKS = 1024 };
-
-/* One pass over the positions. */
-typedef struct gr_loss_pass {
-    const gr_node *n;
-    int64_t grain;        /* positions of a block */
-    double scale;         /* of the slope: 1/count for a mean */
-    bool keep_values;     /* GR_NONE */
-    const double *planes; /* a number of each plane, for a loss that has one, */
-    int64_t plane;        /* and its positions */
-    double sum[GR_LOSS_BLOCKS];
-    bool bad[GR_LOSS_BLOCKS]; /* a target or prediction out of range was met */
-} gr_loss_pass;
-
-/* Counts what is not ignored, runs `span` over `positions` with at least `least` of them in a block, and writes the
- * reduced value. The pass is the span's context. On a bad value calls `complain`, which finds it and says so. */
-typedef gr_status (*gr_bad_value_rule)(const gr_node *n);
-gr_status gr_loss_run(gr_node *n, gr_loss_pass *pass, int64_t positions, int64_t least, gr_span_body span,
-                      gr_bad_value_rule complain);
-
-/* The number of positions that are not ignored. */
-int64_t gr_loss_count(const gr_node *n, int64_t positions);
+/* negative/(1-p) - positive/p, held within finite numbers, or from logits negative s(x) - positive s(-x). */
+gr_tensor *gr_two_class_slope(gr_tape *t, const gr_node *n, gr_tensor *positive, gr_tensor *negative);
 
 #endif

@@ -10,58 +10,16 @@
  * and these growths are the slope: between ties the order is constant. An element of weight w counts as w elements. */
 #include "losses/regions.h"
 
-/* A call: the elements of a region are `rows` rows of `length` elements, `stride` apart. */
-typedef struct lovasz {
-    const gr_node *n;
-    gr_layout l;
-    int64_t rows, length, stride;
-    const void *weight;
-    gr_tensor *growth;
-    void *key[2];
-    uint32_t *place[2];
-} lovasz;
-
-static int64_t region_start(const lovasz *s, int64_t region)
-{
-    const gr_layout *l = &s->l;
-    const int64_t c = l->c - l->first;
-    switch (l->region) {
-    case GR_PER_PLANE: return (region / c * l->c + l->first + region % c) * l->inner;
-    case GR_PER_CLASS: return (l->first + region) * l->inner;
-    case GR_PER_SAMPLE: return (region * l->c + l->first) * l->inner;
-    default: return l->first * l->inner;
-    }
-}
-
-static lovasz lovasz_of(const gr_node *n)
-{
-    const gr_region_attr *a = n->attr;
-    lovasz s = {.n = n,
-                .l = gr_layout_of(n->in[0], a->region, a->without_background),
-                .rows = 1,
-                .weight = n->n_in > 2 ? n->in[2]->data : NULL};
-    const bool one_class = a->region == GR_PER_PLANE || a->region == GR_PER_CLASS;
-    s.length = (one_class ? 1 : s.l.c - s.l.first) * s.l.inner;
-    s.stride = s.l.c * s.l.inner;
-    if (a->region == GR_PER_CLASS || a->region == GR_WHOLE) s.rows = s.l.n;
-    return s;
-}
-
-static gr_status lovasz_complain(const gr_node *n, int k, int64_t i);
-
-#define GR_KERNEL_FILE "losses/lovasz.kernels.inc"
-#include "tensor/kernel.h"
-
-/* ---- The op --------------------------------------------------------------------------------------------------- */
+/* ---- Checks ------------------------------------------------------------------------------------------------- */
 
 static gr_status lovasz_shape(const gr_node *n, gr_type *type)
 {
-    const gr_region_attr *a = n->attr;
+    const gr_region_attr *a = gr_region_attr_of(n);
     const gr_tensor *e = n->in[0];
     gr_type same;
     if (gr_shape_same(n, &same) || gr_expect_region(n->op->name, e, a->region, a->without_background))
         return gr_last_status();
-    gr_layout l = gr_layout_of(e, a->region, a->without_background);
+    const region_layout l = gr_region_layout_of(n);
     if (e->size > (int64_t)UINT32_MAX)
         return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_TEXT(e));
     type->dtype = gr_type_of(e);
@@ -69,21 +27,57 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-/* Says what the first element of input k is that is not as it should be. */
-static gr_status lovasz_complain(const gr_node *n, int k, int64_t i)
+/* Says what element i of input k is, which is not as it should be. */
+static gr_status fail_bad_error(const gr_node *n, int k, int64_t i)
 {
-    const gr_region_attr *a = n->attr;
+    const char *who = gr_region_attr_of(n)->who;
     return gr_fail(GR_ERR_VALUE,
                    k == 1 ? "%s: target %g at %s, expected 0 or 1" : "%s: the weight is %g at %s, expected 0 or more",
-                   a->who ? a->who : n->op->name, gr_element(n->in[k], i),
-                   gr_position_text(&(gr_text){{0}}, n->in[k], i));
+                   who ? who : n->op->name, gr_element(n->in[k], i), gr_position_text(&(gr_text){{0}}, n->in[k], i));
 }
+
+/* ---- Kernels ------------------------------------------------------------------------------------------------ */
+
+/* A call: e, y and w are [n, c, inner]. The elements of a region are `rows` rows of `length`, `stride` apart. */
+typedef struct lovasz_call {
+    const void *e, *y, *w; /* w may be NULL */
+    void *growth;          /* [n, c, inner], or NULL where no gradient will be asked for */
+    void *loss;            /* [regions] */
+    region_layout l;
+    int64_t rows, length, stride;
+    void *key[2];       /* [regions, rows*length]: errors as bits in the order of the numbers, */
+    uint32_t *place[2]; /* and where in the region they belong; each in two copies, for sorting from one to the other */
+} lovasz_call;
+
+static int64_t region_start(const region_layout *l, int64_t region)
+{
+    const int64_t classes = l->c - l->first, k = l->by_class ? region % classes : 0;
+    const int64_t n = !l->by_sample ? 0 : l->by_class ? region / classes : region;
+    return (n * l->c + l->first + k) * l->inner;
+}
+
+static lovasz_call lovasz_call_of(const gr_node *n)
+{
+    const region_layout l = gr_region_layout_of(n);
+    return (lovasz_call){.e = n->in[0]->data,
+                         .y = n->in[1]->data,
+                         .w = n->n_in > 2 ? n->in[2]->data : NULL,
+                         .loss = n->out->data,
+                         .l = l,
+                         .rows = l.by_sample ? 1 : l.n,
+                         .length = (l.by_class ? 1 : l.c - l.first) * l.inner,
+                         .stride = l.c * l.inner};
+}
+
+#define GR_KERNEL_FILE "losses/lovasz.kernels.inc"
+#include "tensor/kernel.h"
+
+/* ---- The op --------------------------------------------------------------------------------------------------- */
 
 /* de = g times the growth of J at each element, which the forward pass has saved */
 static gr_tensor *lovasz_e(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const gr_region_attr *a = n->attr;
-    gr_layout l = gr_layout_of(n->in[0], a->region, a->without_background);
+    const region_layout l = gr_region_layout_of(n);
     return gr_mul(t, n->saved, gr_over_regions(t, &l, n->in[0], g));
 }
 
@@ -112,19 +106,19 @@ const gr_op gr_op_lovasz = {.name = "lovasz",
 /* ---- The losses ------------------------------------------------------------------------------------------------ */
 
 /* The extension over errors e; y as numbers, w NULL for weights of 1. */
-static gr_tensor *extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y, gr_tensor *w)
+static gr_tensor *lovasz_extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y, gr_tensor *w)
 {
     gr_tensor *in[3] = {e, y, w ? gr_broadcast_to(c->t, w, c->x->rank, c->x->shape) : NULL};
     return gr_apply(c->t, &gr_op_lovasz, in, w ? 3 : 2, &c->attr);
 }
 
-/* Where an index says which class, the index must be one, and probabilities must be some. */
-static gr_status begin(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y,
-                       const gr_region_options *o)
+/* Reads the options. Where an index says which class, it must name one, and probabilities must be some. */
+static gr_status begin_lovasz(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *x, gr_tensor *y,
+                              const gr_region_options *o)
 {
-    if (gr_region_options_of(c, t, who, has, x, y, o)) return gr_last_status();
-    if (y->dtype == GR_I32 && gr_expect_classes(who, &c->attr, x, y)) return gr_last_status();
-    return c->attr.from_logits ? GR_OK : gr_expect_counted(who, &c->attr, x, y, c->o.base.weight);
+    if (gr_region_options_of(c, t, who, x, y, o) || gr_expect_region_classes(who, &c->attr, x, y))
+        return gr_last_status();
+    return o->from_logits ? GR_OK : gr_expect_counted(who, &c->attr, x, y, o->weight);
 }
 
 /* e = max(0, 1 - x s) with s = 2y - 1 */
@@ -132,29 +126,29 @@ gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_regi
 {
     gr_region_call c;
     gr_region_options o = options ? *options : (gr_region_options){0};
-    o.base.from_logits = true;
+    o.from_logits = true;
     if (o.softmax) return gr_fail(GR_ERR_OPTION, "lovasz_hinge: has no softmax; see lovasz_softmax"), NULL;
-    if (begin(&c, t, "lovasz_hinge", 0, x, y, &o)) return NULL;
-    gr_tensor *target = gr_region_target(t, &c.attr, x, y), *w = gr_region_weight(t, &c.attr, x, y, o.base.weight);
+    if (begin_lovasz(&c, t, "lovasz_hinge", x, y, &o)) return NULL;
+    gr_tensor *target = gr_region_target(t, &c.attr, x, y), *w = gr_region_weight(t, &c.attr, x, y, o.weight);
     gr_tensor *sign = gr_shift(t, gr_scale(t, target, 2.0), -1.0);
     gr_tensor *e = gr_relu(t, gr_complement(t, gr_mul(t, x, sign)));
     gr_tensor *filled = w ? gr_sum_regions(t, &c.layout, gr_broadcast_to(t, w, x->rank, x->shape)) : NULL;
-    return gr_region_reduce(&c, extension(&c, e, target, w), filled);
+    return gr_region_reduce_over(&c, lovasz_extension(&c, e, target, w), filled);
 }
 
 /* e = |y - p|; a region of a class that it has no pixel of does not count */
-gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_region_options *options)
+gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_lovasz_softmax_options *options)
 {
     gr_region_call c;
-    gr_region_options o = options ? *options : (gr_region_options){0};
-    o.softmax = o.base.from_logits;
-    if (begin(&c, t, "lovasz_softmax", GR_HAS_ABSENT, p, y, &o)) return NULL;
+    gr_lovasz_softmax_options o = options ? *options : (gr_lovasz_softmax_options){0};
+    o.base.softmax = o.base.from_logits;
+    if (begin_lovasz(&c, t, "lovasz_softmax", p, y, &o.base)) return NULL;
     gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w = gr_region_weight(t, &c.attr, p, y, o.base.weight);
     gr_tensor *counted =
         o.absent_classes ? gr_broadcast_to(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
-    gr_tensor *there = gr_sum_regions(t, &c.layout, gr_weighed(t, counted, w));
-    gr_tensor *e = o.softmax
+    gr_tensor *filled = gr_sum_regions(t, &c.layout, gr_weighed(t, counted, w));
+    gr_tensor *e = o.base.softmax
                        ? GR_CALL(class_error, NULL, p, target)
                        : gr_add(t, gr_mul(t, target, gr_complement(t, p)), gr_mul(t, gr_complement(t, target), p));
-    return gr_region_reduce(&c, extension(&c, e, target, w), there);
+    return gr_region_reduce_over(&c, lovasz_extension(&c, e, target, w), filled);
 }

@@ -7,7 +7,8 @@
 /* dl/dp = 2 (p - y) */
 static gr_tensor *mse_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_pointwise_vjp(t, n, g, &gr_op_mse_slope);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    return gr_loss_scaled(t, n, g, gr_scale(t, gr_sub(t, n->in[0], n->in[1]), 2.0));
 }
 
 /* dl/dy = -2 (p - y) */
@@ -16,30 +17,13 @@ static gr_tensor *mse_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_loss_scaled(t, n, g, gr_scale(t, gr_sub(t, n->in[0], n->in[1]), -2.0));
 }
 
-static gr_tensor *mse_slope_p(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)n;
-    return gr_scale(t, g, 2.0);
-}
-
-static gr_tensor *mse_slope_y(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    (void)n;
-    return gr_scale(t, g, -2.0);
-}
-
 const gr_op gr_op_mse = {.name = "mse",
                          .formula = "l = (p - y)^2",
                          .gradient = "dp = 2 g (p - y), dy = -dp",
                          GR_POINTWISE(mse),
                          .vjp = {mse_p, mse_y}};
-const gr_op gr_op_mse_slope = {.name = "mse_slope",
-                               .formula = "d = 2 (p - y)",
-                               .gradient = "dp = 2 g, dy = -2 g",
-                               GR_POINTWISE_SLOPE(mse),
-                               .vjp = {mse_slope_p, mse_slope_y}};
 
 gr_tensor *gr_mse(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_mse, 0, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_mse, 0, p, y, options, NULL);
 }

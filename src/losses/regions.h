@@ -4,43 +4,39 @@
 
 #include <gradus/segmentation.h>
 
-#include "losses/loss_kit.h"
+#include "losses/class_target.h"
 
-/* ---- A prediction as [n, c, inner] --------------------------------------------------------------------------- */
+/* ---- A prediction [n, c, inner] as regions ------------------------------------------------------------------- */
 
-typedef struct gr_layout {
-    gr_region region;
-    int64_t n, c, inner;
-    int64_t first; /* the first class that is counted */
-} gr_layout;
+typedef struct region_layout {
+    int64_t n, c, inner;      /* see class_planes.h */
+    int64_t first;            /* the first class that is counted */
+    bool by_sample, by_class; /* what tells regions apart: both, one of the two, or nothing */
+} region_layout;
 
 /* Refuses a region that a prediction of this shape does not have. */
 gr_status gr_expect_region(const char *who, const gr_tensor *x, gr_region region, bool without_background);
 
-gr_layout gr_layout_of(const gr_tensor *x, gr_region region, bool without_background);
+region_layout gr_region_layout(const gr_tensor *x, gr_region region, bool without_background);
 
 /* Where classes do not matter: planes that lie side by side in a region as one. */
-gr_layout gr_layout_merged(gr_layout l);
+region_layout gr_merged_planes(region_layout l);
 
 /* The number of regions, and the shape of a tensor with a number for each. */
-int64_t gr_region_count(const gr_layout *l);
-int gr_region_shape(const gr_layout *l, int64_t shape[2]);
+int64_t gr_region_count(const region_layout *l);
+int gr_region_shape(const region_layout *l, int64_t shape[2]);
 
-/* The region of the plane of class c in image n. */
-static inline int64_t gr_region_at(const gr_layout *l, int64_t n, int64_t c)
+/* The region of the plane of class k in image n. */
+static inline int64_t gr_region_at(const region_layout *l, int64_t n, int64_t k)
 {
-    switch (l->region) {
-    case GR_PER_PLANE: return n * (l->c - l->first) + (c - l->first);
-    case GR_PER_CLASS: return c - l->first;
-    case GR_PER_SAMPLE: return n;
-    default: return 0;
-    }
+    const int64_t sample = l->by_sample ? n : 0;
+    return l->by_class ? sample * (l->c - l->first) + (k - l->first) : sample;
 }
 
 /* Numbers of regions, so that they broadcast over a prediction x: 0 for a class that is not counted. And the other
  * way: x summed over each region. */
-gr_tensor *gr_over_regions(gr_tape *t, const gr_layout *l, const gr_tensor *x, gr_tensor *numbers);
-gr_tensor *gr_sum_regions(gr_tape *t, const gr_layout *l, gr_tensor *x);
+gr_tensor *gr_over_regions(gr_tape *t, const region_layout *l, const gr_tensor *x, gr_tensor *numbers);
+gr_tensor *gr_sum_regions(gr_tape *t, const region_layout *l, gr_tensor *x);
 
 /* ---- Prediction, target and weight of ops on regions: in[0], in[1], and the last input or none ---------------- */
 
@@ -58,22 +54,32 @@ typedef struct gr_balanced_attr {
     bool fixed;
 } gr_balanced_attr;
 
+static inline const gr_region_attr *gr_region_attr_of(const gr_node *n)
+{
+    return n->attr;
+}
+
+static inline region_layout gr_region_layout_of(const gr_node *n)
+{
+    return gr_region_layout(n->in[0], gr_region_attr_of(n)->region, gr_region_attr_of(n)->without_background);
+}
+
 /* Refuses inputs that do not fit together. `weight` may be NULL. */
 gr_status gr_expect_region_inputs(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
                                   const gr_tensor *weight);
 
-/* Refuses the first class that is none; y is I32. */
-gr_status gr_expect_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y);
+/* Refuses the first index that names no class; of a target that is no I32, nothing. */
+gr_status gr_expect_region_classes(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y);
 
 /* Whether element i of a prediction is counted: of a class that is, and not ignored. */
-bool gr_is_counted(const gr_region_attr *a, const gr_layout *l, const gr_tensor *y, int64_t i);
+bool gr_is_counted(const gr_region_attr *a, const region_layout *l, const gr_tensor *y, int64_t i);
 
 /* Refuses the first weight below 0 and the first prediction that is no probability, among those that are counted;
  * logits may be anything. */
 gr_status gr_expect_counted(const char *who, const gr_region_attr *a, const gr_tensor *x, const gr_tensor *y,
                             const gr_tensor *weight);
 
-/* The target as numbers of x's shape, 0 where it is ignored: class indices as shares of 1. */
+/* The target as numbers of x's shape, 0 where it is ignored: a class index as 1 for that class. */
 gr_tensor *gr_region_target(gr_tape *t, const gr_region_attr *a, gr_tensor *x, gr_tensor *y);
 
 /* The factor of each element, broadcasting over x: 0 where the target is ignored. NULL, and no error, for all 1. */
@@ -82,49 +88,46 @@ gr_tensor *gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor
 /* d w, and 0 where w is 0, whatever d is there; d where w is NULL. */
 gr_tensor *gr_weighed(gr_tape *t, gr_tensor *d, gr_tensor *w);
 
-/* A tensor [N,...] of pixels with axis 1 put back, so that it broadcasts over x. */
-gr_tensor *gr_over_pixels(gr_tape *t, const gr_tensor *x, gr_tensor *pixels);
-
 /* ---- A loss of regions ----------------------------------------------------------------------------------------- */
 
-/* Which of its numbers a loss has; the others are refused. */
-enum {
-    GR_HAS_EPSILON = 1,
-    GR_HAS_SIDES = 2, /* fp_weight, fn_weight */
-    GR_HAS_GAMMA = 4,
-    GR_HAS_ALPHA = 8,
-    GR_HAS_W = 16,
-    GR_HAS_MIX = 32,
-    GR_HAS_ABSENT = 64
-};
-
-/* One call: the options with their defaults in place, and the soft counts, each of the shape of the regions. */
+/* One call: what all losses take, and the soft counts, each of the shape of the regions. */
 typedef struct gr_region_call {
     gr_tape *t;
     const char *who;
     gr_region_options o;
     gr_region_attr attr;
-    gr_layout layout;
+    region_layout layout;
     gr_tensor *x, *y;
     gr_tensor *tp, *fp, *fn, *tn;
 } gr_region_call;
 
-/* Reads the options of a loss called `who`; the second function counts, too. */
-gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y,
+/* Reads what all losses take, for a loss called `who`; the second function counts, too. */
+gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *x, gr_tensor *y,
                                const gr_region_options *options);
-gr_status gr_region_begin(gr_region_call *c, gr_tape *t, const char *who, int has, gr_tensor *x, gr_tensor *y,
+gr_status gr_region_begin(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *x, gr_tensor *y,
                           const gr_region_options *options);
 
-/* Losses of regions, weighted by class and reduced; `filled`, when given, is 0 for regions that are not there. */
-gr_tensor *gr_region_reduce(const gr_region_call *c, gr_tensor *losses, gr_tensor *filled);
+/* Refuses an option that is no number of 0 or more. */
+gr_status gr_expect_not_negative(const char *who, const char *what, double x);
+
+/* e as a loss uses it: 1 where the option is left 0, and 0 where it is `unsmoothed`. */
+gr_status gr_complete_epsilon(const char *who, double *epsilon, bool unsmoothed);
+
+/* The class weights of the classes that are counted; NULL without. */
+gr_tensor *gr_region_class_weight(const gr_region_call *c);
+
+/* Losses of regions, weighted by class and reduced. A mean is over the regions where anything was counted; in the second
+ * form over those where `filled` is above 0, or over all of them if that is NULL. */
+gr_tensor *gr_region_reduce(const gr_region_call *c, gr_tensor *losses);
+gr_tensor *gr_region_reduce_over(const gr_region_call *c, gr_tensor *losses, gr_tensor *filled);
 
 /* What is greater than 0 in regions where anything was counted; NULL when that is everywhere. */
 gr_tensor *gr_region_filled(const gr_region_call *c);
 
 /* ---- Ops that formulas are made of ----------------------------------------------------------------------------- */
 
-/* s = a / (a + b), and `empty` where both are 0. Neither is negative. */
-gr_tensor *gr_share(gr_tape *t, gr_tensor *a, gr_tensor *b, double empty);
+/* r = a / (a + b), and `of_nothing` where both are 0. Neither is negative. */
+gr_tensor *gr_ratio(gr_tape *t, gr_tensor *a, gr_tensor *b, double of_nothing);
 
 /* z = J v with J the derivative of the softmax over axis 1 at x. */
 gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v);

@@ -3,76 +3,29 @@
  *
  * A plane is counted in blocks that do not depend on the number of threads, and the blocks are added up in their order.
  */
+#include <assert.h>
+
 #include "losses/regions.h"
 
-enum { TILE = 512, MAX_BLOCKS = 1024, TP = 0, FP, FN, TN, BAD, PARTS };
-
-/* A call: prediction and target as planes, and their blocks. */
-typedef struct counting {
-    const gr_node *n;
-    gr_region_attr attr;
-    gr_layout l;
-    const void *x, *y; /* y is NULL where the target is `index` */
-    const int32_t *index;
-    const void *w;
-    bool w_by_pixel;
-    int64_t block, blocks; /* elements of a block of a plane, blocks of a plane */
-    double *partial;       /* [n][c][blocks][PARTS] */
-    const void *g;         /* of the gradient: of the four counts, [4][regions] */
-} counting;
-
-static inline int64_t at_most(int64_t a, int64_t b)
+static const char *loss_that_counts(const gr_node *n)
 {
-    return a < b ? a : b;
-}
-
-static counting counting_of(const gr_node *n, const gr_tensor *w);
-static gr_status soft_counts_complain(const gr_node *n);
-
-#define GR_KERNEL_FILE "losses/soft_counts.kernels.inc"
-#include "tensor/kernel.h"
-
-static const char *who(const gr_node *n)
-{
-    const gr_region_attr *a = n->attr;
-    return a->who ? a->who : n->op->name;
+    const char *who = gr_region_attr_of(n)->who;
+    return who ? who : n->op->name;
 }
 
 /* The weight is the last input; there are `others` in front of it. */
-static gr_tensor *weight_of(const gr_node *n, int others)
+static gr_tensor *count_weight(const gr_node *n, int others)
 {
     return n->n_in > others ? n->in[others] : NULL;
-}
-
-/* Cuts planes into blocks of at least a span's work, `together` of them at once. */
-static counting counting_of(const gr_node *n, const gr_tensor *w)
-{
-    const gr_tensor *x = n->in[0], *y = n->in[1];
-    counting s = {.n = n,
-                  .attr = *(const gr_region_attr *)n->attr,
-                  .x = x->data,
-                  .w = w ? w->data : NULL,
-                  .w_by_pixel = w && !gr_same_shape(w, x)};
-    if (y->dtype == GR_I32) s.index = y->data;
-    else s.y = y->data;
-    s.l = gr_layout_of(x, s.attr.region, s.attr.without_background);
-    if (!s.index && !s.attr.softmax && !s.l.first && !s.w_by_pixel) s.l = gr_layout_merged(s.l);
-    int64_t together = s.attr.softmax ? s.l.c : 1, work = s.l.inner * together, blocks = work / GR_GRAIN;
-    blocks = blocks < 1 ? 1 : at_most(blocks, MAX_BLOCKS);
-    s.block = (s.l.inner + blocks - 1) / blocks;
-    s.block = (s.block + TILE - 1) / TILE * TILE;
-    s.blocks = s.l.inner ? (s.l.inner + s.block - 1) / s.block : 1;
-    return s;
 }
 
 /* ---- Checks ------------------------------------------------------------------------------------------------- */
 
 static gr_status soft_counts_shape(const gr_node *n, gr_type *type)
 {
-    const gr_region_attr *a = n->attr;
     const gr_tensor *x = n->in[0];
-    if (gr_expect_region_inputs(who(n), a, x, n->in[1], weight_of(n, 2))) return gr_last_status();
-    gr_layout l = gr_layout_of(x, a->region, a->without_background);
+    if (gr_expect_region_inputs(loss_that_counts(n), n->attr, x, n->in[1], count_weight(n, 2))) return gr_last_status();
+    const region_layout l = gr_region_layout_of(n);
     type->dtype = gr_type_of(x);
     type->shape[0] = 4;
     type->rank = 1 + gr_region_shape(&l, &type->shape[1]);
@@ -80,114 +33,123 @@ static gr_status soft_counts_shape(const gr_node *n, gr_type *type)
 }
 
 /* The kernel has met something bad: finds it, and says what it is. */
-static gr_status soft_counts_complain(const gr_node *n)
+static gr_status fail_bad_count(const gr_node *n)
 {
-    const gr_region_attr *a = n->attr;
+    const gr_region_attr *a = gr_region_attr_of(n);
     const gr_tensor *x = n->in[0], *y = n->in[1];
-    const gr_layout l = gr_layout_of(x, a->region, a->without_background);
-    if (y->dtype == GR_I32 && gr_expect_classes(who(n), a, x, y)) return gr_last_status();
+    const region_layout l = gr_region_layout_of(n);
+    const char *who = loss_that_counts(n);
+    if (gr_expect_region_classes(who, a, x, y)) return gr_last_status();
     for (int64_t i = 0; y->dtype != GR_I32 && i < y->size; i++) {
-        const double t = gr_element(y, i);
-        if (!(t >= 0.0 && t <= 1.0) && gr_is_counted(a, &l, y, i))
-            return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected a number in [0,1]", who(n), t,
+        const double target = gr_element(y, i);
+        if (!(target >= 0.0 && target <= 1.0) && gr_is_counted(a, &l, y, i))
+            return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected a number in [0,1]", who, target,
                            gr_position_text(&(gr_text){{0}}, y, i));
     }
-    if (gr_expect_counted(who(n), a, x, y, weight_of(n, 2))) return gr_last_status();
-    return gr_fail(GR_ERR_VALUE, "%s: a value out of range", who(n));
+    if (gr_expect_counted(who, a, x, y, count_weight(n, 2))) return gr_last_status();
+    return gr_fail(GR_ERR_VALUE, "%s: a value out of range", who);
 }
+
+/* ---- Kernels ------------------------------------------------------------------------------------------------ */
+
+enum { TP, FP, FN, TN, BAD_VALUES, COUNT_PARTS }; /* what is summed */
+enum { COUNT_TILE = 512, MAX_PLANE_BLOCKS = 1024 };
+
+/* A call: [n, c, inner] with the blocks that a plane is cut into. */
+typedef struct counting {
+    const gr_node *n;
+    gr_region_attr attr;
+    region_layout l;
+    const void *x, *y;    /* [n, c, inner]; y is NULL where the target is `index` */
+    const int32_t *index; /* [n, inner] */
+    const void *w;        /* NULL, or [n, c, inner], or [n, inner] if `w_by_pixel` */
+    bool w_by_pixel;
+    int64_t block, blocks; /* elements of a block of a plane, blocks of a plane */
+    double *partial;       /* [n, c, blocks, COUNT_PARTS] */
+    const void *g;         /* [4, regions]: of the gradient, that of the four counts */
+} counting;
+
+/* Cuts planes into blocks of at least a span's work; through a softmax that of all classes is done together. */
+static counting counting_of(const gr_node *n, const gr_tensor *w)
+{
+    const gr_tensor *x = n->in[0], *y = n->in[1];
+    const bool indices = y->dtype == GR_I32;
+    assert(indices || gr_same_shape(x, y));
+    counting s = {.n = n,
+                  .attr = *gr_region_attr_of(n),
+                  .l = gr_region_layout_of(n),
+                  .x = x->data,
+                  .y = indices ? NULL : y->data,
+                  .index = indices ? y->data : NULL,
+                  .w = w ? w->data : NULL,
+                  .w_by_pixel = w && !gr_same_shape(w, x)};
+    if (!indices && !s.attr.softmax && !s.l.first && !s.w_by_pixel) s.l = gr_merged_planes(s.l);
+    int64_t blocks = s.l.inner * (s.attr.softmax ? s.l.c : 1) / GR_GRAIN;
+    blocks = blocks < 1 ? 1 : gr_lesser(blocks, MAX_PLANE_BLOCKS);
+    s.block = (s.l.inner + blocks - 1) / blocks;
+    s.block = (s.block + COUNT_TILE - 1) / COUNT_TILE * COUNT_TILE;
+    s.blocks = s.l.inner ? (s.l.inner + s.block - 1) / s.block : 1;
+    return s;
+}
+
+/* Elements from .. to-1 of the plane of class c in image n. */
+typedef struct plane_block {
+    int64_t n, c, from, to;
+} plane_block;
+
+/* Block `item` of [n, c, blocks]. */
+static inline plane_block plane_block_at(const counting *s, int64_t item)
+{
+    const int64_t plane = item / s->blocks, from = item % s->blocks * s->block;
+    return (plane_block){plane / s->l.c, plane % s->l.c, from, gr_lesser(from + s->block, s->l.inner)};
+}
+
+/* Where element i of the plane of class c in image n lies. */
+static inline int64_t plane_element(const counting *s, int64_t n, int64_t c, int64_t i)
+{
+    return (n * s->l.c + c) * s->l.inner + i;
+}
+
+static inline double *partial_sums(const counting *s, int64_t n, int64_t c, int64_t block)
+{
+    return s->partial + ((n * s->l.c + c) * s->blocks + block) * COUNT_PARTS;
+}
+
+#define GR_KERNEL_FILE "losses/soft_counts.kernels.inc"
+#include "tensor/kernel.h"
 
 /* ---- Derivatives -------------------------------------------------------------------------------------------- */
 
 /* The k-th of four counts, or of their gradients, broadcasting over x. */
-static gr_tensor *part(gr_tape *t, const gr_node *n, gr_tensor *counts, int k)
+static gr_tensor *count_over_x(gr_tape *t, const gr_node *n, gr_tensor *counts, int k)
 {
-    const gr_region_attr *a = n->attr;
-    gr_layout l = gr_layout_of(n->in[0], a->region, a->without_background);
+    const region_layout l = gr_region_layout_of(n);
     return gr_over_regions(t, &l, n->in[0], gr_slice(t, counts, 0, k, k + 1));
 }
 
 /* dp = w (y (gTP - gFN) + (1-y) (gFP - gTN)), and from logits dx = J dp, J = s(x) s(-x) or that of softmax */
 static gr_tensor *soft_counts_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    gr_region_attr attr = *(const gr_region_attr *)n->attr;
-    attr.from_logits &= !attr.softmax;
+    const bool softmax = gr_region_attr_of(n)->softmax;
+    gr_region_attr attr = *gr_region_attr_of(n);
+    attr.from_logits &= !softmax;
     attr.softmax = false;
-    gr_tensor *in[4] = {n->in[0], n->in[1], g, weight_of(n, 2)};
+    gr_tensor *in[4] = {n->in[0], n->in[1], g, count_weight(n, 2)};
     gr_tensor *d = gr_apply(t, &gr_op_soft_counts_grad, in, n->n_in + 1, &attr);
-    return ((const gr_region_attr *)n->attr)->softmax ? gr_softmax_grad(t, n->in[0], d) : d;
+    return softmax ? gr_softmax_grad(t, n->in[0], d) : d;
 }
 
 /* dy = w (p (gTP - gFP) + (1-p) (gFN - gTN)) */
 static gr_tensor *soft_counts_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const gr_region_attr *a = n->attr;
+    const gr_region_attr *a = gr_region_attr_of(n);
     gr_tensor *x = n->in[0], *y = n->in[1];
     gr_tensor *p = a->softmax ? gr_softmax(t, x, 1) : a->from_logits ? gr_sigmoid(t, x) : x;
     gr_tensor *q = a->from_logits && !a->softmax ? gr_sigmoid(t, gr_neg(t, x)) : gr_complement(t, p);
-    gr_tensor *d = gr_add(t, gr_mul(t, p, gr_sub(t, part(t, n, g, TP), part(t, n, g, FP))),
-                          gr_mul(t, q, gr_sub(t, part(t, n, g, FN), part(t, n, g, TN))));
-    return gr_weighed(t, d, gr_region_weight(t, a, x, y, weight_of(n, 2)));
+    gr_tensor *d = gr_add(t, gr_mul(t, p, gr_sub(t, count_over_x(t, n, g, TP), count_over_x(t, n, g, FP))),
+                          gr_mul(t, q, gr_sub(t, count_over_x(t, n, g, FN), count_over_x(t, n, g, TN))));
+    return gr_weighed(t, d, gr_region_weight(t, a, x, y, count_weight(n, 2)));
 }
-
-/* ---- The gradient, as an op:  z = w (y (gTP - gFN) + (1-y) (gFP - gTN)),  and from logits times s(x) s(-x) ----- */
-
-static gr_status soft_counts_grad_shape(const gr_node *n, gr_type *type)
-{
-    const gr_region_attr *a = n->attr;
-    const gr_tensor *x = n->in[0], *g = n->in[2];
-    if (gr_expect_region_inputs(n->op->name, a, x, n->in[1], weight_of(n, 3))) return gr_last_status();
-    gr_layout l = gr_layout_of(x, a->region, a->without_background);
-    int64_t shape[3] = {4};
-    int rank = 1 + gr_region_shape(&l, &shape[1]);
-    bool fits = g->rank == rank && g->dtype == x->dtype;
-    for (int i = 0; fits && i < rank; i++) fits = g->shape[i] == shape[i];
-    if (!fits)
-        return gr_fail(GR_ERR_SHAPE, "%s: the gradient of the counts is %s, expected %s", n->op->name, GR_SHAPE_TEXT(g),
-                       gr_shape_text(&(gr_text){{0}}, rank, shape));
-    gr_type_as(type, x);
-    return GR_OK;
-}
-
-/* h w dp/dx, h the gradient of z */
-static gr_tensor *through(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    const gr_region_attr *a = n->attr;
-    gr_tensor *x = n->in[0];
-    if (a->from_logits) h = gr_mul(t, h, gr_mul(t, gr_sigmoid(t, x), gr_sigmoid(t, gr_neg(t, x))));
-    return gr_weighed(t, h, gr_region_weight(t, a, x, n->in[1], weight_of(n, 3)));
-}
-
-/* dz/dx = z (s(-x) - s(x)) from logits, else 0 */
-static gr_tensor *soft_counts_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    const gr_region_attr *a = n->attr;
-    gr_tensor *x = n->in[0];
-    if (!a->from_logits) return gr_scale(t, h, 0.0);
-    gr_tensor *turn = gr_sub(t, gr_sigmoid(t, gr_neg(t, x)), gr_sigmoid(t, x));
-    return gr_weighed(t, gr_mul(t, h, gr_mul(t, n->out, turn)), gr_region_weight(t, a, x, n->in[1], NULL));
-}
-
-/* dz/dy = w ((gTP - gFN) - (gFP - gTN)) dp/dx */
-static gr_tensor *soft_counts_grad_y(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    gr_tensor *g = n->in[2];
-    gr_tensor *a = gr_sub(t, part(t, n, g, TP), part(t, n, g, FN)),
-              *b = gr_sub(t, part(t, n, g, FP), part(t, n, g, TN));
-    return gr_mul(t, through(t, n, h), gr_sub(t, a, b));
-}
-
-/* z is linear in g: its derivative is u = h w dp/dx, summed as the counts are: sum u y, sum u (1-y), and minus both */
-static gr_tensor *soft_counts_grad_g(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    const gr_region_attr *a = n->attr;
-    gr_layout l = gr_layout_of(n->in[0], a->region, a->without_background);
-    gr_tensor *u = through(t, n, h), *y = gr_region_target(t, a, n->in[0], n->in[1]);
-    gr_tensor *in = gr_sum_regions(t, &l, gr_mul(t, u, y)),
-              *out = gr_sum_regions(t, &l, gr_mul(t, u, gr_complement(t, y)));
-    return gr_stack(t, (gr_tensor *[]){in, out, gr_neg(t, in), gr_neg(t, out)}, 4, 0);
-}
-
-/* ---- Samples ------------------------------------------------------------------------------------------------ */
 
 const gr_op gr_op_soft_counts = {
     .name = "soft_counts",
@@ -200,6 +162,64 @@ const gr_op gr_op_soft_counts = {
     .attr_size = sizeof(gr_region_attr),
     .forward = GR_KERNELS(soft_counts),
     .vjp = {soft_counts_x, soft_counts_y}};
+
+/* ---- The gradient, as an op:  z = w (y (gTP - gFN) + (1-y) (gFP - gTN)),  and from logits times s(x) s(-x) ----- */
+
+static gr_status soft_counts_grad_shape(const gr_node *n, gr_type *type)
+{
+    const gr_tensor *x = n->in[0], *g = n->in[2];
+    if (gr_expect_region_inputs(n->op->name, n->attr, x, n->in[1], count_weight(n, 3))) return gr_last_status();
+    const region_layout l = gr_region_layout_of(n);
+    int64_t shape[3] = {4};
+    int rank = 1 + gr_region_shape(&l, &shape[1]);
+    bool fits = g->rank == rank && g->dtype == x->dtype;
+    for (int i = 0; fits && i < rank; i++) fits = g->shape[i] == shape[i];
+    if (!fits)
+        return gr_fail(GR_ERR_SHAPE, "%s: the gradient of the counts is %s, expected %s", n->op->name, GR_SHAPE_TEXT(g),
+                       gr_shape_text(&(gr_text){{0}}, rank, shape));
+    gr_type_as(type, x);
+    return GR_OK;
+}
+
+/* h w dp/dx, h the gradient of z */
+static gr_tensor *through_counts(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    const gr_region_attr *a = gr_region_attr_of(n);
+    gr_tensor *x = n->in[0];
+    if (a->from_logits) h = gr_mul(t, h, gr_mul(t, gr_sigmoid(t, x), gr_sigmoid(t, gr_neg(t, x))));
+    return gr_weighed(t, h, gr_region_weight(t, a, x, n->in[1], count_weight(n, 3)));
+}
+
+/* dz/dx = z (s(-x) - s(x)) from logits, else 0 */
+static gr_tensor *soft_counts_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    const gr_region_attr *a = gr_region_attr_of(n);
+    gr_tensor *x = n->in[0];
+    if (!a->from_logits) return gr_scale(t, h, 0.0);
+    gr_tensor *turn = gr_sub(t, gr_sigmoid(t, gr_neg(t, x)), gr_sigmoid(t, x));
+    return gr_weighed(t, gr_mul(t, h, gr_mul(t, n->out, turn)), gr_region_weight(t, a, x, n->in[1], NULL));
+}
+
+/* dz/dy = w ((gTP - gFN) - (gFP - gTN)) dp/dx */
+static gr_tensor *soft_counts_grad_y(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    gr_tensor *g = n->in[2];
+    gr_tensor *a = gr_sub(t, count_over_x(t, n, g, TP), count_over_x(t, n, g, FN)),
+              *b = gr_sub(t, count_over_x(t, n, g, FP), count_over_x(t, n, g, TN));
+    return gr_mul(t, through_counts(t, n, h), gr_sub(t, a, b));
+}
+
+/* z is linear in g: its derivative is u = h w dp/dx, summed as the counts are: sum u y, sum u (1-y), and minus both */
+static gr_tensor *soft_counts_grad_g(gr_tape *t, const gr_node *n, gr_tensor *h)
+{
+    const gr_region_attr *a = gr_region_attr_of(n);
+    const region_layout l = gr_region_layout_of(n);
+    gr_tensor *u = through_counts(t, n, h), *y = gr_region_target(t, a, n->in[0], n->in[1]);
+    gr_tensor *in = gr_sum_regions(t, &l, gr_mul(t, u, y)),
+              *out = gr_sum_regions(t, &l, gr_mul(t, u, gr_complement(t, y)));
+    return gr_stack(t, (gr_tensor *[]){in, out, gr_neg(t, in), gr_neg(t, out)}, 4, 0);
+}
+
 const gr_op gr_op_soft_counts_grad = {
     .name = "soft_counts_grad",
     .formula = "z = y (gTP - gFN) + (1-y) (gFP - gTN), from logits times s(x) s(-x)",

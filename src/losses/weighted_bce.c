@@ -2,8 +2,8 @@
  *
  *     l = -(a y log p + b (1-y) log(1-p)):
  *
- * W-BCE, Eq. 10, has a = beta and b = 1. B-BCE, Eq. 11 (which the paper labels W-BCE, too), has a = beta and b = 1 -
- * beta, beta being 1 minus the share of positives among a region's elements. */
+ * W-BCE, Eq. 10, has a = beta and b = 1. B-BCE, Eq. 11 (labelled W-BCE in the paper as well), has a = beta and
+ * b = 1 - beta, where beta is 1 minus the ratio of positives among a region's elements. */
 #include "losses/regions.h"
 
 static const gr_balanced_attr *balanced_attr_of(const gr_node *n)
@@ -11,63 +11,38 @@ static const gr_balanced_attr *balanced_attr_of(const gr_node *n)
     return n->attr;
 }
 
-static gr_layout balanced_layout(const gr_node *n)
+static region_layout balanced_layout(const gr_node *n)
 {
-    return gr_layout_of(n->in[0], balanced_attr_of(n)->region, false);
+    return gr_region_layout(n->in[0], balanced_attr_of(n)->region, false);
 }
+
+/* A pass over planes, each of which has its own beta. */
+typedef struct balanced_pass {
+    gr_loss_pass pass;   /* first: the blocks' context */
+    const double *betas; /* of each plane, */
+    int64_t plane;       /* and its positions */
+} balanced_pass;
+_Static_assert(offsetof(gr_balanced_attr, loss) == 0 && offsetof(balanced_pass, pass) == 0,
+               "read as their first member");
 
 #define GR_KERNEL_FILE "losses/weighted_bce.kernels.inc"
 #include "tensor/kernel.h"
 
-/* ---- Slopes, given a and b as tensors ------------------------------------------------------------------------ */
-
-/* dl/dp = b (1-y)/(1-p) - a y/p, which is finite at p = 0 and 1 too,  dl/dx = b (1-y) s(x) - a y s(-x) */
-static gr_tensor *by_prediction(gr_tape *t, const gr_node *n, gr_tensor *a, gr_tensor *b)
-{
-    gr_tensor *p = n->in[0], *y = n->in[1];
-    gr_tensor *positive = gr_mul(t, a, y), *negative = gr_mul(t, b, gr_complement(t, y));
-    if (gr_loss_attr_of(n)->from_logits)
-        return gr_sub(t, gr_mul(t, negative, gr_sigmoid(t, p)), gr_mul(t, positive, gr_sigmoid(t, gr_neg(t, p))));
-    const double most = gr_dtype_of(p) == GR_F32 ? 0x1p126 : 0x1p1022;
-    gr_tensor *slope =
-        gr_sub(t, gr_div(t, negative, gr_not_zero(t, gr_complement(t, p))), gr_div(t, positive, gr_not_zero(t, p)));
-    return gr_clamp(t, slope, -most, most);
-}
-
-/* -log p and -log(1-p) */
-static gr_tensor *minus_log(gr_tape *t, const gr_node *n)
-{
-    gr_tensor *p = n->in[0];
-    return gr_loss_attr_of(n)->from_logits ? gr_softplus(t, gr_neg(t, p)) : gr_neg(t, gr_safe_log(t, p));
-}
-
-static gr_tensor *minus_log_complement(gr_tape *t, const gr_node *n)
-{
-    gr_tensor *p = n->in[0];
-    return gr_loss_attr_of(n)->from_logits ? gr_softplus(t, p) : gr_neg(t, gr_log_complement(t, p));
-}
-
-/* dl/dy = b log(1-p) - a log p, a and b standing still */
-static gr_tensor *by_target(gr_tape *t, const gr_node *n, gr_tensor *a, gr_tensor *b)
-{
-    return gr_sub(t, gr_mul(t, a, minus_log(t, n)), gr_mul(t, b, minus_log_complement(t, n)));
-}
-
 /* ---- W-BCE ----------------------------------------------------------------------------------------------------- */
 
+/* dl/dp = (1-y)/(1-p) - beta y/p,  dl/dx = (1-y) s(x) - beta y s(-x) */
 static gr_tensor *weighted_bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
-    const gr_dtype dtype = gr_type_of(n->in[0]);
-    return gr_loss_scaled(
-        t, n, g, by_prediction(t, n, gr_constant(t, dtype, gr_loss_attr_of(n)->a), gr_constant(t, dtype, 1.0)));
+    gr_tensor *y = n->in[1], *positive = gr_scale(t, y, gr_loss_attr_of(n)->beta);
+    return gr_loss_scaled(t, n, g, gr_two_class_slope(t, n, positive, gr_complement(t, y)));
 }
 
+/* dl/dy = log(1-p) - beta log p */
 static gr_tensor *weighted_bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const gr_dtype dtype = gr_type_of(n->in[0]);
-    return gr_loss_scaled(t, n, g,
-                          by_target(t, n, gr_constant(t, dtype, gr_loss_attr_of(n)->a), gr_constant(t, dtype, 1.0)));
+    gr_tensor *positive = gr_scale(t, gr_log_p(t, n), gr_loss_attr_of(n)->beta);
+    return gr_loss_scaled(t, n, g, gr_sub(t, gr_log_q(t, n), positive));
 }
 
 const gr_op gr_op_weighted_bce = {
@@ -82,8 +57,8 @@ gr_tensor *gr_weighted_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_weig
 {
     const gr_weighted_bce_options o = options ? *options : (gr_weighted_bce_options){0};
     if (gr_expect_number("weighted_bce", "beta", o.beta, 0.0, (double)INFINITY)) return NULL;
-    return gr_loss_apply(t, &gr_op_weighted_bce, GR_HAS_LOGITS, p, y, &o.base,
-                         o.beta == 0.0 && !o.as_given ? 1.0 : o.beta, 0.0);
+    gr_loss_attr attr = {.beta = o.beta == 0.0 && !o.as_given ? 1.0 : o.beta};
+    return gr_loss_apply(t, &gr_op_weighted_bce, GR_HAS_LOGITS, p, y, &o.base, &attr);
 }
 
 /* ---- B-BCE ----------------------------------------------------------------------------------------------------- */
@@ -95,20 +70,20 @@ static gr_status balanced_shape(const gr_node *n, gr_type *type)
 }
 
 /* beta of each region as a function of y, broadcasting over it, and *slope = dbeta/dy. */
-static gr_tensor *beta_of(gr_tape *t, const gr_node *n, gr_tensor **slope)
+static gr_tensor *balanced_beta(gr_tape *t, const gr_node *n, gr_tensor **slope)
 {
     const gr_balanced_attr *a = balanced_attr_of(n);
-    const gr_layout l = balanced_layout(n);
+    const region_layout l = balanced_layout(n);
     gr_tensor *y = n->in[1], *zero = gr_constant(t, gr_type_of(y), 0.0), *one = gr_constant(t, gr_type_of(y), 1.0);
     *slope = zero;
-    if (a->fixed) return gr_constant(t, gr_type_of(y), a->loss.a);
+    if (a->fixed) return gr_constant(t, gr_type_of(y), a->loss.beta);
     gr_tensor *there = gr_broadcast_to(t, one, y->rank, y->shape);
     if (a->loss.ignore)
         there = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), a->loss.ignore_index)), zero, there);
     gr_tensor *count = gr_maximum(t, gr_sum_regions(t, &l, there), one);
     gr_tensor *positives = gr_sum_regions(t, &l, gr_where(t, there, y, zero));
     gr_tensor *beta = gr_complement(t, gr_div(t, positives, count)),
-              *held = gr_clamp(t, beta, a->loss.b, 1.0 - a->loss.b);
+              *held = gr_clamp(t, beta, a->loss.margin, 1.0 - a->loss.margin);
     *slope = gr_mul(t, there, gr_over_regions(t, &l, y, gr_neg(t, gr_div(t, gr_equal(t, beta, held), count))));
     return gr_over_regions(t, &l, y, held);
 }
@@ -116,19 +91,23 @@ static gr_tensor *beta_of(gr_tape *t, const gr_node *n, gr_tensor **slope)
 static gr_tensor *balanced_bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
-    gr_tensor *slope, *beta = beta_of(t, n, &slope);
-    return gr_loss_scaled(t, n, g, by_prediction(t, n, beta, gr_complement(t, beta)));
+    gr_tensor *y = n->in[1], *slope, *beta = balanced_beta(t, n, &slope);
+    gr_tensor *positive = gr_mul(t, beta, y), *negative = gr_mul(t, gr_complement(t, beta), gr_complement(t, y));
+    return gr_loss_scaled(t, n, g, gr_two_class_slope(t, n, positive, negative));
 }
 
-/* dl/dy + dbeta/dy sum dl/dbeta,  dl/dbeta = (1-y) log(1-p) - y log p */
+/* dl/dy + dbeta/dy (sum of dl/dbeta over the region):
+ *
+ *     dl/dy = (1-beta) log(1-p) - beta log p,  dl/dbeta = (1-y) log(1-p) - y log p */
 static gr_tensor *balanced_bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const gr_layout l = balanced_layout(n);
-    gr_tensor *y = n->in[1], *slope, *beta = beta_of(t, n, &slope);
-    gr_tensor *direct = gr_loss_scaled(t, n, g, by_target(t, n, beta, gr_complement(t, beta)));
+    const region_layout l = balanced_layout(n);
+    gr_tensor *y = n->in[1], *slope, *beta = balanced_beta(t, n, &slope);
+    gr_tensor *log_p = gr_log_p(t, n), *log_q = gr_log_q(t, n);
+    gr_tensor *by_y = gr_sub(t, gr_mul(t, gr_complement(t, beta), log_q), gr_mul(t, beta, log_p));
+    gr_tensor *direct = gr_loss_scaled(t, n, g, by_y);
     if (balanced_attr_of(n)->fixed) return direct;
-    gr_tensor *by_beta =
-        gr_sub(t, gr_mul(t, y, minus_log(t, n)), gr_mul(t, gr_complement(t, y), minus_log_complement(t, n)));
+    gr_tensor *by_beta = gr_sub(t, gr_mul(t, gr_complement(t, y), log_q), gr_mul(t, y, log_p));
     gr_tensor *sums = gr_sum_regions(t, &l, gr_loss_scaled(t, n, g, by_beta));
     return gr_add(t, direct, gr_mul(t, slope, gr_over_regions(t, &l, y, sums)));
 }
@@ -149,7 +128,7 @@ const gr_op gr_op_balanced_bce = {.name = "balanced_bce",
                                   .shape = balanced_shape,
                                   .attr_size = sizeof(gr_balanced_attr),
                                   .terms = balanced_terms,
-                                  .forward = GR_KERNELS(balanced_bce_loss),
+                                  .forward = GR_KERNELS(balanced_bce),
                                   .vjp = {balanced_bce_p, balanced_bce_y}};
 
 gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_balanced_bce_options *options)
@@ -160,6 +139,6 @@ gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_bala
         return NULL;
     if (o.beta != 0.0 && !o.fixed)
         return gr_fail(GR_ERR_OPTION, "%s: beta is %g, but not fixed: set .fixed to use it", who, o.beta), NULL;
-    gr_balanced_attr attr = {.loss = {.a = o.beta, .b = o.margin}, .region = o.region, .fixed = o.fixed};
-    return gr_loss_apply_with(t, &gr_op_balanced_bce, GR_HAS_LOGITS, p, y, &o.base, &attr.loss);
+    gr_balanced_attr attr = {.loss = {.beta = o.beta, .margin = o.margin}, .region = o.region, .fixed = o.fixed};
+    return gr_loss_apply(t, &gr_op_balanced_bce, GR_HAS_LOGITS, p, y, &o.base, &attr.loss);
 }

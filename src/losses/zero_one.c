@@ -17,10 +17,12 @@ static gr_status zero_one_complain(const gr_node *n)
 #define GR_KERNEL_FILE "losses/zero_one.kernels.inc"
 #include "tensor/kernel.h"
 
-/* dl/dp = 0 */
+/* dl/dp = 0. To be differentiated again it is [p > infinity], which is 0 for every p and still depends on p. */
 static gr_tensor *zero_one_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_pointwise_vjp(t, n, g, &gr_op_zero_one_slope);
+    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    gr_tensor *p = n->in[0];
+    return gr_loss_scaled(t, n, g, gr_greater(t, p, gr_constant(t, gr_type_of(p), (double)INFINITY)));
 }
 
 /* The label of each prediction. */
@@ -37,14 +39,8 @@ const gr_op gr_op_zero_one = {.name = "zero_one",
                               GR_POINTWISE(zero_one),
                               .branches = zero_one_branches,
                               .vjp = {zero_one_p}};
-const gr_op gr_op_zero_one_slope = {.name = "zero_one_slope",
-                                    .formula = "d = 0",
-                                    .gradient = "dp = 0, dy = 0",
-                                    GR_POINTWISE_SLOPE(zero_one),
-                                    .branches = zero_one_branches,
-                                    .vjp = {gr_vjp_zero, gr_vjp_zero}};
 
 gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {
-    return gr_loss_apply(t, &gr_op_zero_one, GR_HAS_LOGITS, p, y, options, 0.0, 0.0);
+    return gr_loss_apply(t, &gr_op_zero_one, GR_HAS_LOGITS, p, y, options, NULL);
 }

@@ -143,6 +143,17 @@ static inline bool gr_is_float(gr_dtype dtype)
     return dtype == GR_F32 || dtype == GR_F64;
 }
 
+/* The smallest normal number of a dtype. */
+static inline double gr_smallest_normal(gr_dtype dtype)
+{
+    return dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
+}
+
+static inline int64_t gr_lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The number of elements of a shape, checked: rank, signs, and that its bytes fit into a ptrdiff_t. -1 with an
  * error that begins with `who`. */
 int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);

@@ -27,7 +27,15 @@
         .rank = 0, .lo = (lo_), .hi = (hi_) \
     }
 
-/* Options of a loss; weights for its positions; signs, and labels of 0 and 1, for its targets. */
+/* Windows of pooling: kernel, stride and padding, rows before columns; more options may follow. */
+#define POOL(...)           \
+    .attr = &(gr_pool_attr) \
+    {                       \
+        __VA_ARGS__         \
+    }
+#define WINDOW(kh, kw, sh, sw, ph, pw) .kernel = {kh, kw}, .stride = {sh, sw}, .padding = {ph, pw}
+
+/* Options of a loss; weights for its positions; signs, labels of 0 and 1, and indices of classes, for its targets. */
 #define LOSS(...)           \
     .attr = &(gr_loss_attr) \
     {                       \
@@ -44,6 +52,10 @@
 #define BITS(...)                                 \
     {                                             \
         SHAPE(__VA_ARGS__), VALUES(1, 0, 0, 1, 1) \
+    }
+#define INDICES(...)                                            \
+    {                                                           \
+        SHAPE(__VA_ARGS__), .integer = true, VALUES(2, 0, 1, 2) \
     }
 
 #endif

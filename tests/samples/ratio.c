@@ -1,7 +1,7 @@
-/* share.c: calls of the ops in src/losses/share.c. */
+/* ratio.c: calls of the ops in src/losses/ratio.c. */
 #include "sample_kit.h"
 
-static const sample samples[] = {
+static const sample ratio_samples[] = {
     {.what = "counts", .in = {IN(0.5, 20, 3, 4), IN(0.5, 20, 3, 4)}, .attr = &(gr_scalars){.a = 0}},
     {.what = "scalars", .in = {IN_SCALAR(0.5, 2), IN_SCALAR(0.5, 2)}, .attr = &(gr_scalars){.a = 1}},
     {.what = "nearly nothing of much", .in = {IN(1e-4, 2e-4, 5), IN(100, 200, 5)}, .attr = &(gr_scalars){.a = 0}},
@@ -19,4 +19,4 @@ static const sample samples[] = {
      .refused = "shapes differ: [3,4] and [4]"},
 };
 
-SAMPLES(share, samples)
+SAMPLES(ratio, ratio_samples)
