@@ -221,6 +221,24 @@ static void large_problems(void **state)
         }
 }
 
+/* The adjoint of images without rows has rows, of zeros, and then the gradient of the kernel is 0. */
+static void no_rows(void **state)
+{
+    (void)state;
+    gr_tensor *y = gr_zeros(GR_F32, GR_SHAPE(1, 1, 0, 3)), *k = gr_ones(GR_F32, GR_SHAPE(1, 2, 3, 3)), *dk;
+    assert_int_equal(gr_require_grad(k), GR_OK);
+    gr_tape *t = gr_tape_new();
+    gr_tensor *x = gr_conv_transpose2d(t, y, k, NULL, NULL);
+    assert_non_null(x);
+    assert_memory_equal(gr_shape(x), ((const int64_t[]){1, 2, 2, 5}), 4 * sizeof(int64_t));
+    assert_int_equal(gr_grad(t, gr_sum(t, x, GR_ALL_AXES, false), &k, 1, &dk, 0), GR_OK);
+    for (int64_t i = 0; i < gr_size(x); i++) assert_true(gr_get(x, i) == 0.0);
+    for (int64_t i = 0; i < gr_size(dk); i++) assert_true(gr_get(dk, i) == 0.0);
+    gr_tape_free(t);
+    gr_tensor_free(y);
+    gr_tensor_free(k);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------------------------- */
 
 #ifdef _OPENMP
@@ -272,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_small_problems),
         cmocka_unit_test(large_problems),
+        cmocka_unit_test(no_rows),
         cmocka_unit_test(threads_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

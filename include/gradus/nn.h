@@ -23,18 +23,20 @@ extern "C" {
 /* ---- Convolution -------------------------------------------------------------------------------------------- */
 
 typedef struct gr_conv2d_options {
-    int64_t stride[2];   /* 0: 1 */
-    int64_t padding[2];  /* rows and columns of zeros on either side */
-    int64_t dilation[2]; /* distance of a kernel's taps; 0: 1 */
-    int64_t groups;      /* channels fall into so many groups that do not see each other; 0: 1 */
-    int64_t
-        output_padding[2]; /* gr_conv_transpose2d() only: rows below and columns to the right, fewer than the stride */
+    int64_t stride[2];         /* 0: 1 */
+    int64_t padding[2];        /* rows and columns of zeros on either side */
+    int64_t dilation[2];       /* distance of a kernel's taps; 0: 1 */
+    int64_t groups;            /* channels fall into so many groups that do not see each other; 0: 1 */
+    int64_t output_padding[2]; /* of gr_conv_transpose2d(): more rows below, columns to the right; below the stride */
 } gr_conv2d_options;
 
-/* y[n,o,i,j] = b[o] + sum over c,u,v of w[o,c,u,v] x[n, c, i stride + u dilation - padding, j stride + v dilation -
- * padding] for x [N,C,H,W], w [O,C/groups,kh,kw] and b [O], or NULL for none; y is [N,O,Ho,Wo] with Ho = (H + 2 padding
- * - dilation (kh-1) - 1) / stride + 1, rounded down. Beyond the image x is 0. An infinite x may make the gradient of a
- * tap NaN that does not meet it. */
+/* For x [N,C,H,W], w [O,C/groups,kh,kw] and b [O], or NULL for none, y [N,O,Ho,Wo] is
+ *
+ *     y[n,o,i,j] = b[o] + sum over c,u,v of
+ *                  w[o,c,u,v] x[n, c, i stride + u dilation - padding, j stride + v dilation - padding]
+ *
+ * with Ho = (H + 2 padding - dilation (kh-1) - 1) / stride + 1, rounded down. Beyond the image x is 0. Where x is
+ * infinite, the gradient by a weight that never meets it may be NaN, too. */
 GR_EXPORT gr_tensor *gr_conv2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const gr_conv2d_options *options);
 
 /* The adjoint of gr_conv2d() in x, with a bias: x [N,C,H,W], w [C,O/groups,kh,kw] and b [O], or NULL for none, give

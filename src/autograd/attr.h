@@ -50,11 +50,10 @@ typedef struct gr_matmul_attr {
     int flags;
 } gr_matmul_attr;
 
-/* conv2d, its adjoint and the gradient of its kernel: options, and the rows and columns that cannot be told from the
- * inputs: of the adjoint's image, or of the kernel. */
+/* conv2d, conv_transpose2d, conv2d_kernel. No 0 of the options stands for 1 here. */
 typedef struct gr_conv_attr {
     gr_conv2d_options o;
-    int64_t size[2];
+    int64_t size[2]; /* rows and columns that do not follow from the inputs: of the adjoint's images, of the kernel */
 } gr_conv_attr;
 
 /* Pooling: rows, then columns. */

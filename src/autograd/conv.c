@@ -1,27 +1,19 @@
-/* conv.c: convolution. With the convolution y = x * k, its adjoint in x and its adjoint in k there are three products,
- * all linear in both factors, and the derivatives of each are the other two: <y, x * k> = <adjoint(y, k), x> =
- * <kernel(x, y), k>. */
+/* conv.c: convolution, as three products that are each other's derivatives: y = x * k, its adjoint in x, and the
+ * gradient of k. All are linear in both inputs: <g, x * k> = <conv_transpose2d(g, k), x> = <conv2d_kernel(x, g), k>.
+ * tensor/conv.h has them as loops. */
 #include "autograd/op_kit.h"
 
 #include "tensor/conv.h"
 
 /* ---- Options and shapes -------------------------------------------------------------------------------------- */
 
-/* The options with 1 for the zeros that stand for it. */
-static gr_conv2d_options completed(const gr_conv2d_options *options)
+static const gr_conv_attr *conv_attr(const gr_node *n)
 {
-    gr_conv2d_options o = *options;
-    if (o.groups == 0) o.groups = 1;
-    for (int i = 0; i < 2; i++) {
-        if (o.stride[i] == 0) o.stride[i] = 1;
-        if (o.dilation[i] == 0) o.dilation[i] = 1;
-    }
-    return o;
+    return n->attr;
 }
 
-static gr_status options_of(const gr_node *n, gr_conv2d_options *o)
+static gr_status expect_conv_options(const char *who, const gr_conv2d_options *o)
 {
-    *o = completed(&((const gr_conv_attr *)n->attr)->o);
     for (int i = 0; i < 2; i++) {
         const struct {
             const char *name;
@@ -33,52 +25,28 @@ static gr_status options_of(const gr_node *n, gr_conv2d_options *o)
                        {"output_padding", o->output_padding[i], 0}};
         for (int k = 0; k < GR_COUNT(numbers); k++)
             if (numbers[k].value < numbers[k].least || numbers[k].value > INT32_MAX)
-                return gr_fail(GR_ERR_OPTION, "%s: %s is %lld, expected %lld or more", n->op->name, numbers[k].name,
+                return gr_fail(GR_ERR_OPTION, "%s: %s is %lld, expected %lld or more", who, numbers[k].name,
                                (long long)numbers[k].value, (long long)numbers[k].least);
     }
     return GR_OK;
 }
 
-/* (size + 2 padding - dilation (kernel - 1) - 1) / stride + 1, rounded down; below 1 where the kernel does not fit. */
-static int64_t result_size(const gr_conv2d_options *o, int i, int64_t size, int64_t kernel)
+/* What the three have in common: their options, floats, and inputs of rank 4. */
+static gr_status expect_conv(const gr_node *n, const char *inputs)
 {
-    const int64_t room = size + 2 * o->padding[i] - o->dilation[i] * (kernel - 1) - 1;
-    return room < 0 ? 0 : room / o->stride[i] + 1;
+    if (expect_conv_options(n->op->name, &conv_attr(n)->o) || gr_expect_float(n)) return gr_last_status();
+    if (n->in[0]->rank == 4 && n->in[1]->rank == 4) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE, "%s: expected %s: %s and %s", n->op->name, inputs, GR_SHAPE_TEXT(n->in[0]),
+                   GR_SHAPE_TEXT(n->in[1]));
 }
 
-static int64_t image_size(const gr_conv2d_options *o, int i, int64_t size, int64_t kernel)
+static gr_status expect_channels(const gr_node *n, bool fit)
 {
-    return (size - 1) * o->stride[i] - 2 * o->padding[i] + o->dilation[i] * (kernel - 1) + o->output_padding[i] + 1;
-}
-
-/* The call of images x, results y and a kernel k, as planes. */
-static gr_conv planes(const gr_node *n, const gr_tensor *x, const gr_tensor *y, const gr_tensor *k)
-{
-    const gr_conv2d_options o = completed(&((const gr_conv_attr *)n->attr)->o);
-    gr_conv c = {.n = x->shape[0], .groups = o.groups, .c = x->shape[1] / o.groups, .o = y->shape[1] / o.groups};
-    for (int i = 0; i < 2; i++) {
-        c.image[i] = x->shape[2 + i];
-        c.kernel[i] = k->shape[2 + i];
-        c.result[i] = y->shape[2 + i];
-        c.stride[i] = o.stride[i];
-        c.padding[i] = o.padding[i];
-        c.dilation[i] = o.dilation[i];
-    }
-    return c;
-}
-
-static const void *bias_of(const gr_node *n)
-{
-    return n->n_in > 2 ? n->in[2]->data : NULL;
-}
-
-static gr_status expect_ranks(const gr_node *n, const char *what)
-{
-    if (gr_expect_float(n)) return gr_last_status();
-    if (n->in[0]->rank != 4 || n->in[1]->rank != 4)
-        return gr_fail(GR_ERR_SHAPE, "%s: expected %s: %s and %s", n->op->name, what, GR_SHAPE_TEXT(n->in[0]),
-                       GR_SHAPE_TEXT(n->in[1]));
-    return GR_OK;
+    const int64_t groups = conv_attr(n)->o.groups;
+    if (fit) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE, "%s: the channels of images %s and kernel %s do not fit with %lld group%s",
+                   n->op->name, GR_SHAPE_TEXT(n->in[0]), GR_SHAPE_TEXT(n->in[1]), (long long)groups,
+                   groups > 1 ? "s" : "");
 }
 
 static gr_status expect_bias(const gr_node *n, int64_t channels)
@@ -90,151 +58,99 @@ static gr_status expect_bias(const gr_node *n, int64_t channels)
                    (long long)channels);
 }
 
-static gr_status set_type(gr_type *type, const gr_tensor *like, int64_t n, int64_t channels, const int64_t size[2])
+/* (image + 2 padding - dilation (kernel - 1) - 1) / stride + 1, rounded down; 0 where the kernel does not fit. */
+static int64_t result_size(const gr_conv2d_options *o, int i, int64_t image, int64_t kernel)
 {
-    *type = (gr_type){.dtype = gr_type_of(like), .rank = 4, .shape = {n, channels, size[0], size[1]}};
-    return GR_OK;
+    const int64_t room = image + 2 * o->padding[i] - o->dilation[i] * (kernel - 1) - 1;
+    return room < 0 ? 0 : room / o->stride[i] + 1;
 }
 
-/* ---- y = x * k:  dx = conv_transpose2d(g, k),  dk = conv2d_kernel(x, g),  db = sum g -------------------------- */
-
-static gr_status conv_shape(const gr_node *n, gr_type *type)
+static int64_t image_size(const gr_conv2d_options *o, int i, int64_t result, int64_t kernel)
 {
-    gr_conv2d_options o;
-    const gr_tensor *x = n->in[0], *k = n->in[1];
-    if (options_of(n, &o) || expect_ranks(n, "images [n,c,h,w] and a kernel [o,c/groups,kh,kw]"))
-        return gr_last_status();
-    if (x->shape[1] != k->shape[1] * o.groups || k->shape[0] % o.groups)
-        return gr_fail(GR_ERR_SHAPE, "conv2d: the channels of images %s and kernel %s do not fit with %lld group%s",
-                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(k), (long long)o.groups, o.groups > 1 ? "s" : "");
-    const int64_t size[2] = {result_size(&o, 0, x->shape[2], k->shape[2]),
-                             result_size(&o, 1, x->shape[3], k->shape[3])};
-    if (k->size == 0 || size[0] < 1 || size[1] < 1)
-        return gr_fail(
-            GR_ERR_SHAPE,
-            "conv2d: the kernel %s with dilation [%lld,%lld] does not fit into images %s with padding [%lld,%lld]",
-            GR_SHAPE_TEXT(k), (long long)o.dilation[0], (long long)o.dilation[1], GR_SHAPE_TEXT(x),
-            (long long)o.padding[0], (long long)o.padding[1]);
-    if (expect_bias(n, k->shape[0])) return gr_last_status();
-    return set_type(type, x, x->shape[0], k->shape[0], size);
+    return (result - 1) * o->stride[i] - 2 * o->padding[i] + o->dilation[i] * (kernel - 1) + o->output_padding[i] + 1;
 }
 
-static gr_status conv(gr_node *n)
+/* A product of x [n,groups*c,..], k [groups*o,c,..] and y [n,groups*o,..], one of which is the result. */
+static gr_conv conv_of(const gr_node *n, const gr_tensor *x, const gr_tensor *k, const gr_tensor *y)
 {
-    const gr_conv c = planes(n, n->in[0], n->out, n->in[1]);
-    return gr_conv_forward(gr_pool_of(n->tape), gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, bias_of(n),
-                           n->out->data);
+    const gr_conv2d_options *o = &conv_attr(n)->o;
+    gr_conv c = {.n = x->shape[0], .groups = o->groups, .c = x->shape[1] / o->groups, .o = y->shape[1] / o->groups};
+    for (int i = 0; i < 2; i++) {
+        c.x[i] = x->shape[2 + i], c.k[i] = k->shape[2 + i], c.y[i] = y->shape[2 + i];
+        c.stride[i] = o->stride[i], c.padding[i] = o->padding[i], c.dilation[i] = o->dilation[i];
+    }
+    return c;
 }
 
-static gr_tensor *adjoint(gr_tape *t, const gr_node *n, gr_tensor *y, gr_tensor *k, const gr_tensor *like);
-static gr_tensor *kernel_of(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *y, const gr_tensor *like);
+/* ---- The products in VJPs: with the options of n, and rows and columns `like` those of another tensor ---------- */
 
-/* x * k by the options of another call */
-static gr_tensor *convolved(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *k)
+static gr_conv_attr sized_like(const gr_node *n, const gr_tensor *like)
+{
+    return (gr_conv_attr){.o = conv_attr(n)->o, .size = {like->shape[2], like->shape[3]}};
+}
+
+static gr_tensor *call_conv(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *k)
 {
     return GR_CALL(conv2d, n->attr, x, k);
 }
 
-static gr_tensor *conv_x(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *call_adjoint(gr_tape *t, const gr_node *n, gr_tensor *y, gr_tensor *k, const gr_tensor *like)
 {
-    return adjoint(t, n, g, n->in[1], n->in[0]);
+    const gr_conv_attr a = sized_like(n, like);
+    return GR_CALL(conv_transpose2d, &a, y, k);
 }
 
-static gr_tensor *conv_k(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *call_kernel(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *y, const gr_tensor *like)
 {
-    return kernel_of(t, n, n->in[0], g, n->in[1]);
+    const gr_conv_attr a = sized_like(n, like);
+    return GR_CALL(conv2d_kernel, &a, x, y);
 }
 
-static gr_tensor *bias(gr_tape *t, const gr_node *n, gr_tensor *g)
+/* db = sum g over all but channels */
+static gr_tensor *conv_bias_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     (void)n;
     return gr_sum(t, g, GR_AXES(0, 2, 3), false);
 }
 
-/* ---- x = y *^T k, the adjoint:  dy = conv2d(g, k),  dk = conv2d_kernel(g, y),  db = sum g --------------------- */
+/* ---- y = x * k + b:  dx = conv_transpose2d(g, k),  dk = conv2d_kernel(x, g),  db = sum g ----------------------- */
 
-static gr_status adjoint_shape(const gr_node *n, gr_type *type)
+static gr_status conv_shape(const gr_node *n, gr_type *type)
 {
-    const gr_conv_attr *a = n->attr;
-    gr_conv2d_options o;
-    const gr_tensor *y = n->in[0], *k = n->in[1];
-    if (options_of(n, &o) || expect_ranks(n, "images [n,c,h,w] and a kernel [c,o/groups,kh,kw]"))
+    const gr_conv2d_options *o = &conv_attr(n)->o;
+    const gr_tensor *x = n->in[0], *k = n->in[1];
+    if (expect_conv(n, "images [n,c,h,w] and a kernel [o,c/groups,kh,kw]") ||
+        expect_channels(n, x->shape[1] == k->shape[1] * o->groups && k->shape[0] % o->groups == 0))
         return gr_last_status();
-    if (y->shape[1] != k->shape[0] || y->shape[1] % o.groups)
-        return gr_fail(GR_ERR_SHAPE,
-                       "conv_transpose2d: the channels of images %s and kernel %s do not fit with %lld group%s",
-                       GR_SHAPE_TEXT(y), GR_SHAPE_TEXT(k), (long long)o.groups, o.groups > 1 ? "s" : "");
-    for (int i = 0; i < 2; i++)
-        if (k->size == 0 || a->size[i] < 1 || result_size(&o, i, a->size[i], k->shape[2 + i]) != y->shape[2 + i])
-            return gr_fail(GR_ERR_SHAPE, "conv_transpose2d: images %s and kernel %s cannot give images of [%lld,%lld]",
-                           GR_SHAPE_TEXT(y), GR_SHAPE_TEXT(k), (long long)a->size[0], (long long)a->size[1]);
-    if (expect_bias(n, k->shape[1] * o.groups)) return gr_last_status();
-    return set_type(type, y, y->shape[0], k->shape[1] * o.groups, a->size);
+    const int64_t rows = result_size(o, 0, x->shape[2], k->shape[2]);
+    const int64_t columns = result_size(o, 1, x->shape[3], k->shape[3]);
+    if (k->size == 0 || rows < 1 || columns < 1)
+        return gr_fail(
+            GR_ERR_SHAPE,
+            "conv2d: the kernel %s with dilation [%lld,%lld] does not fit into images %s with padding [%lld,%lld]",
+            GR_SHAPE_TEXT(k), (long long)o->dilation[0], (long long)o->dilation[1], GR_SHAPE_TEXT(x),
+            (long long)o->padding[0], (long long)o->padding[1]);
+    *type = (gr_type){.dtype = gr_type_of(x), .rank = 4, .shape = {x->shape[0], k->shape[0], rows, columns}};
+    return expect_bias(n, k->shape[0]);
 }
 
-static gr_status adjoint_kernel(gr_node *n)
+static gr_status conv_forward(gr_node *n)
 {
-    const gr_conv c = planes(n, n->out, n->in[0], n->in[1]);
-    return gr_conv_adjoint(gr_pool_of(n->tape), gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, bias_of(n),
-                           n->out->data);
+    const gr_tensor *x = n->in[0], *k = n->in[1], *y = n->out;
+    const void *b = n->n_in > 2 ? n->in[2]->data : NULL;
+    const gr_conv c = conv_of(n, x, k, y);
+    return gr_conv_forward(gr_pool_of(n->tape), gr_type_of(y), &c, x->data, k->data, b, y->data);
 }
 
-static gr_tensor *adjoint(gr_tape *t, const gr_node *n, gr_tensor *y, gr_tensor *k, const gr_tensor *like)
+static gr_tensor *conv_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    const gr_conv_attr a = {((const gr_conv_attr *)n->attr)->o, {like->shape[2], like->shape[3]}};
-    return GR_CALL(conv_transpose2d, &a, y, k);
+    return call_adjoint(t, n, g, n->in[1], n->in[0]);
 }
 
-static gr_tensor *adjoint_y(gr_tape *t, const gr_node *n, gr_tensor *g)
+static gr_tensor *conv_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return convolved(t, n, g, n->in[1]);
+    return call_kernel(t, n, n->in[0], g, n->in[1]);
 }
-
-static gr_tensor *adjoint_k(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return kernel_of(t, n, g, n->in[0], n->in[1]);
-}
-
-/* ---- k = the gradient of the kernel:  dx = conv_transpose2d(y, g),  dy = conv2d(x, g) ------------------------- */
-
-static gr_status kernel_shape(const gr_node *n, gr_type *type)
-{
-    const gr_conv_attr *a = n->attr;
-    gr_conv2d_options o;
-    const gr_tensor *x = n->in[0], *y = n->in[1];
-    if (options_of(n, &o) || expect_ranks(n, "images [n,c,h,w] and results [n,o,oh,ow]")) return gr_last_status();
-    bool fit = x->shape[0] == y->shape[0] && x->shape[1] % o.groups == 0 && y->shape[1] % o.groups == 0;
-    for (int i = 0; i < 2; i++)
-        fit = fit && a->size[i] > 0 && result_size(&o, i, x->shape[2 + i], a->size[i]) == y->shape[2 + i];
-    if (!fit)
-        return gr_fail(GR_ERR_SHAPE, "conv2d_kernel: images %s and results %s do not fit a kernel of [%lld,%lld]",
-                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(y), (long long)a->size[0], (long long)a->size[1]);
-    return set_type(type, x, y->shape[1], x->shape[1] / o.groups, a->size);
-}
-
-static gr_status kernel_gradient(gr_node *n)
-{
-    const gr_conv c = planes(n, n->in[0], n->in[1], n->out);
-    return gr_conv_kernel(gr_pool_of(n->tape), gr_type_of(n->out), &c, n->in[0]->data, n->in[1]->data, n->out->data);
-}
-
-static gr_tensor *kernel_of(gr_tape *t, const gr_node *n, gr_tensor *x, gr_tensor *y, const gr_tensor *like)
-{
-    const gr_conv_attr a = {((const gr_conv_attr *)n->attr)->o, {like->shape[2], like->shape[3]}};
-    return GR_CALL(conv2d_kernel, &a, x, y);
-}
-
-static gr_tensor *kernel_x(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return adjoint(t, n, n->in[1], g, n->in[0]);
-}
-
-static gr_tensor *kernel_y(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return convolved(t, n, n->in[0], g);
-}
-
-/* ---- Samples ------------------------------------------------------------------------------------------------- */
 
 const gr_op gr_op_conv2d = {
     .name = "conv2d",
@@ -244,39 +160,118 @@ const gr_op gr_op_conv2d = {
     .n_optional = 1,
     .shape = conv_shape,
     .attr_size = sizeof(gr_conv_attr),
-    .forward[GR_ANY_CPU] = {[GR_F32] = conv, [GR_F64] = conv},
-    .vjp = {conv_x, conv_k, bias}};
+    .forward[GR_ANY_CPU] = {[GR_F32] = conv_forward, [GR_F64] = conv_forward},
+    .vjp = {conv_x_vjp, conv_k_vjp, conv_bias_vjp}};
+
+/* ---- x = y *^T k + b, the adjoint:  dy = conv2d(g, k),  dk = conv2d_kernel(g, y),  db = sum g ------------------- */
+
+static gr_status conv_adjoint_shape(const gr_node *n, gr_type *type)
+{
+    const gr_conv_attr *a = conv_attr(n);
+    const gr_tensor *y = n->in[0], *k = n->in[1];
+    if (expect_conv(n, "images [n,c,h,w] and a kernel [c,o/groups,kh,kw]") ||
+        expect_channels(n, y->shape[1] == k->shape[0] && y->shape[1] % a->o.groups == 0))
+        return gr_last_status();
+    for (int i = 0; i < 2; i++)
+        if (k->size == 0 || a->size[i] < 1 || result_size(&a->o, i, a->size[i], k->shape[2 + i]) != y->shape[2 + i])
+            return gr_fail(GR_ERR_SHAPE, "conv_transpose2d: images %s and kernel %s cannot give images of [%lld,%lld]",
+                           GR_SHAPE_TEXT(y), GR_SHAPE_TEXT(k), (long long)a->size[0], (long long)a->size[1]);
+    const int64_t channels = k->shape[1] * a->o.groups;
+    *type = (gr_type){.dtype = gr_type_of(y), .rank = 4, .shape = {y->shape[0], channels, a->size[0], a->size[1]}};
+    return expect_bias(n, channels);
+}
+
+static gr_status conv_adjoint_forward(gr_node *n)
+{
+    const gr_tensor *y = n->in[0], *k = n->in[1], *x = n->out;
+    const void *b = n->n_in > 2 ? n->in[2]->data : NULL;
+    const gr_conv c = conv_of(n, x, k, y);
+    return gr_conv_adjoint(gr_pool_of(n->tape), gr_type_of(x), &c, y->data, k->data, b, x->data);
+}
+
+static gr_tensor *conv_adjoint_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return call_conv(t, n, g, n->in[1]);
+}
+
+static gr_tensor *conv_adjoint_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return call_kernel(t, n, g, n->in[0], n->in[1]);
+}
+
 const gr_op gr_op_conv_transpose2d = {
     .name = "conv_transpose2d",
     .formula = "x = y *^T k + b, the adjoint: <x, u> = <y, u * k> for all u, without b",
     .gradient = "dy = conv2d(g, k), dk = conv2d_kernel(g, y), db = sum g over all but channels",
     .n_in = 2,
     .n_optional = 1,
-    .shape = adjoint_shape,
+    .shape = conv_adjoint_shape,
     .attr_size = sizeof(gr_conv_attr),
-    .forward[GR_ANY_CPU] = {[GR_F32] = adjoint_kernel, [GR_F64] = adjoint_kernel},
-    .vjp = {adjoint_y, adjoint_k, bias}};
-const gr_op gr_op_conv2d_kernel = {.name = "conv2d_kernel",
-                                   .formula = "k: <k, u> = <y, x * u> for all u",
-                                   .gradient = "dx = conv_transpose2d(y, g), dy = conv2d(x, g)",
-                                   .n_in = 2,
-                                   .shape = kernel_shape,
-                                   .attr_size = sizeof(gr_conv_attr),
-                                   .forward[GR_ANY_CPU] = {[GR_F32] = kernel_gradient, [GR_F64] = kernel_gradient},
-                                   .vjp = {kernel_x, kernel_y}};
+    .forward[GR_ANY_CPU] = {[GR_F32] = conv_adjoint_forward, [GR_F64] = conv_adjoint_forward},
+    .vjp = {conv_adjoint_y_vjp, conv_adjoint_k_vjp, conv_bias_vjp}};
+
+/* ---- k = the gradient of the kernel:  dx = conv_transpose2d(y, g),  dy = conv2d(x, g) -------------------------- */
+
+static gr_status conv_kernel_shape(const gr_node *n, gr_type *type)
+{
+    const gr_conv_attr *a = conv_attr(n);
+    const gr_tensor *x = n->in[0], *y = n->in[1];
+    if (expect_conv(n, "images [n,c,h,w] and results [n,o,oh,ow]")) return gr_last_status();
+    bool fit = x->shape[0] == y->shape[0] && x->shape[1] % a->o.groups == 0 && y->shape[1] % a->o.groups == 0;
+    for (int i = 0; i < 2; i++)
+        fit = fit && a->size[i] > 0 && result_size(&a->o, i, x->shape[2 + i], a->size[i]) == y->shape[2 + i];
+    if (!fit)
+        return gr_fail(GR_ERR_SHAPE, "conv2d_kernel: images %s and results %s do not fit a kernel of [%lld,%lld]",
+                       GR_SHAPE_TEXT(x), GR_SHAPE_TEXT(y), (long long)a->size[0], (long long)a->size[1]);
+    const int64_t channels = x->shape[1] / a->o.groups;
+    *type = (gr_type){.dtype = gr_type_of(x), .rank = 4, .shape = {y->shape[1], channels, a->size[0], a->size[1]}};
+    return GR_OK;
+}
+
+static gr_status conv_kernel_forward(gr_node *n)
+{
+    const gr_tensor *x = n->in[0], *y = n->in[1], *k = n->out;
+    const gr_conv c = conv_of(n, x, k, y);
+    return gr_conv_kernel(gr_pool_of(n->tape), gr_type_of(k), &c, x->data, y->data, k->data);
+}
+
+static gr_tensor *conv_kernel_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return call_adjoint(t, n, n->in[1], g, n->in[0]);
+}
+
+static gr_tensor *conv_kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    return call_conv(t, n, n->in[0], g);
+}
+
+const gr_op gr_op_conv2d_kernel = {
+    .name = "conv2d_kernel",
+    .formula = "k: <k, u> = <y, x * u> for all u",
+    .gradient = "dx = conv_transpose2d(y, g), dy = conv2d(x, g)",
+    .n_in = 2,
+    .shape = conv_kernel_shape,
+    .attr_size = sizeof(gr_conv_attr),
+    .forward[GR_ANY_CPU] = {[GR_F32] = conv_kernel_forward, [GR_F64] = conv_kernel_forward},
+    .vjp = {conv_kernel_x_vjp, conv_kernel_y_vjp}};
 
 /* ---- As users call them -------------------------------------------------------------------------------------- */
 
-static gr_conv_attr attr_of(const gr_conv2d_options *options)
+/* The options with 1 for the zeros that stand for it. */
+static gr_conv_attr completed(const gr_conv2d_options *options)
 {
-    gr_conv_attr a = {.size = {0, 0}};
-    if (options) a.o = *options;
+    gr_conv_attr a = {.o = options ? *options : (gr_conv2d_options){.groups = 1}};
+    if (a.o.groups == 0) a.o.groups = 1;
+    for (int i = 0; i < 2; i++) {
+        if (a.o.stride[i] == 0) a.o.stride[i] = 1;
+        if (a.o.dilation[i] == 0) a.o.dilation[i] = 1;
+    }
     return a;
 }
 
 gr_tensor *gr_conv2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const gr_conv2d_options *options)
 {
-    const gr_conv_attr a = attr_of(options);
+    const gr_conv_attr a = completed(options);
     if (a.o.output_padding[0] || a.o.output_padding[1])
         return gr_fail(GR_ERR_OPTION, "conv2d: output_padding is for conv_transpose2d"), NULL;
     return gr_apply(t, &gr_op_conv2d, (gr_tensor *[]){x, w, b}, b ? 3 : 2, &a);
@@ -284,15 +279,15 @@ gr_tensor *gr_conv2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const
 
 gr_tensor *gr_conv_transpose2d(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b, const gr_conv2d_options *options)
 {
-    gr_conv_attr a = attr_of(options);
-    const gr_conv2d_options o = completed(&a.o);
+    gr_conv_attr a = completed(options);
+    if (expect_conv_options("conv_transpose2d", &a.o)) return NULL;
     for (int i = 0; i < 2; i++) {
-        if (o.output_padding[i] >= o.stride[i] && o.stride[i] > 0)
+        if (a.o.output_padding[i] >= a.o.stride[i])
             return gr_fail(GR_ERR_OPTION,
                            "conv_transpose2d: output_padding is %lld, expected less than the stride, %lld",
-                           (long long)o.output_padding[i], (long long)o.stride[i]),
+                           (long long)a.o.output_padding[i], (long long)a.o.stride[i]),
                    NULL;
-        if (x && w && x->rank == 4 && w->rank == 4) a.size[i] = image_size(&o, i, x->shape[2 + i], w->shape[2 + i]);
+        if (x && w && x->rank == 4 && w->rank == 4) a.size[i] = image_size(&a.o, i, x->shape[2 + i], w->shape[2 + i]);
     }
     return gr_apply(t, &gr_op_conv_transpose2d, (gr_tensor *[]){x, w, b}, b ? 3 : 2, &a);
 }
