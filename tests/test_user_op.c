@@ -13,10 +13,7 @@ static void ok(gr_status status)
     if (status) fail_msg("%s", gr_last_error());
 }
 
-static gr_tensor *total(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_ALL_AXES, false);
-}
+static gr_tensor *total(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_ALL_AXES, false); }
 
 static gr_tensor *leaf(int rank, const int64_t shape[], double lo, double hi, uint64_t seed)
 {
@@ -87,10 +84,7 @@ static gr_tensor *log_cosh_p(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_tanh(t, z), 1.0 / (double)gr_size(n->in[0])));
 }
 
-static gr_tensor *log_cosh_p_saved(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_mul(t, g, n->saved);
-}
+static gr_tensor *log_cosh_p_saved(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_mul(t, g, n->saved); }
 
 static const gr_op log_cosh = {.name = "log_cosh",
                                .formula = "l = mean log cosh(s (p - y)) / s",
@@ -288,10 +282,7 @@ static gr_tensor *half_the_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_square(t, n->in[0]), 1.5));
 }
 
-static gr_tensor *wrong_sign(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_neg(t, cube_vjp(t, n, g));
-}
+static gr_tensor *wrong_sign(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_neg(t, cube_vjp(t, n, g)); }
 
 static gr_tensor *forgets_g(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -350,10 +341,7 @@ static gr_tensor *of_another_shape(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_slice(t, cube_vjp(t, n, g), 0, 0, 5);
 }
 
-static gr_tensor *of_too_few(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return total(t, cube_vjp(t, n, g));
-}
+static gr_tensor *of_too_few(gr_tape *t, const gr_node *n, gr_tensor *g) { return total(t, cube_vjp(t, n, g)); }
 
 static gr_tensor *null_in_silence(gr_tape *t, const gr_node *n, gr_tensor *g)
 {

@@ -7,10 +7,7 @@
 
 /* ---- Options and shapes -------------------------------------------------------------------------------------- */
 
-static const gr_conv_attr *conv_attr(const gr_node *n)
-{
-    return n->attr;
-}
+static const gr_conv_attr *conv_attr(const gr_node *n) { return n->attr; }
 
 static gr_status expect_conv_options(const char *who, const gr_conv2d_options *o)
 {
@@ -240,10 +237,7 @@ static gr_tensor *conv_kernel_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return call_adjoint(t, n, n->in[1], g, n->in[0]);
 }
 
-static gr_tensor *conv_kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return call_conv(t, n, n->in[0], g);
-}
+static gr_tensor *conv_kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return call_conv(t, n, n->in[0], g); }
 
 const gr_op gr_op_conv2d_kernel = {
     .name = "conv2d_kernel",

@@ -37,10 +37,7 @@ static gr_status dropout_shape(const gr_node *n, gr_type *type)
     return gr_shape_same(n, type);
 }
 
-static gr_tensor *dropout_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return GR_CALL(dropout, n->attr, g);
-}
+static gr_tensor *dropout_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return GR_CALL(dropout, n->attr, g); }
 
 const gr_op gr_op_dropout = {.name = "dropout",
                              .formula = "y = m x / (1-p), m = 0 with probability p, else 1",

@@ -4,15 +4,9 @@
 #include "tensor/broadcast.h"
 
 /* The numbers among an op's options, which most ops have none of. */
-static inline double number_a(const gr_node *n)
-{
-    return n->attr ? ((const gr_scalars *)n->attr)->a : 0.0;
-}
+static inline double number_a(const gr_node *n) { return n->attr ? ((const gr_scalars *)n->attr)->a : 0.0; }
 
-static inline double number_b(const gr_node *n)
-{
-    return n->attr ? ((const gr_scalars *)n->attr)->b : 0.0;
-}
+static inline double number_b(const gr_node *n) { return n->attr ? ((const gr_scalars *)n->attr)->b : 0.0; }
 
 /* Runs a kernel's spans over the elements, whose body is given the node; or, for map2, how the inputs broadcast. */
 static inline gr_status run_map1(gr_node *n, gr_span_body body)
@@ -117,15 +111,9 @@ gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
 
 /* ---- The derivative of sigmoid, z = g y (1 - y):  dg = h y (1 - y),  dy = h g (1 - 2y),  h that of z ---------- */
 
-static gr_tensor *sigmoid_grad(gr_tape *t, gr_tensor *g, gr_tensor *y)
-{
-    return GR_CALL(sigmoid_grad, NULL, g, y);
-}
+static gr_tensor *sigmoid_grad(gr_tape *t, gr_tensor *g, gr_tensor *y) { return GR_CALL(sigmoid_grad, NULL, g, y); }
 
-static gr_tensor *sigmoid_grad_dg(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    return sigmoid_grad(t, h, n->in[1]);
-}
+static gr_tensor *sigmoid_grad_dg(gr_tape *t, const gr_node *n, gr_tensor *h) { return sigmoid_grad(t, h, n->in[1]); }
 
 static gr_tensor *sigmoid_grad_dy(gr_tape *t, const gr_node *n, gr_tensor *h)
 {
@@ -172,10 +160,7 @@ static gr_tensor *less_one(gr_tape *t, gr_tensor *b)
 }
 
 /* Of a^b: a, and 1 where a is 0, as 0^b stays 0 for b > 0: no 0 * log 0. */
-static gr_tensor *or_one(gr_tape *t, gr_tensor *a)
-{
-    return gr_where(t, a, a, gr_constant(t, gr_type_of(a), 1.0));
-}
+static gr_tensor *or_one(gr_tape *t, gr_tensor *a) { return gr_where(t, a, a, gr_constant(t, gr_type_of(a), 1.0)); }
 
 /* x^a: the derivative of x^0 is 0, also at x = 0. */
 static gr_tensor *pow_scalar_dx(gr_tape *t, gr_tensor *g, gr_tensor *x, double a)
@@ -203,10 +188,7 @@ static gr_tensor *normal_density(gr_tape *t, gr_tensor *x)
 }
 
 /* For gelu and silu: beyond |x| = 1e4 their slope is exactly 0 or 1; clamping avoids inf * 0. */
-static gr_tensor *bounded(gr_tape *t, gr_tensor *x)
-{
-    return gr_clamp(t, x, -1e4, 1e4);
-}
+static gr_tensor *bounded(gr_tape *t, gr_tensor *x) { return gr_clamp(t, x, -1e4, 1e4); }
 
 /* Phi(x) + x phi(x) */
 static gr_tensor *gelu_slope(gr_tape *t, gr_tensor *x)
@@ -299,21 +281,12 @@ static int shift_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
                               __VA_ARGS__};
 
 /* The public functions. */
-#define UNARY_CALL(op)                           \
-    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x) \
-    {                                            \
-        return GR_CALL(op, NULL, x);             \
-    }
-#define UNARY_A_CALL(op)                                   \
-    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x, double a) \
-    {                                                      \
-        return GR_CALL(op, &(gr_scalars){.a = a}, x);      \
-    }
-#define BINARY_CALL(op)                                        \
-    gr_tensor *gr_##op(gr_tape *t, gr_tensor *a, gr_tensor *b) \
-    {                                                          \
-        return GR_CALL(op, NULL, a, b);                        \
-    }
+#define UNARY_CALL(op) \
+    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x) { return GR_CALL(op, NULL, x); }
+#define UNARY_A_CALL(op) \
+    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x, double a) { return GR_CALL(op, &(gr_scalars){.a = a}, x); }
+#define BINARY_CALL(op) \
+    gr_tensor *gr_##op(gr_tape *t, gr_tensor *a, gr_tensor *b) { return GR_CALL(op, NULL, a, b); }
 
 #define UNARY(op, f, value, df, dx, ...)           \
     UNARY_VJP(op##_vjp, dx)                        \

@@ -4,10 +4,7 @@
 #include "autograd/op_kit.h"
 
 /* linear, which is the product of its first two inputs and more, has no options: it transposes nothing. */
-static int flags_of(const gr_node *n)
-{
-    return n->op->attr_size ? ((const gr_matmul_attr *)n->attr)->flags : 0;
-}
+static int flags_of(const gr_node *n) { return n->op->attr_size ? ((const gr_matmul_attr *)n->attr)->flags : 0; }
 
 /* The product of one matrix of each input: op(A) [m,k] by op(B) [k,n]. */
 static gr_product product_of(const gr_node *n)
@@ -162,7 +159,4 @@ const gr_op gr_op_linear = {.name = "linear",
                             .forward[GR_ANY_CPU] = {[GR_F32] = linear, [GR_F64] = linear},
                             .vjp = {matmul_vjp_a, matmul_vjp_b, gr_vjp_same}};
 
-gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b)
-{
-    return GR_CALL(linear, NULL, x, w, b);
-}
+gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b) { return GR_CALL(linear, NULL, x, w, b); }

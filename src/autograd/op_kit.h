@@ -90,9 +90,6 @@ void gr_branch_order(const gr_node *n, uint64_t *signature);
 void gr_branch_bounds(const gr_node *n, uint64_t *signature);
 
 /* -1, 0, 1, and 2 for a NaN. */
-static inline int gr_branch_of(double x)
-{
-    return x > 0.0 ? 1 : x < 0.0 ? -1 : x == 0.0 ? 0 : 2;
-}
+static inline int gr_branch_of(double x) { return x > 0.0 ? 1 : x < 0.0 ? -1 : x == 0.0 ? 0 : 2; }
 
 #endif

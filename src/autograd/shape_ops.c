@@ -432,10 +432,7 @@ static gr_status cast(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_cast(t, g, gr_type_of(n->in[0]));
-}
+static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_cast(t, g, gr_type_of(n->in[0])); }
 
 const gr_op gr_op_cast = {.name = "cast",
                           .formula = "y = x in another dtype",
@@ -446,7 +443,4 @@ const gr_op gr_op_cast = {.name = "cast",
                           .attr_size = sizeof(gr_cast_attr),
                           .vjp = {cast_vjp}};
 
-gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype)
-{
-    return GR_CALL(cast, &(gr_cast_attr){dtype}, x);
-}
+gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype) { return GR_CALL(cast, &(gr_cast_attr){dtype}, x); }

@@ -60,12 +60,6 @@ const gr_op gr_op_log_softmax = {.name = "log_softmax",
                                  SOFTMAX(log_softmax),
                                  .vjp = {log_softmax_vjp}};
 
-gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis)
-{
-    return GR_CALL(softmax, &(gr_axis_attr){axis}, x);
-}
+gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis) { return GR_CALL(softmax, &(gr_axis_attr){axis}, x); }
 
-gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis)
-{
-    return GR_CALL(log_softmax, &(gr_axis_attr){axis}, x);
-}
+gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis) { return GR_CALL(log_softmax, &(gr_axis_attr){axis}, x); }

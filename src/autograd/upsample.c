@@ -74,10 +74,7 @@ typedef struct upsample_columns {
 } upsample_columns;
 
 /* Whether each pixel becomes a block of equal ones. */
-static inline bool is_blocks(const upsample_call *p)
-{
-    return p->mode == GR_NEAREST && p->factor[0] && p->factor[1];
-}
+static inline bool is_blocks(const upsample_call *p) { return p->mode == GR_NEAREST && p->factor[0] && p->factor[1]; }
 
 #define GR_KERNEL_FILE "autograd/upsample.kernels.inc"
 #include "tensor/kernel.h"
@@ -109,10 +106,7 @@ static gr_upsample_attr attr_back(const gr_node *n)
 
 /* ---- y_i = (1-f) x_k + f x_k+1:  dx_k += (1-f) g_i, dx_k+1 += f g_i ------------------------------------------- */
 
-static gr_status upsample2d_shape(const gr_node *n, gr_type *type)
-{
-    return resized_shape(n, type, true);
-}
+static gr_status upsample2d_shape(const gr_node *n, gr_type *type) { return resized_shape(n, type, true); }
 
 static gr_tensor *upsample2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -136,10 +130,7 @@ gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width
 
 /* ---- z_k += (1-f) g_i, z_k+1 += f g_i:  dg_i = (1-f) h_k + f h_k+1, h that of z --------------------------------- */
 
-static gr_status upsample2d_adjoint_shape(const gr_node *n, gr_type *type)
-{
-    return resized_shape(n, type, false);
-}
+static gr_status upsample2d_adjoint_shape(const gr_node *n, gr_type *type) { return resized_shape(n, type, false); }
 
 static gr_tensor *upsample2d_adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
 {

@@ -1,6 +1,6 @@
 /* nodes.c: a network taken apart, each op checked by itself at the inputs that it had, so that the first broken one has
  * a name. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* The one op of a node as a function. */
 static gr_tensor *run_node(gr_tape *t, gr_tensor *const x[], int n, void *context)

@@ -22,10 +22,7 @@ static gr_status softmax_pair_shape(const gr_node *n, gr_type *type)
 
 /* ---- z_c = p_c (v_c - sum p v),  J v with J = diag(p) - p p^T ------------------------------------------------- */
 
-static gr_tensor *sum_over_classes(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_AXES(1), true);
-}
+static gr_tensor *sum_over_classes(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_AXES(1), true); }
 
 /* h^T J v = sum p h v - (sum p h)(sum p v), by p: h v - v sum p h - h sum p v;  then by x: J of that */
 static gr_tensor *softmax_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
@@ -36,10 +33,7 @@ static gr_tensor *softmax_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
 }
 
 /* J is symmetric */
-static gr_tensor *softmax_grad_v(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    return gr_softmax_grad(t, n->in[0], h);
-}
+static gr_tensor *softmax_grad_v(gr_tape *t, const gr_node *n, gr_tensor *h) { return gr_softmax_grad(t, n->in[0], h); }
 
 const gr_op gr_op_softmax_grad = {
     .name = "softmax_grad",
@@ -50,10 +44,7 @@ const gr_op gr_op_softmax_grad = {
     .forward = GR_KERNELS(softmax_grad),
     .vjp = {softmax_grad_x, softmax_grad_v}};
 
-gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v)
-{
-    return GR_CALL(softmax_grad, NULL, x, v);
-}
+gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v) { return GR_CALL(softmax_grad, NULL, x, v); }
 
 /* ---- e = y (1-p) + (1-y) p ------------------------------------------------------------------------------------- */
 

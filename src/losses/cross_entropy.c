@@ -37,10 +37,7 @@ static gr_status cross_entropy_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static bool no_fraction(double y)
-{
-    return !(y >= 0.0 && y < (double)INFINITY);
-}
+static bool no_fraction(double y) { return !(y >= 0.0 && y < (double)INFINITY); }
 
 /* The kernel has met something bad: finds it, and says what it is. */
 static gr_status fail_bad_class(const gr_node *n)

@@ -1,15 +1,9 @@
 /* hinge.c: the hinge loss, Eq. 4:  l = max(0, 1 - y x) for a score x and y in {-1, +1}. */
 #include "losses/loss_kit.h"
 
-static bool no_sign(double y)
-{
-    return y != 1.0 && y != -1.0;
-}
+static bool no_sign(double y) { return y != 1.0 && y != -1.0; }
 
-static gr_status gr_fail_bad_sign(const gr_node *n)
-{
-    return gr_fail_bad_target(n, no_sign, "-1 or 1");
-}
+static gr_status gr_fail_bad_sign(const gr_node *n) { return gr_fail_bad_target(n, no_sign, "-1 or 1"); }
 
 #define GR_KERNEL_FILE "losses/hinge.kernels.inc"
 #include "tensor/kernel.h"

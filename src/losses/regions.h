@@ -54,10 +54,7 @@ typedef struct gr_balanced_attr {
     bool fixed;
 } gr_balanced_attr;
 
-static inline const gr_region_attr *gr_region_attr_of(const gr_node *n)
-{
-    return n->attr;
-}
+static inline const gr_region_attr *gr_region_attr_of(const gr_node *n) { return n->attr; }
 
 static inline region_layout gr_region_layout_of(const gr_node *n)
 {

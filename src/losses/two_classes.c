@@ -2,10 +2,7 @@
  * logit.inc is the same for kernels. */
 #include "losses/loss_kit.h"
 
-gr_tensor *gr_complement(gr_tape *t, gr_tensor *p)
-{
-    return gr_shift(t, gr_neg(t, p), 1.0);
-}
+gr_tensor *gr_complement(gr_tape *t, gr_tensor *p) { return gr_shift(t, gr_neg(t, p), 1.0); }
 
 /* Chosen, not clamped: where the choice is the constant, an infinite gradient is dropped, and not 0 times it, a NaN. */
 gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p)

@@ -4,10 +4,7 @@
  * a training step ever sees, and no weight moves. It is for measuring. */
 #include "losses/loss_kit.h"
 
-static bool no_label(double y)
-{
-    return y != 0.0 && y != 1.0;
-}
+static bool no_label(double y) { return y != 0.0 && y != 1.0; }
 
 static gr_status gr_fail_bad_label(const gr_node *n)
 {

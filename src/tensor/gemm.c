@@ -75,10 +75,7 @@ typedef union gemm_scratch {
     double f64[4096];
 } gemm_scratch;
 
-static int64_t scratch_elements(gr_dtype dtype)
-{
-    return (int64_t)(sizeof(gemm_scratch) / gr_dtype_bytes(dtype));
-}
+static int64_t scratch_elements(gr_dtype dtype) { return (int64_t)(sizeof(gemm_scratch) / gr_dtype_bytes(dtype)); }
 
 typedef struct tiling {
     gr_product p;
