@@ -1,4 +1,4 @@
-/* data_kit.h: what the tests of data share: memory that is watched, files in a folder of their own, a data set as text. */
+/* data_kit.h: what the tests of data share: memory that is watched, files in a folder of their own, sets as text. */
 #ifndef GR_TESTS_DATA_KIT_H
 #define GR_TESTS_DATA_KIT_H
 

@@ -1,4 +1,4 @@
-/* test_lifetimes.c: how long values live, and what happens to a backward whose values were changed or whose ops fail. */
+/* test_lifetimes.c: how long values live; what becomes of a backward whose values were changed or whose ops fail. */
 #include "tape_kit.h"
 
 /* ---- What backward gives back ------------------------------------------------------------------------------------ */

@@ -45,9 +45,8 @@ static gr_tensor *channel_affine_dshift(gr_tape *t, const gr_node *n, gr_tensor 
 }
 
 const gr_op gr_op_channel_affine = {
-    .name = "channel_affine",
-    .formula = "y = (x - mean) scale + shift, for each channel",
-    .gradient = "dx = scale g, dmean = -sum scale g, dscale = sum g (x - mean), dshift = sum g",
+    GR_NAMED(channel_affine, "y = (x - mean) scale + shift, for each channel",
+             "dx = scale g, dmean = -sum scale g, dscale = sum g (x - mean), dshift = sum g"),
     .n_in = 3,
     .n_optional = 1,
     .shape = channel_affine_shape,

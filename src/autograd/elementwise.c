@@ -56,9 +56,7 @@ static gr_tensor *where_db(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_where(t, n->in[0], gr_constant(t, gr_type_of(g), 0.0), g);
 }
 
-const gr_op gr_op_where = {.name = "where",
-                           .formula = "y = c ? a : b",
-                           .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g",
+const gr_op gr_op_where = {GR_NAMED(where, "y = c ? a : b", "dc = 0, da = c ? g : 0, db = c ? 0 : g"),
                            .n_in = 3,
                            .shape = gr_shape_broadcast,
                            .forward = GR_KERNELS(where_map),
@@ -79,9 +77,7 @@ static gr_status clamp_shape(const gr_node *n, gr_type *type)
     return gr_shape_same(n, type);
 }
 
-const gr_op gr_op_inside = {.name = "inside",
-                            .formula = "y = [a <= x <= b]",
-                            .gradient = "dx = 0",
+const gr_op gr_op_inside = {GR_NAMED(inside, "y = [a <= x <= b]", "dx = 0"),
                             .n_in = 1,
                             .shape = clamp_shape,
                             .forward = GR_KERNELS(inside_map),
@@ -94,9 +90,7 @@ static gr_tensor *clamp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, GR_CALL(inside, n->attr, n->in[0]));
 }
 
-const gr_op gr_op_clamp = {.name = "clamp",
-                           .formula = "y = min(max(x, a), b)",
-                           .gradient = "dx = g [a <= x <= b]",
+const gr_op gr_op_clamp = {GR_NAMED(clamp, "y = min(max(x, a), b)", "dx = g [a <= x <= b]"),
                            .n_in = 1,
                            .shape = clamp_shape,
                            .forward = GR_KERNELS(clamp_map),
@@ -120,13 +114,9 @@ static gr_tensor *sigmoid_grad_dy(gr_tape *t, const gr_node *n, gr_tensor *h)
     return gr_mul(t, gr_mul(t, h, n->in[0]), gr_shift(t, gr_scale(t, n->in[1], -2.0), 1.0));
 }
 
-const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad",
-                                  .formula = "z = g y (1 - y)",
-                                  .gradient = "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z",
-                                  .n_in = 2,
-                                  .shape = gr_shape_same,
-                                  .forward = GR_KERNELS(sigmoid_grad_map),
-                                  .vjp = {sigmoid_grad_dg, sigmoid_grad_dy}};
+const gr_op gr_op_sigmoid_grad = {
+    GR_NAMED(sigmoid_grad, "z = g y (1 - y)", "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z"), .n_in = 2,
+    .shape = gr_shape_same, .forward = GR_KERNELS(sigmoid_grad_map), .vjp = {sigmoid_grad_dg, sigmoid_grad_dy}};
 
 /* ---- The derivative of relu and its kin, z = [x > 0 ? a : b] g:  dx = 0,  dg = h [x > 0 ? a : b] -------------- */
 
@@ -140,9 +130,7 @@ static gr_tensor *gate_dg(gr_tape *t, const gr_node *n, gr_tensor *h)
     return gate(t, h, n->in[0], number_a(n), number_b(n));
 }
 
-const gr_op gr_op_gate = {.name = "gate",
-                          .formula = "z = [x > 0 ? a : b] g",
-                          .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z",
+const gr_op gr_op_gate = {GR_NAMED(gate, "z = [x > 0 ? a : b] g", "dg = h [x > 0 ? a : b], dx = 0, h that of z"),
                           .n_in = 2,
                           .shape = gr_shape_same,
                           .forward = GR_KERNELS(gate_map),

@@ -16,6 +16,9 @@
 #include "autograd/ops.def"
 #undef GR_OP
 
+/* How the record gr_op_<op> begins: with its name, its formula, and the gradients of its inputs. */
+#define GR_NAMED(op, formula_, gradient_) .name = #op, .formula = (formula_), .gradient = (gradient_)
+
 /* The call of op `op` of this library with its options and its inputs, on the tape t. */
 #define GR_CALL(op, attr, ...) \
     gr_apply(t, &gr_op_##op, (gr_tensor *[]){__VA_ARGS__}, GR_COUNT(((gr_tensor *[]){__VA_ARGS__})), attr)

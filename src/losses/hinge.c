@@ -23,12 +23,8 @@ static void hinge_branches(const gr_node *n, uint64_t *signature)
         gr_fold_branch(signature, gr_branch_of(1.0 - gr_element(n->in[1], i) * gr_element(n->in[0], i)));
 }
 
-const gr_op gr_op_hinge = {.name = "hinge",
-                           .formula = "l = max(0, 1 - y x)",
-                           .gradient = "dx = -g y [y x < 1]",
-                           GR_POINTWISE(hinge),
-                           .branches = hinge_branches,
-                           .vjp = {hinge_x}};
+const gr_op gr_op_hinge = {GR_NAMED(hinge, "l = max(0, 1 - y x)", "dx = -g y [y x < 1]"), GR_POINTWISE(hinge),
+                           .branches = hinge_branches, .vjp = {hinge_x}};
 
 gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_options *options)
 {
