@@ -627,8 +627,8 @@ static const gr_op saving_cube = {.name = "saving_cube",
                                   .forward[GR_ANY_CPU] = {[GR_F64] = cube_that_saves},
                                   .vjp = {saved_vjp}};
 
-/* A recorded gradient w 3 x^2 has the saved tensor for an input. A backward that gives the cube's values back must leave
- * it be: d/dw of the sum is 3 x^2 summed, whatever was computed in between. */
+/* A recorded gradient w 3 x^2 has the saved tensor for an input. A backward that gives the values of the cube back must
+ * leave it be: d/dw of the sum is 3 x^2 summed, whatever was computed in between. */
 static void a_saved_value_outlives_its_node(void **state)
 {
     (void)state;

@@ -133,7 +133,7 @@ static gr_tape_node *new_node(gr_tape *t, const gr_op *op, gr_tensor *const in[]
     for (int i = 0; i < n_in; i++) {
         copies[i] = in[i];
         node->versions[i] = gr_version_of(in[i]);
-        in[i]->temporary = false; /* what one node has saved may be an input of another, which outlives it */
+        if (in[i]->temporary) in[i]->temporary = false; /* what one node has saved is to outlive it as an input here */
     }
     node->versions[n_in] = 0;
     if (op->attr_size && attr) node->call.attr = memcpy((char *)node + attr_at, attr, op->attr_size);
