@@ -220,6 +220,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
     if (!record) {
         gr_node n = {.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr};
         gr_tensor *out = compute(t, &n);
+        assert(!out || gr_is_sound(out));
         if (saved) *saved = n.saved;
         else gr_drop(t, n.saved); /* without a node nobody will ask for it */
         return out;
@@ -227,6 +228,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
     gr_tape_node *node = new_node(t, op, in, n_in, attr);
     if (!node || !compute(t, &node->call)) return NULL;
     if (gr_is_float(gr_type_of(node->call.out))) append(t, node); /* indices have no gradients: they are constants */
+    assert(gr_is_sound(node->call.out));
     if (saved) *saved = node->call.saved ? gr_hold(node->call.saved) : NULL;
     return node->call.out;
 }

@@ -244,6 +244,7 @@ static gr_status finish_named(pass *p)
         p->out[i] = gr_hold(zero);
     }
     for (int i = 0; i < p->n_x; i++) {
+        assert(gr_is_sound(p->out[i]));
         p->out[i]->temporary = false;
         gr_drop(p->t, p->out[i]);
     }

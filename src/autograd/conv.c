@@ -247,7 +247,7 @@ const gr_op gr_op_conv2d_kernel = {
 
 /* ---- As users call them -------------------------------------------------------------------------------------- */
 
-/* The options with 1 for the zeros that stand for it. */
+/* The options, where a 0 means 1: of strides, dilations and groups. */
 static gr_conv_attr completed(const gr_conv2d_options *options)
 {
     gr_conv_attr a = {.o = options ? *options : (gr_conv2d_options){.groups = 1}};

@@ -2,9 +2,9 @@
  * outer and inner for each of the groups, and one body of kernels serves all three:
  *
  *                            outer  groups      inner
- *     batch norm  [N,C,H,W]    N    C           H W
+ *     batch norm  [N,C,H,W]    N    C           H*W
  *     layer norm  [S,D]        1    S           D             S: the first axes together, D: the last n_axes
- *     group norm  [N,C,P]      1    N groups    C/groups P    P: the axes behind the channels
+ *     group norm  [N,C,P]      1    N*groups    C/groups*P    P: the axes behind the channels
  *
  * With h = (x - mean) rstd, rstd = 1 / sqrt(var + epsilon) and y = gamma h + beta,
  *
@@ -33,7 +33,7 @@ typedef struct norm_plan {
     void *out;                /* [outer, groups, inner]: y, or backward dx */
     double *mean, *rstd;      /* [groups] */
     double *squares;          /* [n_squares]: sum of (x - mean)^2 */
-    double *sums_of;          /* [2]: key of the cached sums: serial and version of the g they were computed for */
+    double *sums_key;         /* [2]: serial and version of the g that the cached sums belong to; -1 for none */
     double *sum_g, *sum_gh;   /* [n_sums]: the cached sums, of g and of g h */
 } norm_plan;
 
@@ -73,8 +73,8 @@ static norm_plan norm_plan_of(const gr_node *n)
     p.mean = n->saved->data;
     p.rstd = p.mean + p.groups;
     p.squares = p.rstd + p.groups;
-    p.sums_of = p.squares + p.n_squares;
-    p.sum_g = p.sums_of + 2;
+    p.sums_key = p.squares + p.n_squares;
+    p.sum_g = p.sums_key + 2;
     p.sum_gh = p.sum_g + p.n_sums;
     return p;
 }
@@ -84,7 +84,7 @@ static gr_status norm_save(gr_node *n, norm_plan *p)
 {
     if (!gr_save(n, GR_F64, 1, &(int64_t){2 * p->groups + p->n_squares + 2 + 2 * p->n_sums})) return gr_last_status();
     *p = norm_plan_of(n);
-    p->sums_of[0] = p->sums_of[1] = -1.0;
+    p->sums_key[0] = p->sums_key[1] = -1.0;
     return GR_OK;
 }
 
@@ -109,7 +109,7 @@ static inline void add_moments(norm_moments *s, double n, double shift, double s
     s->n = all;
 }
 
-/* The statistics of a group. The mean is mean + rest, the first a number of x's type: x - mean is exact near it. */
+/* The statistics of a group. The true mean is mean + rest, mean being rounded to x's type: x - mean is exact near it. */
 typedef struct norm_stats {
     double mean, rest, rstd;
 } norm_stats;
@@ -211,12 +211,12 @@ static gr_tensor *composed_dx(gr_tape *t, const gr_node *n, gr_tensor *g)
 static const gr_span_body dx_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dx_of_groups);
 
 /* Whether the cached sums are those of g; the caller sees to it that from now on they are. So the first of a node's
- * three VJPs leaves them for the others. */
+ * VJPs leaves them for the others; by element dx finds none, and only dgamma and dbeta share them. */
 static bool claim_sums(norm_plan *p, const gr_tensor *g)
 {
     const double key[2] = {(double)g->serial, (double)gr_version_of(g)};
-    if (memcmp(p->sums_of, key, sizeof key) == 0) return true;
-    memcpy(p->sums_of, key, sizeof key);
+    if (memcmp(p->sums_key, key, sizeof key) == 0) return true;
+    memcpy(p->sums_key, key, sizeof key);
     return false;
 }
 
@@ -323,13 +323,13 @@ gr_tensor *gr_group_norm(gr_tape *t, gr_tensor *x, int64_t groups, gr_tensor *ga
     return apply_norm(t, &gr_op_group_norm, a, x, gamma, beta, NULL);
 }
 
-/* ---- Batch norm, in training and in use ------------------------------------------------------------------------ */
+/* ---- Batch norm, in training and in inference ------------------------------------------------------------------ */
 
 typedef void (*running_kernel)(gr_tensor *running, const double *batch, double divisor, double momentum);
 static const running_kernel move_running[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(move_running);
 
 /* y by the batch's own statistics, towards which the running ones move, the variance in its unbiased form. The gradient
- * checker runs an op a thousand times, at points that are nobody's: then they stay. */
+ * checker runs the op at made-up inputs, which must not move the running ones. */
 static gr_tensor *batch_norm_in_training(gr_tape *t, gr_norm_attr a, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
                                          gr_tensor *const running[2], double momentum)
 {
@@ -346,8 +346,8 @@ static gr_tensor *batch_norm_in_training(gr_tape *t, gr_norm_attr a, gr_tensor *
 }
 
 /* y with the running statistics for constants. */
-static gr_tensor *batch_norm_in_use(gr_tape *t, double epsilon, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
-                                    gr_tensor *const running[2])
+static gr_tensor *batch_norm_in_inference(gr_tape *t, double epsilon, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
+                                          gr_tensor *const running[2])
 {
     if (check_affine(gr_op_batch_norm2d.name, gamma, beta, x, 1, &x->shape[1])) return NULL;
     gr_tensor *scale = gr_pow_scalar(t, gr_shift(t, running[1], epsilon), -0.5);
@@ -379,7 +379,7 @@ gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor
     if (check_epsilon(who, epsilon) || check_buffer("running_mean", running_mean, x, o.training) ||
         check_buffer("running_var", running_var, x, o.training))
         return NULL;
-    if (!o.training) return batch_norm_in_use(t, epsilon, x, gamma, beta, running);
+    if (!o.training) return batch_norm_in_inference(t, epsilon, x, gamma, beta, running);
     const gr_norm_attr a = {.kind = GR_NORM_BATCH, .epsilon = epsilon};
     return batch_norm_in_training(t, a, x, gamma, beta, running, momentum);
 }

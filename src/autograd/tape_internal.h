@@ -73,9 +73,11 @@ static inline bool gr_is_sound(const gr_tensor *x)
     if (x->base && (x->block || x->base->base || x->is_gradient)) return false;
     if (x->is_gradient && (x->tape || x->node || x->grad || x->requires_grad)) return false;
     if (x->values_gone && (!x->tape || x->data || x->block)) return false;
-    if (x->node && (!x->tape || !x->requires_grad || x->node->call.out != x)) return false;
-    if (x->requires_grad && !gr_is_float((gr_dtype)x->dtype)) return false;
-    return x->tape || (x->refs == 0 && !x->temporary && !x->holds_base);
+    if (!x->values_gone && !x->base && x->data != (x->block ? gr_block_data(x->block) : (const void *)x->small))
+        return false;
+    if (x->node && (!x->tape || x->node->call.out != x)) return false;
+    if (x->requires_grad && (!gr_is_float(gr_type_of(x)) || (x->tape && !x->node))) return false;
+    return x->tape || (x->refs == 0 && !x->temporary && !x->holds_base && (x->requires_grad || !x->grad));
 }
 
 /* ---- leaf.c ------------------------------------------------------------------------------------------------- */

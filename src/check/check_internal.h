@@ -1,5 +1,5 @@
-/* check_internal.h: the gradient checker, a layer above the tape, room by room from the ground up. A room calls
- * those below it:
+/* check_internal.h: the gradient checker, a layer above the tape, its lowest file first. Each file calls only those
+ * that are listed before it:
  *
  *     probe.c         f at points along a line through its inputs
  *     estimate.c      the slope of f along that line, from differences, with an error and with kinks
@@ -35,7 +35,7 @@ typedef struct gr_subject {
 /* f at x + t d, as constant + sum of weight_i values_i. */
 typedef struct gr_point {
     double t;
-    bool valid;         /* f is there, and finite */
+    bool valid;         /* f could be evaluated, and no term that is finite at t = 0 is infinite or NaN here */
     uint64_t signature; /* of the branches that its ops took */
     double constant, *values;
 } gr_point;
@@ -58,7 +58,7 @@ static inline bool gr_goes_down(const gr_line *l, int64_t element)
     return z >> 63;
 }
 
-/* What a term has to do with the line: it depends on it; a step on the same branch has changed it. */
+/* GR_DEPENDS: the term depends on the line. GR_MOVED: it has changed in a step that crossed no branch. */
 enum { GR_DEPENDS = 1, GR_MOVED = 2 };
 
 /* How many points of a line are kept: enough for one estimate, and for the estimates of many outputs. */

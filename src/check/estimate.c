@@ -2,9 +2,9 @@
  *
  *     D(h) = (f(x+h) - f(x-h)) / 2h = f' + c2 h^2 + c4 h^4 + ...
  *
- * A short h drowns in rounding, which grows as 1/h, a long one in the series. Ridders (1982) does not choose: from a
- * long step on, a tenth of the argument, he halves h, and extrapolates to h = 0 in a table whose column j is rid of the
- * powers of h up to h^2j:
+ * A short h drowns in rounding, which grows as 1/h, a long one in the series. Ridders (1982) does not choose: h is
+ * halved from a long step on (here a sixteenth of the argument), and he extrapolates to h = 0 in a table whose column j
+ * is rid of the powers of h up to h^2j:
  *
  *     d[0][0] = D(h)
  *     d[1][0] = D(h/2)   d[1][1]                  d[i][j] = (4^j d[i][j-1] - d[i-1][j-1]) / (4^j - 1)
@@ -117,7 +117,8 @@ static enum between two_tables(gr_probe *p, double h, double enough, derivative 
     return SMOOTH;
 }
 
-/* (4 D(h/2) - D(h)) / 3, the five-point formula. Its error is of the order of the correction times h^2. */
+/* (4 D(h/2) - D(h)) / 3, the five-point formula. Where h is short its error is far less than the correction, of which
+ * a sixteenth is taken. */
 static enum between five_points(gr_probe *p, double h, derivative *best)
 {
     enum between between = probe_both_sides(p, h);
@@ -192,12 +193,13 @@ static gr_status slopes_at_kink(gr_probe *p, double h, double shortest, gr_slope
     s->kink = true;
     s->error = 0.0;
     s->left = s->right = (double)NAN;
-    bool right = one_sided(p, 1.0, h, shortest, &s->right, s), left = one_sided(p, -1.0, h, shortest, &s->left, s);
+    const bool has_right = one_sided(p, 1.0, h, shortest, &s->right, s);
+    const bool has_left = one_sided(p, -1.0, h, shortest, &s->left, s);
     if (p->refused) return p->refused;
-    if (left != right) {
-        const gr_point *beside = gr_probe_at(p, left ? -shortest : shortest);
+    if (has_left != has_right) {
+        const gr_point *beside = gr_probe_at(p, has_left ? -shortest : shortest);
         if (!beside || beside->signature != p->base.signature) s->left = s->right = (double)NAN;
-        else if (left) s->right = s->left;
+        else if (has_left) s->right = s->left;
         else s->left = s->right;
     }
     s->value = 0.5 * (s->left + s->right);

@@ -283,11 +283,11 @@ gr_status gr_probe_on(gr_probe *p, gr_line line)
     assert(line.first >= 0 && line.first < line.last && line.last <= p->n_elements && line.scale > 0.0);
     p->line = line;
     p->constant_moves = false;
-    for (int i = 0; i < p->capacity; i++) p->points[i].t = 0.0; /* none: that is the base */
+    for (int i = 0; i < p->capacity; i++) p->points[i].t = 0.0; /* an empty place: f at 0 is the base */
     p->next = 0;
-    const gr_point *lost = new_point(p, (double)NAN);
-    if (!lost) return p->refused;
-    for (int64_t i = 0; i < p->n_terms; i++) p->ties[i] = !lost->valid || isnan(lost->values[i]) ? GR_DEPENDS : 0;
+    const gr_point *at_nan = new_point(p, (double)NAN);
+    if (!at_nan) return p->refused;
+    for (int64_t i = 0; i < p->n_terms; i++) p->ties[i] = !at_nan->valid || isnan(at_nan->values[i]) ? GR_DEPENDS : 0;
     p->next = 0;
     return GR_OK;
 }

@@ -50,11 +50,11 @@ gr_status gr_checker_close(gr_checker *c, gr_status status)
 
 /* ---- A number against a slope ------------------------------------------------------------------------------- */
 
-/* The estimate's error counts this many times; it must be below this share of the derivative for a verdict. */
+/* How often the error of the estimate counts; the largest error, as a part of the derivative, for a verdict. */
 static const double confidence = 4.0, sharpness = 5e-5;
 
-/* At a kink any slope between those of the two sides will do. If f jumps at x, x is alone with its value between them,
- * and 0 is a slope for it as well. */
+/* At a kink any slope between those of the two sides will do. If f jumps at x, neither side says what
+ * the slope at x itself is: then 0, that of a step, will do as well. */
 static gr_check_verdict judge_kink(const gr_check_options *o, double a, const gr_slope *s)
 {
     if (!isfinite(s->left) || !isfinite(s->right)) return GR_CHECK_UNRESOLVED;
@@ -64,16 +64,17 @@ static gr_check_verdict judge_kink(const gr_check_options *o, double a, const gr
     return a >= low - slack && a <= high + slack ? GR_CHECK_KINK : GR_CHECK_FAIL;
 }
 
-/* |a - slope| <= rtol scale + atol + 4 error, and the error is small: PASS. */
-static gr_check_verdict judge(const gr_check_options *o, double a, double scale, const gr_slope *s)
+/* |a - slope| <= rtol relative_to + atol + 4 error, and the error is small: PASS. Where the error is large, 30 more of
+ * it prove a value wrong. s->scale is the slope of the terms, whose own rounding may add 2^-46 of it. */
+static gr_check_verdict judge(const gr_check_options *o, double a, double relative_to, const gr_slope *s)
 {
     if (!isfinite(a)) return GR_CHECK_FAIL;
     if (s->kink) return judge_kink(o, a, s);
     if (!isfinite(s->value)) return GR_CHECK_FAIL;
     if (s->constant && a == 0.0) return GR_CHECK_PASS;
     const double error = confidence * s->error, difference = fabs(a - s->value);
-    const double allowed = o->rtol * scale + o->atol + error + 0x1p-46 * s->scale;
-    const bool sharp = error <= fmax(sharpness * scale, fmax(1e-9 * s->scale, o->atol));
+    const double allowed = o->rtol * relative_to + o->atol + error + 0x1p-46 * s->scale;
+    const bool sharp = error <= fmax(sharpness * relative_to, fmax(1e-9 * s->scale, o->atol));
     if (sharp) return difference <= allowed ? GR_CHECK_PASS : GR_CHECK_FAIL;
     return difference <= allowed + 30.0 * error ? GR_CHECK_UNRESOLVED : GR_CHECK_FAIL;
 }

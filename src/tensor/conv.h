@@ -16,12 +16,12 @@
  *                     k[o][c][u][v]        += y[n][o][i][j] * x[n][c][row][column];    // gradient of the kernel
  *                 }
  *
- * How. Forward and adjoint read a source (x, y) and write results (y, x). A few rows of all channels of the source are
- * copied into a tile, with the padding written out as zeros; its drawing is at gr_conv_plan. There a tap, one (u, v) of
- * the kernel, is a fixed offset, and neighbouring results read neighbouring elements. So a vector of results is a sum,
- * over channels and taps, of a weight times the vector at an offset; the sums of some vectors and channels stay in
- * registers. The gradient of k reads x through the same tiles: that of a weight is the dot product of y with x at an
- * offset. */
+ * How. Forward reads x, its source, and writes y, its results; the adjoint reads y and writes x. A few rows of all
+ * channels of the source are copied into a tile, with the padding written out as zeros; its drawing is at gr_conv_plan.
+ * There a tap, one (u, v) of the kernel, is a fixed offset, and neighbouring results read neighbouring elements. So a
+ * vector of results is a sum, over channels and taps, of a weight times the vector at an offset; the sums of some
+ * vectors and channels stay in registers. The gradient of k reads x through the same tiles: that of a weight is the dot
+ * product of y with x at an offset. */
 #ifndef GR_TENSOR_CONV_H
 #define GR_TENSOR_CONV_H
 
@@ -84,7 +84,7 @@ typedef struct gr_conv_phase {
 /* A tile holds what tile_rows rows of results read, of all channels of the source. Let a row of the source be a b c d e
  * f, the stride 2, the padding 1, and let the kernel have 3 columns. Columns of equal remainder form a segment:
  *
- *     a row of the tile      . b d f   a c e .      . is a 0 of the padding
+ *     a row of the tile      . b d f   a c e .      . is a 0 of the padding; rows have none here
  *     tap 0 reads            ^ ^ ^                  at offset 0
  *     tap 1 reads                      ^ ^ ^        at offset `segment`
  *     tap 2 reads              ^ ^ ^                at offset 1: result 0 is k0 . + k1 a + k2 b
@@ -129,8 +129,8 @@ typedef struct gr_conv_plan {
     int workers;
 } gr_conv_plan;
 
-/* Channels of results that are computed at once, at most; numbers that one worker's sums for the gradient of k take. */
-enum { GR_CONV_MAX_BLOCK = 8, GR_CONV_SUMS = 3 << 17 };
+enum { GR_CONV_MAX_BLOCK = 8 };  /* channels of results that are computed at once, at most */
+enum { GR_CONV_SUMS = 3 << 17 }; /* numbers in the sums of one worker for the gradient of k, at most */
 
 static inline int64_t gr_conv_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 

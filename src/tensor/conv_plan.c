@@ -1,11 +1,11 @@
-/* conv_plan.c: the doors of convolution. They plan which element of the source each result reads, cut the planes into
- * tiles, and provide the memory. */
+/* conv_plan.c: the entry points of convolution. They plan which element of the source each result reads, cut the
+ * planes into tiles, and provide the memory. */
 #include <assert.h>
 
 #include "tensor/conv.h"
 
-/* A tile of forward and adjoint fits into the second cache, but has some rows in any case. For the gradient of k a
- * channel of a tile is so small that a few of them, which are read again and again, fit into the first. */
+/* A tile of forward and adjoint fits into the second cache, with 4 rows or more unless workers would be idle then. For
+ * the gradient of k a channel of a tile is so small that a few, which are read again and again, fit into the first. */
 enum { TILE_BYTES = 256 << 10, MIN_TILE_ROWS = 4, DK_CHANNEL_BYTES = 4 << 10 };
 
 /* The longest row of a convolution in place. */
