@@ -109,7 +109,7 @@ static inline void add_moments(norm_moments *s, double n, double shift, double s
     s->n = all;
 }
 
-/* The statistics of a group. The true mean is mean + rest, mean being rounded to x's type: x - mean is exact near it. */
+/* The statistics of a group. Its mean is mean + rest, mean being rounded to x's type: x - mean is exact near it. */
 typedef struct norm_stats {
     double mean, rest, rstd;
 } norm_stats;
