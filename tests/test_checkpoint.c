@@ -5,7 +5,7 @@
 
 #include <gradus/checkpoint.h>
 
-#include "data/safetensors.h"
+#include "data/internal.h"
 
 /* f32, f64, i32; a scalar, an empty one, names that need escaping. */
 static gr_params *make_set(double first)

@@ -26,7 +26,7 @@
 #define gr_assert_gradients(f, context, x, n, options) \
     gr_assert_gradients_at(f, context, x, n, options, GR_CHECK_PASS, __FILE__, __LINE__)
 
-/* The checker must come to this verdict: GR_CHECK_FAIL for a derivative that is broken on purpose. */
+/* Fails unless the checker comes to this verdict: GR_CHECK_FAIL for a derivative that is broken on purpose. */
 #define gr_assert_gradients_are(verdict, f, context, x, n, options) \
     gr_assert_gradients_at(f, context, x, n, options, verdict, __FILE__, __LINE__)
 

@@ -1,4 +1,4 @@
-/* data.h: tables and images in, mini-batches out.
+/* data.h: reads tables and images as data sets, and makes mini-batches of them.
  *
  *     gr_csv_report report;
  *     gr_csv_options options = {.target = "species", .drop = "island,sex,year"};
@@ -17,8 +17,8 @@
  *         }
  *
  * A data set is n samples: features x [n, ...] and targets y, of n rows: I32 [n] for classes, F32 [n, 1] for numbers.
- * Readers take a file for hostile: every size in it is checked before anything is allocated or read, and memory grows
- * with what the file holds, not with what it claims.
+ * Readers do not trust a file: every size in it is checked before memory is asked for, and memory grows with what the
+ * file holds, not with what it claims.
  */
 #ifndef GRADUS_DATA_H
 #define GRADUS_DATA_H
@@ -33,10 +33,10 @@ extern "C" {
 
 typedef struct gr_dataset gr_dataset;
 
-/* A data set of tensors of yours, which become its own: any dtypes and shapes with n rows, n at least 1; x and y may
- * be one tensor. On failure NULL, and they are freed, so that their creation can be written inside the call. Errors:
- * GR_ERR_NULL, GR_ERR_SHAPE (the numbers of rows differ, or there are none), GR_ERR_STATE (a result of a tape, which
- * stays the tape's), GR_ERR_MEMORY. Freeing a set frees its tensors; NULL is nothing to free. */
+/* A data set of two tensors of yours, which it then owns: of any dtypes, and of shapes with n rows, n at least 1. x and
+ * y may be one tensor. On failure it returns NULL and frees them, so that their creation can be written inside the
+ * call. Errors: GR_ERR_NULL, GR_ERR_SHAPE (the numbers of rows differ, or there are none), GR_ERR_STATE (a result of a
+ * tape, which stays the tape's), GR_ERR_MEMORY. Freeing a set frees its tensors; gr_dataset_free(NULL) does nothing. */
 GR_EXPORT gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y);
 GR_EXPORT void gr_dataset_free(gr_dataset *set);
 
@@ -56,8 +56,9 @@ GR_EXPORT const char *gr_dataset_feature_name(const gr_dataset *set, int index);
 /* The name of a sample: of an image, its file's without the ending; NULL where it has none. */
 GR_EXPORT const char *gr_dataset_sample_name(const gr_dataset *set, int64_t index);
 
-/* Two new sets, yours: a share of the rows, rounded, and the others, in an order drawn from rng (NULL: the first
- * rows, the others). Both must get a row: GR_ERR_OPTION. On failure both are NULL and rng is where it was. */
+/* Two new sets, yours to free: `share` of the rows, rounded, and the others, in an order drawn from rng; without rng
+ * the first rows and the others, in their order. GR_ERR_OPTION where a set would have no row. After an error both are
+ * NULL and rng is unchanged. */
 GR_EXPORT GR_NODISCARD gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_dataset **first,
                                                   gr_dataset **second);
 
@@ -76,17 +77,19 @@ GR_EXPORT gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t 
 
 typedef struct gr_batches gr_batches;
 
-/* An iterator over `set`, which it borrows. Each epoch draws a new order from a state split off `rng`; with NULL the
- * order is that of the set. The last batch of an epoch may be smaller; a size beyond that of the set is the whole
- * set. Errors: GR_ERR_OPTION for a size below 1. */
+/* An iterator over `set`, which it borrows; yours to free. Each epoch draws a new order from a state split off `rng`;
+ * with NULL the order is that of the set. The last batch of an epoch may be smaller; a batch_size above that of the set
+ * means the whole set. Errors: GR_ERR_OPTION (batch_size below 1), GR_ERR_NULL, GR_ERR_MEMORY. */
 GR_EXPORT gr_batches *gr_batches_new(const gr_dataset *set, int64_t batch_size, gr_rng *rng);
 GR_EXPORT void gr_batches_free(gr_batches *batches);
 
-/* Moves to the next batch; false at the end of an epoch, after which the next call begins another. No allocations. */
+/* Moves to the next batch; false at the end of an epoch, after which the next call begins another. It allocates
+ * nothing. */
 GR_EXPORT bool gr_batches_next(gr_batches *batches);
 
-/* The batch: [size, ...], of the dtypes of the set. Borrowed; the next call rewrites it, which counts as a change, so
- * run backward before. NULL with GR_ERR_STATE before the first and after the end of an epoch. */
+/* The features and targets of the batch, [size, ...], of the dtypes of the set. Borrowed; the next gr_batches_next()
+ * overwrites them, which counts as a change, so run backward before. NULL with GR_ERR_STATE where there is no batch:
+ * before the first and after the last. */
 GR_EXPORT gr_tensor *gr_batch_x(const gr_batches *batches);
 GR_EXPORT gr_tensor *gr_batch_y(const gr_batches *batches);
 GR_EXPORT int64_t gr_batches_count(const gr_batches *batches); /* batches in an epoch */
@@ -105,7 +108,7 @@ typedef struct gr_csv_options {
     const char *target;    /* the column to predict; NULL: the last */
     const char *features;  /* columns to use, in this order, separated by commas; NULL: all the others */
     const char *drop;      /* columns to leave out, separated by commas */
-    const char *missing;   /* texts that stand for nothing, separated by commas; NULL: "NA,NaN,nan,?,", "" too */
+    const char *missing;   /* texts of missing values, separated by commas; NULL: "NA,NaN,nan,?,", which ends with "" */
     bool numeric_target;   /* y is F32 [n,1] instead of class indices */
     bool error_on_missing; /* default: a row with a missing field that is used is dropped and counted */
     int64_t max_bytes;     /* refuse a larger file, unpacked; 0: 1 GiB */

@@ -4,16 +4,16 @@
  *     random.h   random numbers from an explicit state
  *     tensor.h   arrays: start here
  *     tape.h     reverse-mode automatic differentiation
- *     ops.h      what a tape can compute
+ *     ops.h      the ops that a tape computes
  *     nn.h       convolutions, pooling, normalisation: networks for images
- *     losses.h   what is minimised
- *     segmentation.h  losses of images against masks: Dice, Tversky, focal and their kin
+ *     losses.h   the losses that training minimises
+ *     segmentation.h  losses of images against masks: Dice, Tversky, focal and others
  *     optim.h    parameters, optimizers, schedules, clipping
  *     data.h     CSV, IDX and PNG files, mini-batches, generated sets
- *     metrics.h  confusion counts and what is made of them, Otsu's threshold
+ *     metrics.h  confusion counts and the scores made of them, Otsu's threshold
  *     checkpoint.h  trained weights to a file and back
  *     check.h    derivatives against finite differences
- *     draw.h     a tape as a picture
+ *     draw.h     a tape as a graph, for Graphviz
  *     op.h       an op of your own
  *
  * Ownership: you free what you create; the tape frees what it computes.

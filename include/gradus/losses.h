@@ -1,24 +1,24 @@
-/* losses.h: what is minimised.
+/* losses.h: the losses that training minimises.
  *
  *     gr_tensor *loss = gr_mse(tape, prediction, target, NULL);                      // Eq. 2
  *     gr_tensor *loss = gr_bce(tape, logits, target, &(gr_loss_options){.from_logits = true});
  *
- * Every loss takes a prediction, a target and options whose zero value is the sensible default (NULL is that too). The
- * target has the prediction's dtype and shape, but for cross entropy and KL, which also take class indices; losses
- * never broadcast: [N] against [N,1] is an error. Equations are those of J. Yuan, "Loss Function".
+ * Every loss takes a prediction, a target and options, whose defaults are zeros (NULL is that, too). The target
+ * has the prediction's dtype and shape; cross entropy and KL also take class indices. Losses never broadcast: [N]
+ * against [N,1] is an error. Equations are those of J. Yuan, "Loss Function".
  *
- * Probabilities or logits: a probability loss is given probabilities as the paper prints it, or with from_logits the
- * numbers before the sigmoid or softmax. Prefer logits: value and gradient are then exact at any finite logit.
+ * Probabilities or logits: a loss of probabilities is given these, as in the paper, or with from_logits the numbers
+ * before the sigmoid or softmax. Prefer logits: value and gradient are then exact at any finite logit.
  * On probabilities a logarithm's argument is never below the dtype's smallest normal number, so that the value is
  * finite at 0 and 1. A target or weight of 0 removes its term from value and gradient, whatever the logarithm.
  *
- * Reduction: with l the loss of each position, GR_MEAN is sum(l) over the number of positions that are not ignored,
+ * Reduction: with l the loss of each position, GR_MEAN is sum(l) / the number of positions that are not ignored,
  * GR_SUM is sum(l), GR_NONE is l. Weights multiply l; they do not enter the count. (PyTorch divides its class-weighted
  * cross entropy by the sum of the weights instead: multiply by count / sum of weights to have that.)
  *
  * Errors, besides those of every op: GR_ERR_VALUE with the position for a target that is NaN or out of range and for a
  * probability outside [0,1] ("are these logits?"); GR_ERR_SHAPE for a mean over nothing; GR_ERR_OPTION for an option
- * the loss does not have. A NaN prediction propagates. "Every position ignored" is 0 with gradient 0.
+ * the loss does not have. A NaN prediction gives NaN. Where every position is ignored, loss and gradient are 0.
  */
 #ifndef GRADUS_LOSSES_H
 #define GRADUS_LOSSES_H
@@ -52,7 +52,7 @@ GR_EXPORT gr_tensor *gr_mse(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_los
 /* ---- Two classes -------------------------------------------------------------------------------------------- */
 
 /* 1 where label(p) differs from y in {0,1}, else 0 (Eq. 3). label(p) is p > 1/2, or x > 0 from logits. The gradient is
- * exactly 0 wherever there is one, so nothing ever trains on it: it is for measuring, and for showing that. */
+ * 0 wherever there is one, so that nothing can be trained with it. */
 GR_EXPORT gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options);
 
 /* max(0, 1 - y x) for a score x and y in {-1,+1} (Eq. 4); the gradient is 0 at the margin y x = 1. */

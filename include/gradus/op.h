@@ -49,7 +49,7 @@ struct gr_node {
     gr_tensor *saved; /* what the kernel kept for the VJPs with gr_save(), or NULL */
 };
 
-/* What a shape rule answers. */
+/* The type of a result: what a shape rule fills in. */
 typedef struct gr_type {
     gr_dtype dtype;
     int rank;
@@ -58,35 +58,33 @@ typedef struct gr_type {
     int64_t offset; /* of a view: its first element in in[0] */
 } gr_type;
 
-/* Checks the inputs' dtypes and shapes and the options, and fills `type` with the result's. On a mistake of the
- * caller it returns gr_fail(...): name, shapes, what was expected. This is the only place that checks; kernels assume.
- */
+/* Checks the dtypes and shapes of the inputs and the options, and fills in the type of the result. On a mistake of the
+ * caller it returns gr_fail(...): the op's name, the shapes, what was expected. Kernels and VJPs check nothing. */
 typedef gr_status (*gr_shape_rule)(const gr_node *n, gr_type *type);
 
-/* Computes n->out from n->in. Fails only for what cannot be seen in the shapes, such as a value out of range. */
+/* Computes n->out from n->in. It fails only because of values, such as an index that is out of range, or memory. */
 typedef gr_status (*gr_kernel)(gr_node *n);
 
-/* The gradient of one input, given that of the output (g, of n->out's shape): written with ops of the tape. It may have
- * any shape that broadcasting the input led to; the engine sums it back. NULL only after an error. */
+/* Returns the gradient of one input, computed by ops of the tape from g, that of the output, of n->out's shape. It may
+ * have the shape that the input was broadcast to: the engine sums it to the input's. NULL only after an error. */
 typedef gr_tensor *(*gr_vjp_rule)(gr_tape *t, const gr_node *n, gr_tensor *g);
 
 /* The same for the i-th input of an op with any number of them. */
 typedef gr_tensor *(*gr_vjp_nth_rule)(gr_tape *t, const gr_node *n, int i, gr_tensor *g);
 
-/* As a VJP: this input moves the output, but its derivative is 0 wherever there is one. */
+/* The VJP of an input whose derivative is 0 wherever there is one, although the output depends on the input. */
 GR_EXPORT gr_tensor *gr_vjp_zero(gr_tape *t, const gr_node *n, gr_tensor *g);
 
-/* For the gradient checker (check.h), which alone asks for these two; an op may do without.
+/* These two rules are for the gradient checker (check.h) alone; an op may have neither.
  *
- * Branches: an op whose formula has cases (max(x, 0) has two) folds the case that each element took into the signature
- * with gr_fold_branch(), after its kernel has run. Where the signatures of two points are equal no kink and no step
- * lies between them, so a difference may be taken; where they differ at any step, the point is a kink, and that is
- * known, not guessed.
+ * Branches: an op whose formula has cases (max(x, 0) has two) adds the case of each element to the signature with
+ * gr_fold_branch(), after its kernel has run. Where two points have equal signatures there is no kink and no step
+ * between them, and a difference may be taken; where signatures differ however near the points are, there is one.
  *
- * Terms: an op that adds up says what its result, of one element, is the sum of. The checker subtracts the terms of two
- * evaluations one by one before it adds, so that the rounding of a mean over a million elements is not in its way. A
- * term is a tensor, all of whose elements are summed, times a factor; without a tensor it is the factor alone. Returns
- * how many terms there are, or 0 when there is nothing to say. */
+ * Terms: an op that computes a sum, of one element, names its terms. The checker subtracts the terms of two evaluations
+ * one by one before it adds, so that the rounding of a mean over a million elements does not disturb it. A term is a
+ * factor times the sum of all elements of a tensor, or the factor alone without a tensor. The rule returns how many
+ * terms there are, or 0 where it cannot name them. */
 typedef void (*gr_branches_rule)(const gr_node *n, uint64_t *signature);
 
 typedef struct gr_term {
@@ -105,17 +103,17 @@ static inline void gr_fold_branch(uint64_t *signature, int64_t branch)
 struct gr_op {
     const char *name;     /* "matmul" */
     const char *formula;  /* "C = A B" */
-    const char *gradient; /* "dA = g B^T, dB = A^T g", g that of the result: for readers and tables; may be NULL */
+    const char *gradient; /* "dA = g B^T, dB = A^T g", g being the result's: for documentation; may be NULL */
     int n_in;             /* number of inputs; GR_VARIADIC for one or more */
     int n_optional;       /* how many more there may be */
     size_t attr_size;
     gr_shape_rule shape;
-    gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL falls back to GR_ANY_CPU, then refuses */
-    gr_vjp_rule vjp[GR_MAX_VJPS];              /* NULL: an input that needs a gradient is refused there */
+    gr_kernel forward[GR_N_CPUS][GR_N_DTYPES]; /* by the result's dtype; NULL: that of GR_ANY_CPU, or an error */
+    gr_vjp_rule vjp[GR_MAX_VJPS];              /* NULL: an input that needs a gradient is an error */
     gr_vjp_nth_rule vjp_nth;                   /* for GR_VARIADIC */
-    bool in_place;             /* element by element: may overwrite in[0], if that was given (gr_give()) */
-    gr_branches_rule branches; /* NULL: the formula has no cases */
-    gr_terms_rule terms;       /* NULL: the result is no sum */
+    bool in_place;                             /* element by element: it may overwrite in[0] after gr_give() */
+    gr_branches_rule branches;                 /* NULL: the formula has no cases */
+    gr_terms_rule terms;                       /* NULL: the result is no sum */
 };
 
 #define GR_VARIADIC (-1)
@@ -124,8 +122,8 @@ struct gr_op {
  * or NULL with the message. */
 GR_EXPORT gr_tensor *gr_apply(gr_tape *tape, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr);
 
-/* For kernels: memory of the tape for what a VJP will need, released with the node. Sets and returns n->saved; NULL
- * with an error when there is no memory. */
+/* For kernels: a tensor of the tape for what a VJP will need, deleted with the node. Sets and returns n->saved; NULL
+ * with GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[]);
 
 /* Ready-made shape rules: the result is as in[0]; the result is what NumPy broadcasts all inputs to. Both ask for
@@ -133,7 +131,7 @@ GR_EXPORT gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t
 GR_EXPORT gr_status gr_shape_same(const gr_node *n, gr_type *type);
 GR_EXPORT gr_status gr_shape_broadcast(const gr_node *n, gr_type *type);
 
-/* The library's own ops, by position: for tools, tests and tables. NULL past the end. */
+/* The library's own ops by position, from 0: for tools, tests and documentation. NULL past the end. */
 GR_EXPORT const gr_op *gr_op_at(int position);
 
 #ifdef __cplusplus

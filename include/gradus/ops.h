@@ -1,17 +1,18 @@
-/* ops.h: what a tape can compute.
+/* ops.h: the ops that a tape computes.
  *
  *     gr_tensor *h = gr_relu(tape, gr_add(tape, gr_matmul(tape, x, w1, 0), b1));
  *     gr_tensor *z = gr_add(tape, gr_matmul(tape, h, w2, 0), b2);
  *     if (!z) fprintf(stderr, "%s\n", gr_last_error());   // once, at the end: NULL in, NULL out
  *
- * Each op computes at once, never writes to its inputs, and returns a new tensor borrowed from the tape (until
- * gr_tape_reset() or gr_tape_free()), or NULL with the reason in gr_last_error(). Inputs are F32 or F64, all of one
- * dtype, unless said otherwise; the result has that dtype. Ops of two or three tensors broadcast as NumPy does: shapes
- * are aligned at their last axes, and an axis of 1 stretches. Below, g is the gradient of the result; docs/ops.md has
- * every formula with its derivative. All of them can be differentiated again.
+ * Each op computes at once and returns a new tensor, borrowed from the tape until gr_tape_reset() or gr_tape_free(), or
+ * NULL with the message in gr_last_error(). It never writes to its inputs, unless gr_give() allows it.
+ * Inputs are F32 or F64, all of one dtype, unless said otherwise; the result has that dtype. Ops of two or three
+ * tensors broadcast as NumPy does: shapes are aligned at their last axes, and an axis of 1 stretches. Below, g is the
+ * gradient of the result; docs/ops.md has every formula with its derivative. All derivatives can be differentiated
+ * again.
  *
  * Errors of every op: GR_ERR_NULL, GR_ERR_DTYPE (not a float, or not the same), GR_ERR_SHAPE (shapes do not fit),
- * GR_ERR_STATE (an input of another tape, or already given back by backward), GR_ERR_MEMORY.
+ * GR_ERR_STATE (an input of another tape, or one whose values backward has given back), GR_ERR_MEMORY.
  */
 #ifndef GRADUS_OPS_H
 #define GRADUS_OPS_H
@@ -32,15 +33,15 @@ GR_EXPORT gr_tensor *gr_div(gr_tape *t, gr_tensor *a, gr_tensor *b); /* a / b */
 /* a^b as C's pow. The gradient of a is 0 where b is 0; that of b is 0 where a is 0 and b > 0. */
 GR_EXPORT gr_tensor *gr_pow(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
-/* The smaller and the larger; NaN if either is. Where they are equal each gets half of g. */
+/* The smaller and the larger of a and b; NaN if either is. Where a = b each gets half of g. */
 GR_EXPORT gr_tensor *gr_minimum(gr_tape *t, gr_tensor *a, gr_tensor *b);
 GR_EXPORT gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
-/* 1 where it holds, 0 elsewhere, in the inputs' dtype; the derivative is 0. */
+/* 1 where a > b, a = b; 0 elsewhere, in the dtype of the inputs. The derivative is 0. */
 GR_EXPORT gr_tensor *gr_greater(gr_tape *t, gr_tensor *a, gr_tensor *b);
 GR_EXPORT gr_tensor *gr_equal(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
-/* a where condition is not 0, b elsewhere; all three broadcast. No gradient flows into the side not taken. */
+/* a where condition is not 0, b elsewhere; all three broadcast. The gradient of the side not taken is 0. */
 GR_EXPORT gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b);
 
 /* ---- Functions of one tensor, element by element ------------------------------------------------------------ */
@@ -70,30 +71,31 @@ GR_EXPORT gr_tensor *gr_normal_cdf(gr_tape *t, gr_tensor *x); /* Phi(x), of the 
 GR_EXPORT gr_tensor *gr_gelu(gr_tape *t, gr_tensor *x); /* x Phi(x), the exact form (Hendrycks and Gimpel, 2016) */
 GR_EXPORT gr_tensor *gr_silu(gr_tape *t, gr_tensor *x); /* x sigmoid(x) */
 
-/* x held within [lo, hi]; derivative 1 in it, its bounds included, and 0 outside. GR_ERR_OPTION unless lo <= hi. */
+/* min(max(x, lo), hi); the derivative is 1 for lo <= x <= hi and 0 elsewhere. GR_ERR_OPTION unless lo <= hi. */
 GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);
 
 /* ---- Reductions --------------------------------------------------------------------------------------------- */
 
-/* Two arguments at once, a number and a list of axes: gr_sum(t, x, GR_AXES(0, -1), false). An axis below 0 counts from
- * the end. GR_ALL_AXES reduces everything, to a scalar. With `keep` a reduced axis stays, as 1.
- * Errors: GR_ERR_INDEX (no such axis, or one twice), GR_ERR_SHAPE (mean, max, min, logsumexp, var of nothing). */
+/* GR_AXES stands for two arguments, a number and a list of axes: gr_sum(t, x, GR_AXES(0, -1), false). An axis below 0
+ * counts from the end. GR_ALL_AXES reduces everything, to a scalar. With `keep` a reduced axis stays, as 1. Errors:
+ * GR_ERR_INDEX (no such axis, or one twice), GR_ERR_SHAPE (mean, max, min, logsumexp, var of nothing). */
 #define GR_AXES(...) (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), ((int[]){__VA_ARGS__})
 #define GR_ALL_AXES 0, NULL
 
-/* The sum, 0 for nothing; the sum over the count. */
+/* The sum, 0 of no elements; the sum divided by the count. */
 GR_EXPORT gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
-/* The largest and the smallest; NaN if any is. Equal winners share g evenly. */
+/* The largest and the smallest; NaN if any is. Of equal ones each gets the same part of g. */
 GR_EXPORT gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
 /* log of the sum of e^x, never overflows. */
 GR_EXPORT gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
-/* Sum of (x - mean)^2 over (count - correction): correction 0 is the variance of what is there, 1 the unbiased
- * estimate. GR_ERR_SHAPE when count <= correction. Composed of sub, square, mean and scale. */
+/* The sum of (x - mean)^2 divided by (count - correction): correction 0 gives the variance of these numbers, 1 the
+ * unbiased estimate. GR_ERR_SHAPE when count <= correction. Composed of sub, square,
+ * mean and scale. */
 GR_EXPORT gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep, int correction);
 
 /* Along one axis: e^x / sum e^x, and its logarithm. */
@@ -108,12 +110,12 @@ enum { GR_TRANS_A = 1, GR_TRANS_B = 2 };
  * copy. Leading axes broadcast. A rank below 2 is GR_ERR_SHAPE. Done by OpenBLAS. */
 GR_EXPORT gr_tensor *gr_matmul(gr_tape *t, gr_tensor *a, gr_tensor *b, int flags);
 
-/* x W + b for x [n, in], W [in, out] and b [out]: matmul and add in one pass over the result. */
+/* x W + b, [n, out], for x [n, in], W [in, out] and b [out]: matmul and add in one pass over the result. */
 GR_EXPORT gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b);
 
 /* ---- Shape -------------------------------------------------------------------------------------------------- */
 
-/* The same elements in another shape; one dimension may be -1, to be worked out. Shares the data of x. */
+/* The same elements in another shape, of which one dimension may be -1: the one that fits. Shares the data of x. */
 GR_EXPORT gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[]);
 
 /* Axis i of the result is axis axes[i] of x; `axes` has one entry for each axis. gr_transpose() swaps the last two. */
@@ -123,8 +125,8 @@ GR_EXPORT gr_tensor *gr_transpose(gr_tape *t, gr_tensor *x);
 /* x repeated along new leading axes and along axes of 1. */
 GR_EXPORT gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[]);
 
-/* n tensors one after the other along an axis that exists; along a new one. All of one dtype and, but for the axis,
- * of one shape. */
+/* n tensors one after the other: gr_concat() along an axis that they have, gr_stack() along a new one. All have one
+ * dtype and, except along that axis, one shape. */
 GR_EXPORT gr_tensor *gr_concat(gr_tape *t, gr_tensor *const x[], int n, int axis);
 GR_EXPORT gr_tensor *gr_stack(gr_tape *t, gr_tensor *const x[], int n, int axis);
 
@@ -140,7 +142,7 @@ GR_EXPORT gr_tensor *gr_pad(gr_tape *t, gr_tensor *x, int axis, int64_t before, 
  * first index that is outside 0 .. rows-1. */
 GR_EXPORT gr_tensor *gr_gather_rows(gr_tape *t, gr_tensor *table, gr_tensor *index);
 
-/* The other way: out[index] += x, into zeros of [rows, ...]; x has the shape of index + [...]. */
+/* The adjoint: zeros [rows, ...], to which out[index] += x, for x of the shape s + [...]. */
 GR_EXPORT gr_tensor *gr_scatter_rows(gr_tape *t, gr_tensor *x, gr_tensor *index, int64_t rows);
 
 /* ---- Other -------------------------------------------------------------------------------------------------- */
@@ -148,10 +150,10 @@ GR_EXPORT gr_tensor *gr_scatter_rows(gr_tape *t, gr_tensor *x, gr_tensor *index,
 /* The same values in F32 or F64; from I32 too. */
 GR_EXPORT gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype);
 
-/* The same values, through which no gradient flows. Shares the data of x. */
+/* The same values as a constant: x gets no gradient from it. Shares the data of x. */
 GR_EXPORT gr_tensor *gr_detach(gr_tape *t, gr_tensor *x);
 
-/* A scalar constant of the tape's. */
+/* A scalar that belongs to the tape and needs no gradient. */
 GR_EXPORT gr_tensor *gr_constant(gr_tape *t, gr_dtype dtype, double value);
 
 #ifdef __cplusplus

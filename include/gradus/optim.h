@@ -1,4 +1,4 @@
-/* optim.h: parameters, and what changes them.
+/* optim.h: parameters, and the optimizers that change them.
  *
  *     gr_params *params = gr_params_new();
  *     gr_tensor *w = gr_params_add(params, "w", gr_xavier_uniform(GR_F32, GR_SHAPE(30, 1), &rng));
@@ -13,7 +13,7 @@
  *     gr_optimizer_free(opt);
  *     gr_params_free(params);                            // frees w and b
  *
- * gr_step() reads the accumulated gradients, changes the parameters in place, and sets the gradients back to nothing.
+ * gr_step() reads the accumulated gradients, changes the parameters in place, and removes the gradients.
  * An optimizer's state has the dtype and shape of its parameters and is allocated when the optimizer is made, so that
  * a step allocates nothing. State below the dtype's smallest normal number counts as 0.
  */
@@ -30,28 +30,29 @@ extern "C" {
 
 typedef struct gr_params gr_params;
 
-/* An empty set. NULL with GR_ERR_MEMORY. Freeing it frees the tensors in it; NULL is nothing to free. */
+/* An empty set. NULL with GR_ERR_MEMORY. Freeing it frees the tensors in it; gr_params_free(NULL) does nothing. */
 GR_EXPORT gr_params *gr_params_new(void);
 GR_EXPORT void gr_params_free(gr_params *params);
 
-/* Hands a tensor of yours over to the set, under a name that is new in it, as a leaf that requires a gradient. Returns
- * the tensor, borrowed from the set. On failure (a NULL tensor included) returns NULL and the tensor is freed, so that
- * its creation can be written inside the call. Errors: GR_ERR_NULL, GR_ERR_OPTION (the name is empty or taken),
- * GR_ERR_DTYPE (i32), GR_ERR_MEMORY; GR_ERR_STATE for a result of a tape, which stays the tape's, and for a tensor that
- * is in the set already, which stays there. */
+/* Gives a tensor of yours to the set, under a name that is new in it, as a leaf that requires a gradient. Returns the
+ * tensor, borrowed from the set. On failure it returns NULL and frees the tensor, so that the creation of the tensor
+ * can be written inside the call. Errors: GR_ERR_NULL, GR_ERR_OPTION (the name is empty or taken), GR_ERR_DTYPE (i32),
+ * GR_ERR_MEMORY; GR_ERR_STATE for a result of a tape, which stays the tape's, and for a tensor that is in the set
+ * already, which stays there. */
 GR_EXPORT gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *tensor);
 
 GR_EXPORT int gr_params_count(const gr_params *params);
-GR_EXPORT int64_t gr_params_elements(const gr_params *params);                 /* in all of them together */
-GR_EXPORT gr_tensor *gr_params_at(const gr_params *params, int position);      /* as added; NULL past the end */
-GR_EXPORT gr_tensor *gr_params_get(const gr_params *params, const char *name); /* NULL with GR_ERR_INDEX: no such */
+GR_EXPORT int64_t gr_params_elements(const gr_params *params);                 /* of all parameters together */
+GR_EXPORT gr_tensor *gr_params_at(const gr_params *params, int position);      /* in the order added; NULL: none */
+GR_EXPORT gr_tensor *gr_params_get(const gr_params *params, const char *name); /* or a buffer; NULL with GR_ERR_INDEX */
 
 /* A buffer: a tensor that belongs to a model and is saved with it, but is not trained, such as the running statistics
- * of a batch normalisation. Handed over as with gr_params_add(), under a name of its own among parameters and buffers;
- * any dtype, no gradient. gr_params_get() finds it; the functions that count and print parameters leave it out. */
+ * of a batch normalisation. Added as by gr_params_add(), under a name that is new among parameters and buffers; of any
+ * dtype, and GR_ERR_STATE if it requires a gradient. gr_params_get() finds it; the functions that count and print
+ * parameters leave it out. */
 GR_EXPORT gr_tensor *gr_params_add_buffer(gr_params *params, const char *name, gr_tensor *tensor);
 GR_EXPORT int gr_params_buffer_count(const gr_params *params);
-GR_EXPORT gr_tensor *gr_params_buffer_at(const gr_params *params, int position); /* as added; NULL past the end */
+GR_EXPORT gr_tensor *gr_params_buffer_at(const gr_params *params, int position); /* in the order added; NULL: none */
 
 /* One line for each: name, dtype, shape, number of elements; and the total. */
 GR_EXPORT void gr_params_fprint(FILE *file, const gr_params *params);
@@ -60,17 +61,18 @@ GR_EXPORT void gr_params_fprint(FILE *file, const gr_params *params);
  * too, in that dtype if they are floats. NULL with GR_ERR_NULL, GR_ERR_DTYPE (i32), GR_ERR_MEMORY. */
 GR_EXPORT gr_params *gr_params_copy_as(gr_dtype dtype, const gr_params *params);
 
-/* Sets all gradients back to nothing; gr_step() does it too. */
+/* Removes all gradients, as gr_step() does. */
 GR_EXPORT void gr_params_zero_grad(gr_params *params);
 
 /* ---- Clipping, between backward and step -------------------------------------------------------------------- */
 
 /* Scales all gradients by max_norm / norm where their joint Euclidean norm exceeds max_norm (Pascanu et al., 2013).
- * *norm, when given, receives the norm before. A norm that is not finite is GR_ERR_VALUE, the message names the first
- * gradient that is to blame, and nothing is scaled; GR_ERR_OPTION unless max_norm > 0. INFINITY only measures. */
+ * *norm, if `norm` is not NULL, becomes the norm before. A norm that is not finite is GR_ERR_VALUE with a message that
+ * names the first element that is not, and nothing is scaled; GR_ERR_OPTION unless max_norm > 0. With INFINITY nothing
+ * is scaled either. */
 GR_EXPORT GR_NODISCARD gr_status gr_clip_grad_norm(gr_params *params, double max_norm, double *norm);
 
-/* Holds every element of every gradient within [-limit, limit]. NaN stays. GR_ERR_OPTION unless limit > 0. */
+/* Clamps every element of every gradient to [-limit, limit]. NaN stays. GR_ERR_OPTION unless limit > 0. */
 GR_EXPORT GR_NODISCARD gr_status gr_clip_grad_value(gr_params *params, double limit);
 
 /* ---- Optimizers --------------------------------------------------------------------------------------------- */
@@ -87,8 +89,8 @@ typedef struct gr_sgd_options {
 
 /* m <- beta1 m + (1-beta1) g', v <- beta2 v + (1-beta2) g'^2,
  * w <- w - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps), where g' = g + weight_decay w and t counts the
- * parameter's own steps from 1 (Kingma and Ba, 2015). gr_adamw() has g' = g and takes lr weight_decay w off w as well
- * (Loshchilov and Hutter, 2019). */
+ * parameter's own steps from 1 (Kingma and Ba, 2015). In gr_adamw() g' = g, and w <- w - lr weight_decay w in the same
+ * step (Loshchilov and Hutter, 2019). */
 typedef struct gr_adam_options {
     double lr;           /* 0: 0.001 */
     double beta1, beta2; /* 0: 0.9 and 0.999 */
@@ -96,8 +98,8 @@ typedef struct gr_adam_options {
     double weight_decay;
 } gr_adam_options;
 
-/* v <- alpha v + (1-alpha) g'^2, w <- w - lr g' / (sqrt(v) + eps); with momentum the fraction goes through
- * b <- momentum b + fraction, w <- w - lr b (Tieleman and Hinton, 2012). */
+/* v <- alpha v + (1-alpha) g'^2, f = g' / (sqrt(v) + eps), w <- w - lr f, where g' = g + weight_decay w; with momentum
+ * b <- momentum b + f, w <- w - lr b (Tieleman and Hinton, 2012). */
 typedef struct gr_rmsprop_options {
     double lr;    /* 0: 0.01 */
     double alpha; /* 0: 0.99 */
@@ -106,9 +108,9 @@ typedef struct gr_rmsprop_options {
 } gr_rmsprop_options;
 
 /* An optimizer of all parameters that are in the set now; one that is added later is not trained by it. It borrows
- * them. NULL options are the defaults, and so is a 0 whose comment gives one (a rate of 0 is gr_set_learning_rate()'s).
- * NULL with GR_ERR_OPTION for a number outside its range (negative, not finite, a beta, alpha or momentum of 1 or
- * more), GR_ERR_SHAPE for an empty set, GR_ERR_MEMORY. Yours to free, before or after the set. */
+ * them. NULL options are the defaults, and so is a 0 where a comment above gives a default (gr_set_learning_rate() can
+ * set a rate of 0). NULL with GR_ERR_OPTION for a number outside its range (negative, not finite, a beta, alpha or
+ * momentum of 1 or more), GR_ERR_SHAPE for an empty set, GR_ERR_MEMORY. Yours to free, before or after the set. */
 GR_EXPORT gr_optimizer *gr_sgd(gr_params *params, const gr_sgd_options *options);
 GR_EXPORT gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options);
 GR_EXPORT gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options); /* weight_decay as given, 0 is 0 */
@@ -118,19 +120,20 @@ GR_EXPORT void gr_optimizer_free(gr_optimizer *optimizer);
 /* One step. A parameter without a gradient stays as it is, with its state. GR_ERR_STATE when no parameter has one. */
 GR_EXPORT GR_NODISCARD gr_status gr_step(gr_optimizer *optimizer);
 
-/* The rate of the steps to come: finite and 0 or more, else GR_ERR_OPTION. */
+/* The learning rate of the steps that follow: finite and 0 or more, else GR_ERR_OPTION. NaN for a NULL optimizer. */
 GR_EXPORT double gr_learning_rate(const gr_optimizer *optimizer);
 GR_EXPORT GR_NODISCARD gr_status gr_set_learning_rate(gr_optimizer *optimizer, double lr);
 
 /* ---- Learning-rate schedules -------------------------------------------------------------------------------- */
 
-/* The rate at a step, as a function: gr_set_learning_rate(opt, gr_schedule_rate(&schedule, step)). Steps, or epochs:
- * whatever you count, from 0. */
+/* The learning rate as a function of the step: gr_set_learning_rate(opt, gr_schedule_rate(&schedule, step)). A step is
+ * whatever you count from 0: steps of the optimizer, or epochs. */
 typedef enum gr_schedule_kind {
     GR_CONSTANT,
     GR_STEP,        /* base * gamma^floor(s / period) */
     GR_EXPONENTIAL, /* base * gamma^s */
-    GR_COSINE       /* final + (base - final) (1 + cos(pi s / period)) / 2, then final (Loshchilov and Hutter, 2017) */
+    GR_COSINE,      /* final + (base - final) (1 + cos(pi s / period)) / 2, then final (Loshchilov and Hutter, 2017) */
+    GR_N_SCHEDULE_KINDS
 } gr_schedule_kind;
 
 typedef struct gr_schedule {
@@ -139,10 +142,10 @@ typedef struct gr_schedule {
     double gamma;   /* GR_STEP, GR_EXPONENTIAL; above 0 */
     double final;   /* GR_COSINE; 0 or more */
     int64_t period; /* GR_STEP, GR_COSINE; 1 or more */
-    int64_t warmup; /* this many first steps climb in a line: base (step+1) / (warmup+1); s counts from there on */
+    int64_t warmup; /* for so many first steps the rate is base (step+1) / (warmup+1); s counts from 0 after them */
 } gr_schedule;
 
-/* NaN with GR_ERR_OPTION for a kind that is none, numbers that make no schedule, or a step below 0;
+/* The rate at a step. NaN with GR_ERR_OPTION for an unknown kind, a number that is out of its range, or a step below 0;
  * gr_set_learning_rate() of that NaN fails and keeps the message. */
 GR_EXPORT double gr_schedule_rate(const gr_schedule *schedule, int64_t step);
 

@@ -5,7 +5,7 @@
  *
  * There is no hidden generator. The same seed gives the same bits on every machine, with every compiler and with
  * every number of threads: the generator is xoshiro256++ (Blackman and Vigna, 2019), seeded by splitmix64, and
- * what is made of its bits uses only operations that IEEE 754 rounds exactly.
+ * distributions use only operations that IEEE 754 rounds exactly.
  */
 #ifndef GRADUS_RANDOM_H
 #define GRADUS_RANDOM_H
@@ -18,16 +18,16 @@
 extern "C" {
 #endif
 
-/* A state, passed by pointer, copied by assignment: a copy draws the same numbers. */
+/* The state of a generator. A copy, made by assignment, draws the same numbers. */
 typedef struct gr_rng {
     uint64_t s[4];
 } gr_rng;
 
-/* The state that a seed stands for; any seed is as good as another. */
+/* The state that belongs to a seed; all seeds are equally good. */
 GR_EXPORT gr_rng gr_rng_seed(uint64_t seed);
 
-/* A state of its own for a second purpose (data beside weights, say), by 2^128 steps away from `rng`, which moves
- * on by as many: the two never meet in practice. */
+/* Returns a copy of the state and moves `rng` on by 2^128 steps: two generators, for weights and for data, say, whose
+ * numbers do not overlap before 2^128 draws. */
 GR_EXPORT gr_rng gr_rng_split(gr_rng *rng);
 
 GR_EXPORT uint64_t gr_rng_u64(gr_rng *rng);                 /* 64 random bits */

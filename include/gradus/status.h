@@ -1,15 +1,15 @@
-/* status.h: what went wrong, in one word and in one sentence.
+/* status.h: errors: a status, and a message of one sentence.
  *
- * The library never prints, never exits and never aborts on what a caller did. A function that makes a tensor
- * returns NULL when it fails; every other function that can fail returns a gr_status, which the compiler reminds
- * you of when you drop it. Either way the sentence is waiting:
+ * The library never prints an error, exits or aborts because of what a caller did. A function that returns a pointer
+ * returns NULL when it fails; most others that can fail return a gr_status, and the compiler warns where that is
+ * ignored. Either way gr_last_error() has the message:
  *
  *     gr_tensor *y = gr_matmul(tape, x, w, 0);
  *     if (!y) fprintf(stderr, "%s\n", gr_last_error());
  *         // matmul: inner dimensions differ: [64,784] x [785,10]
  *
- * NULL in, NULL out: an op that is handed the NULL of an op that failed returns NULL and leaves the first
- * sentence where it is, so a nested expression is checked once, at its end.
+ * NULL in, NULL out: an op that is given the NULL of an op that failed returns NULL and keeps that op's message, so
+ * that a nested expression is checked once, at its end.
  */
 #ifndef GRADUS_STATUS_H
 #define GRADUS_STATUS_H
@@ -50,8 +50,8 @@ typedef enum gr_status { GR_STATUS_LIST(GR_STATUS_ENUM) GR_N_STATUSES } gr_statu
 /* The meaning of a status, as a constant string; "unknown status" for a number that is none. */
 GR_EXPORT const char *gr_status_text(gr_status status);
 
-/* The sentence of the newest failure in this thread, "" when there was none since gr_clear_error().
- * Borrowed; good until the next failure in this thread. */
+/* The message of the newest failure in this thread; "" when there was none since gr_clear_error(). Borrowed: valid
+ * until the next failure in this thread. */
 GR_EXPORT const char *gr_last_error(void);
 
 /* The status of the newest failure in this thread; GR_OK when there was none since gr_clear_error(). */
@@ -60,7 +60,7 @@ GR_EXPORT gr_status gr_last_status(void);
 /* Forgets the failure of this thread. */
 GR_EXPORT void gr_clear_error(void);
 
-/* For ops of your own: notes a failure for this thread and returns `status`. The sentence is cut at 511 bytes. */
+/* For ops of your own: notes a failure of this thread and returns `status`. The message is cut at 511 bytes. */
 GR_EXPORT gr_status gr_fail(gr_status status, const char *format, ...) GR_PRINTF(2, 3);
 
 #ifdef __cplusplus

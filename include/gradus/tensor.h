@@ -10,12 +10,12 @@
  *     gr_tensor_free(w);
  *
  * Ownership, in one sentence: you free what you create; the tape frees what it computes. Every function of this
- * header that returns a gr_tensor creates one, and it is yours. Every function that can fail and returns a pointer
- * returns NULL, with the sentence in gr_last_error(); shapes and axes are int64_t and int.
+ * header that returns a gr_tensor creates one, and it is yours to free. A function that returns a pointer returns NULL
+ * when it fails, and gr_last_error() has the message.
  *
- * Reading and writing: gr_read_f32() and its kin are for looking; gr_f32() and its kin are for changing, and are
- * counted as a change, so that a parameter changed between forward and backward is an error that names it instead
- * of a wrong gradient.
+ * Reading and writing: gr_read_f32(), gr_read_f64() and gr_read_i32() give the elements to be read; gr_f32(), gr_f64()
+ * and gr_i32() give them to be changed, and the call counts as a change: a parameter that is changed between forward
+ * and backward is an error that names it, instead of a wrong gradient.
  */
 #ifndef GRADUS_TENSOR_H
 #define GRADUS_TENSOR_H
@@ -43,18 +43,20 @@ typedef struct gr_tensor gr_tensor;
 #define GR_SHAPE(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), ((int64_t[]){__VA_ARGS__})
 #define GR_SCALAR 0, NULL
 
-/* ---- Simple: make, look, free ------------------------------------------------------------------------------- */
+/* ---- Simple: make, read, free ------------------------------------------------------------------------------- */
 
 /* A tensor filled with zeros, with ones, with `value`. Any dtype.
- * Errors: GR_ERR_SHAPE (rank over 8, a negative dimension, too many elements), GR_ERR_DTYPE, GR_ERR_MEMORY. */
+ * Errors: GR_ERR_SHAPE (rank over 8, a negative dimension, too many elements), GR_ERR_NULL (no shape), GR_ERR_VALUE (a
+ * number that int32_t cannot hold), GR_ERR_DTYPE, GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_zeros(gr_dtype dtype, int rank, const int64_t shape[]);
 GR_EXPORT gr_tensor *gr_ones(gr_dtype dtype, int rank, const int64_t shape[]);
 GR_EXPORT gr_tensor *gr_full(gr_dtype dtype, int rank, const int64_t shape[], double value);
 
-/* A copy of `data`, which holds the elements in row-major order as float, double or int32_t after `dtype`. */
+/* A tensor with a copy of `data`: the elements in row-major order, as float, double or int32_t according to `dtype`.
+ * Errors: those of gr_zeros(), GR_ERR_NULL. */
 GR_EXPORT gr_tensor *gr_from(gr_dtype dtype, int rank, const int64_t shape[], const void *data);
 
-/* A scalar. */
+/* A scalar, of rank 0. Errors: GR_ERR_VALUE (a number that int32_t cannot hold), GR_ERR_DTYPE, GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_scalar(gr_dtype dtype, double value);
 
 /* [n] with n = ceil((stop - start) / step): start, start + step, ... up to but not including stop.
@@ -76,30 +78,32 @@ GR_EXPORT gr_tensor *gr_xavier_normal(gr_dtype dtype, int rank, const int64_t sh
 GR_EXPORT gr_tensor *gr_kaiming_uniform(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
 GR_EXPORT gr_tensor *gr_kaiming_normal(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
 
-/* Frees a tensor that you created, with its gradient; NULL is nothing to free. A tensor that a tape computed is the
- * tape's, and a gradient its tensor's: freeing them here does nothing but note a GR_ERR_STATE. */
+/* Frees a tensor that you created, with its gradient; NULL does nothing. A result of a tape belongs to the tape and a
+ * gradient to its tensor: for these it only notes GR_ERR_STATE. */
 GR_EXPORT void gr_tensor_free(gr_tensor *tensor);
 
-/* What it is. A NULL tensor has rank 0, size 0 and shape NULL. */
+/* Dtype, rank, shape (borrowed), the length of an axis and the number of elements. A NULL tensor has rank 0, size 0 and
+ * shape NULL. */
 GR_EXPORT gr_dtype gr_dtype_of(const gr_tensor *tensor);
 GR_EXPORT int gr_rank(const gr_tensor *tensor);
 GR_EXPORT const int64_t *gr_shape(const gr_tensor *tensor);
-GR_EXPORT int64_t gr_dim(const gr_tensor *tensor, int axis); /* an axis below 0 counts from the end; -1: no such axis */
+GR_EXPORT int64_t gr_dim(const gr_tensor *tensor, int axis); /* axis < 0 counts from the end; -1: no such axis */
 GR_EXPORT int64_t gr_size(const gr_tensor *tensor);          /* number of elements */
 
-/* The elements, row-major, to look at. NULL with an error for another dtype or for a result whose buffer
- * gr_backward() has already given back (see gr_keep() in tape.h). Borrowed from the tensor; what points into a
- * gradient is good until the next backward. */
+/* The elements, row-major, to be read. Borrowed from the tensor; a pointer into a gradient is valid until the next
+ * backward. NULL with GR_ERR_NULL, GR_ERR_DTYPE (another dtype) or GR_ERR_STATE (a result whose values gr_backward()
+ * has given back: see gr_keep() in tape.h). */
 GR_EXPORT const float *gr_read_f32(const gr_tensor *tensor);
 GR_EXPORT const double *gr_read_f64(const gr_tensor *tensor);
 GR_EXPORT const int32_t *gr_read_i32(const gr_tensor *tensor);
 
-/* The same, to change them: the call itself counts as a change. */
+/* The same, to be changed: the call itself counts as a change. */
 GR_EXPORT float *gr_f32(gr_tensor *tensor);
 GR_EXPORT double *gr_f64(gr_tensor *tensor);
 GR_EXPORT int32_t *gr_i32(gr_tensor *tensor);
 
-/* One element by its row-major position, any dtype, as a double; NaN with GR_ERR_INDEX where there is none. */
+/* One element by its row-major position, of any dtype, as a double. Errors: GR_ERR_INDEX (no such position; gr_get()
+ * returns NaN), GR_ERR_VALUE (int32_t cannot hold the value), GR_ERR_NULL, GR_ERR_STATE as above. */
 GR_EXPORT double gr_get(const gr_tensor *tensor, int64_t position);
 GR_EXPORT GR_NODISCARD gr_status gr_set(gr_tensor *tensor, int64_t position, double value);
 
@@ -107,48 +111,51 @@ GR_EXPORT GR_NODISCARD gr_status gr_set(gr_tensor *tensor, int64_t position, dou
 GR_EXPORT double gr_item(const gr_tensor *tensor);
 
 /* Writes the tensor as NumPy would show it: nested brackets, aligned columns, and for more than 1000 elements the
- * first and last three of each axis; behind it, dtype and shape. gr_format() fills `text` as snprintf does and returns
- * the length needed. */
+ * first and last three of each axis; then dtype and shape. gr_format() writes up to `capacity` bytes, the final 0
+ * included, and returns the length that the whole text has, as snprintf() does. gr_fprint() adds a new line. */
 GR_EXPORT size_t gr_format(char *text, size_t capacity, const gr_tensor *tensor);
 GR_EXPORT void gr_fprint(FILE *file, const gr_tensor *tensor);
 
 /* ---- Advanced ----------------------------------------------------------------------------------------------- */
 
-/* A deep copy of the values; no gradient, no tape. */
+/* A copy of the values, of which no tape knows. Errors: GR_ERR_NULL, GR_ERR_STATE (no values), GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_copy(const gr_tensor *tensor);
 
-/* A deep copy in another dtype. A number that int32_t cannot hold is GR_ERR_VALUE. */
+/* The same in another dtype. A number that int32_t cannot hold is GR_ERR_VALUE; fractions are cut off. */
 GR_EXPORT gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *tensor);
 
-/* Overwrites the values of `to` with those of `from`: same dtype, same shape. Counts as a change of `to`. */
+/* Overwrites the values of `to` with those of `from`; counts as a change of `to`. Errors: GR_ERR_DTYPE and GR_ERR_SHAPE
+ * (they differ), GR_ERR_NULL, GR_ERR_STATE (no values). */
 GR_EXPORT GR_NODISCARD gr_status gr_assign(gr_tensor *to, const gr_tensor *from);
 
-/* Views share the data of `tensor`, which must outlive them: another shape of the same size; `count` entries of the
- * leading axis from `start` on. A view is yours to free. Recorded by no tape: see gr_reshape(), gr_slice() for that. */
+/* Views, which share the data of `tensor`: in another shape of the same size; `count` entries of the leading axis from
+ * `start` on. A view is yours to free, before `tensor`. No tape records it: see gr_reshape() and gr_slice() for that.
+ * Errors: GR_ERR_SHAPE (another size, no axis), GR_ERR_INDEX (no such rows), GR_ERR_STATE (a result of a tape),
+ * GR_ERR_NULL, GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_view(gr_tensor *tensor, int rank, const int64_t shape[]);
 GR_EXPORT gr_tensor *gr_view_rows(gr_tensor *tensor, int64_t start, int64_t count);
 
-/* A name for messages and drawings; copied. */
+/* A name for messages and drawings, which is copied. Errors: GR_ERR_NULL, GR_ERR_MEMORY. */
 GR_EXPORT GR_NODISCARD gr_status gr_set_name(gr_tensor *tensor, const char *name);
 GR_EXPORT const char *gr_name(const gr_tensor *tensor); /* "" when it has none */
 
-/* "f32", "f64", "i32". */
+/* "f32", "f64", "i32"; "no dtype" for any other number. */
 GR_EXPORT const char *gr_dtype_name(gr_dtype dtype);
 
-/* The processors that kernels are compiled for; GR_ANY_CPU is the one that must be there, the rest are optional. */
+/* The processors that kernels are compiled for. An op must have kernels for GR_ANY_CPU; the others are optional. */
 typedef enum gr_cpu { GR_ANY_CPU, GR_AVX2, GR_AVX512, GR_N_CPUS } gr_cpu;
 
-/* Where memory comes from. Both functions may be called from several threads at once; `allocate` returns NULL when
- * there is no more, and memory aligned for any object otherwise. */
+/* Where memory comes from. Several threads may call both functions at once. `allocate` returns memory that is aligned
+ * for any object, or NULL when there is none. */
 typedef struct gr_allocator {
     void *(*allocate)(void *context, size_t bytes);
     void (*release)(void *context, void *memory);
     void *context;
 } gr_allocator;
 
-/* Replaces malloc and free for whatever is created from here on; NULL brings them back. What exists goes back to
- * where it came from. This is the one setting that the whole process shares: call it while no other thread is in
- * the library. */
+/* Replaces malloc and free for what is created from here on; NULL brings them back. Memory is always released by the
+ * allocator that it came from. The whole process shares this setting, which is the only such one: call it while no
+ * other thread is in the library. */
 GR_EXPORT void gr_set_allocator(const gr_allocator *allocator);
 
 #ifdef __cplusplus

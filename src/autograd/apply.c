@@ -93,7 +93,7 @@ static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int
             gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", op->name, i);
             return false;
         }
-        if (x->values_gone || (x->base && x->base->values_gone)) {
+        if (gr_is_gone(x)) {
             gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_TEXT(x),
                     x->given ? "given up with gr_give()"
                              : "given back by backward: reset the tape, or keep it with gr_keep()");

@@ -16,18 +16,11 @@
 #include "autograd/ops.def"
 #undef GR_OP
 
-#define GR_COUNT(array) (int)(sizeof(array) / sizeof *(array))
-
 /* The call of op `op` of this library with its options and its inputs, on the tape t. */
 #define GR_CALL(op, attr, ...) \
     gr_apply(t, &gr_op_##op, (gr_tensor *[]){__VA_ARGS__}, GR_COUNT(((gr_tensor *[]){__VA_ARGS__})), attr)
 
 /* ---- Shape rules (apply.c) ---------------------------------------------------------------------------------- */
-
-static inline gr_dtype gr_type_of(const gr_tensor *x)
-{
-    return (gr_dtype)x->dtype;
-}
 
 static inline void gr_type_as(gr_type *type, const gr_tensor *x)
 {

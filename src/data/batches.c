@@ -1,16 +1,17 @@
-/* batches.c: mini-batches: rows of a data set, in an order drawn anew for each epoch, copied into tensors that are
- * made once. */
-#include "internal.h"
+/* batches.c: mini-batches of a data set. Each epoch draws an order of the rows; each batch copies some of them into
+ * tensors that are made once. */
+#include "data/internal.h"
 
-/* A batch of the full size, and the view of its beginning that the last, smaller batch of an epoch is. */
+/* A batch of the full size, and a view of its first rows for the last batch of an epoch; NULL if that is full too. */
 typedef struct batch {
     gr_tensor *full, *rest;
 } batch;
 
 struct gr_batches {
     const gr_dataset *set;
-    int64_t size, at; /* rows of a full batch; rows that the epoch has given out */
-    int64_t *order;   /* NULL: that of the set */
+    int64_t size;   /* rows of a full batch */
+    int64_t at;     /* rows that this epoch has had */
+    int64_t *order; /* NULL: that of the set */
     gr_rng rng;
     batch x, y;
     gr_tensor *current_x, *current_y; /* NULL between epochs */
@@ -18,10 +19,8 @@ struct gr_batches {
 
 static bool make_batch(batch *b, const gr_tensor *of, int64_t size)
 {
-    int64_t shape[GR_MAX_RANK], rest = of->shape[0] % size;
-    memcpy(shape, of->shape, sizeof shape);
-    shape[0] = size;
-    b->full = gr_new("batches_new", (gr_dtype)of->dtype, of->rank, shape);
+    int64_t rest = of->shape[0] % size;
+    b->full = gr_new_rows("batches_new", of, size);
     if (b->full && rest) b->rest = gr_view_rows(b->full, 0, rest);
     return b->full && (!rest || b->rest);
 }

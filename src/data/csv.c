@@ -1,34 +1,35 @@
-/* csv.c: a table to a data set: which columns are used, which rows, and as what. */
+/* csv.c: makes a data set of a table: chooses columns and rows, and reads their fields as numbers or classes. */
 #include <math.h>
 #include <stdio.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
-/* A class seen so far; `id` counts them in the order of appearance. */
+/* A class that the table has named so far; `id` counts classes in the order of their appearance. */
 typedef struct class_seen {
     const char *name;
     int32_t id;
 } class_seen;
 
-/* An array that grows, of elements of four bytes. */
+/* A growing array of float or int32_t, 4 bytes each. */
 typedef struct column_data {
     void *data;
-    size_t used, capacity;
+    int64_t used, capacity;
 } column_data;
 
-typedef enum role { UNUSED, TARGET, DROPPED, FEATURE } role;
+/* What a column is used as. */
+typedef enum role { UNUSED, TARGET, DROPPED, FEATURE, N_ROLES } role;
 
-typedef struct table {
+typedef struct csv_table {
     gr_csv csv;
     const gr_csv_options *options;
-    char *roles;  /* of each column */
-    int *feature; /* the columns that are features, in their order */
+    char *roles;  /* the role of each column */
+    int *feature; /* the columns that are features, in the order of the data set */
     int n_features, target;
-    column_data x, y;    /* floats; floats or int32_t */
+    column_data x, y;    /* x: float; y: float, or int32_t for classes */
     class_seen *classes; /* sorted by name */
     int n_classes;
     gr_csv_report report;
-} table;
+} csv_table;
 
 /* ---- Lists in options --------------------------------------------------------------------------------------- */
 
@@ -37,7 +38,7 @@ typedef struct item {
     size_t length;
 } item;
 
-/* Steps through "a,b,c"; "" is a list of one empty item. */
+/* Takes the next item of a list such as "a,b,c"; false after the last. "" is a list of one empty item. */
 static bool next_item(const char **list, item *it)
 {
     if (!*list) return false;
@@ -59,7 +60,7 @@ static bool same(item a, item b)
     return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
 }
 
-static bool is_missing(const table *t, const char *text)
+static bool is_missing(const csv_table *t, const char *text)
 {
     const char *list = t->options->missing ? t->options->missing : "NA,NaN,nan,?,";
     item field = without_blanks((item){text, strlen(text)}), it;
@@ -68,15 +69,15 @@ static bool is_missing(const table *t, const char *text)
     return false;
 }
 
-static bool given(const char *option)
+static bool is_given(const char *option)
 {
     return option && *option;
 }
 
 /* ---- Columns ------------------------------------------------------------------------------------------------ */
 
-/* The column at a position written in digits; -1: it is none. */
-static int column_at(const table *t, item name)
+/* The column whose position `name` is, in digits; -1 for a name that is none. */
+static int column_at(const csv_table *t, item name)
 {
     int position = 0;
     for (size_t i = 0; i < name.length; i++) {
@@ -87,7 +88,8 @@ static int column_at(const table *t, item name)
     return name.length ? position : -1;
 }
 
-static int no_column(const table *t, const char *option, item name)
+/* Notes that no column has this name; -1. */
+static int fail_no_column(const csv_table *t, const char *option, item name)
 {
     char wanted[64], known[200];
     snprintf(wanted, sizeof wanted, "%.*s", (int)(name.length < 60 ? name.length : 60), name.text);
@@ -101,7 +103,8 @@ static int no_column(const table *t, const char *option, item name)
     return -1;
 }
 
-static int find_column(const table *t, const char *option, item name)
+/* The column with this name in the header, or else at this position; -1 with an error. */
+static int find_column(const csv_table *t, const char *option, item name)
 {
     int found = -1;
     name = without_blanks(name);
@@ -114,12 +117,13 @@ static int find_column(const table *t, const char *option, item name)
         found = c;
     }
     if (found < 0) found = column_at(t, name);
-    return found < 0 ? no_column(t, option, name) : found;
+    return found < 0 ? fail_no_column(t, option, name) : found;
 }
 
-static gr_status take_column(table *t, const char *option, int column, role as)
+static gr_status take_column(csv_table *t, const char *option, int column, role as)
 {
     static const char *const texts[] = {[TARGET] = "the target", [DROPPED] = "dropped", [FEATURE] = "a feature"};
+    _Static_assert(GR_COUNT(texts) == N_ROLES, "each role has a text");
     if (column < 0) return gr_last_status();
     const char *name = t->csv.header ? t->csv.header[column] : NULL;
     if (t->roles[column] != UNUSED)
@@ -131,7 +135,7 @@ static gr_status take_column(table *t, const char *option, int column, role as)
     return GR_OK;
 }
 
-static gr_status take_columns(table *t, const char *option, const char *list, role as)
+static gr_status take_columns(csv_table *t, const char *option, const char *list, role as)
 {
     item it;
     while (next_item(&list, &it)) {
@@ -141,25 +145,25 @@ static gr_status take_columns(table *t, const char *option, const char *list, ro
     return GR_OK;
 }
 
-static gr_status choose_columns(table *t)
+static gr_status choose_columns(csv_table *t)
 {
     const gr_csv_options *o = t->options;
     int columns = t->csv.columns;
     t->target = columns - 1;
-    if (given(o->target)) t->target = find_column(t, "target", (item){o->target, strlen(o->target)});
+    if (is_given(o->target)) t->target = find_column(t, "target", (item){o->target, strlen(o->target)});
     gr_status status = take_column(t, "target", t->target, TARGET);
-    if (!status && given(o->drop)) status = take_columns(t, "drop", o->drop, DROPPED);
-    if (!status && given(o->features)) status = take_columns(t, "features", o->features, FEATURE);
+    if (!status && is_given(o->drop)) status = take_columns(t, "drop", o->drop, DROPPED);
+    if (!status && is_given(o->features)) status = take_columns(t, "features", o->features, FEATURE);
     if (status) return status;
-    for (int c = 0; c < columns && !given(o->features); c++)
+    for (int c = 0; c < columns && !is_given(o->features); c++)
         if (t->roles[c] == UNUSED) t->feature[t->n_features++] = c;
     if (t->n_features) return GR_OK;
     return gr_fail(GR_ERR_OPTION, "csv_read: %s: no column is left for features: line %lld has %d, separated by '%c'",
                    GR_QUOTE_PATH(t->csv.path), (long long)t->csv.row_line, columns, t->csv.separator);
 }
 
-/* What the first row, a header or not, says of the columns. */
-static gr_status read_columns(table *t)
+/* Takes the number of columns, and their names if it is a header, from the first row, and chooses columns. */
+static gr_status read_columns(csv_table *t)
 {
     gr_csv *csv = &t->csv;
     int columns = csv->columns = csv->width;
@@ -177,28 +181,22 @@ static gr_status read_columns(table *t)
 
 /* ---- Rows --------------------------------------------------------------------------------------------------- */
 
-/* Room for n more; NULL with GR_ERR_MEMORY. */
-static void *room_for(column_data *a, size_t n)
+/* Where the next n elements go, n > 0; NULL with GR_ERR_MEMORY. */
+static void *room_for(column_data *a, int64_t n)
 {
-    if (n > a->capacity - a->used) {
-        size_t capacity = 2 * a->capacity + n + 256;
-        char *data = gr_allocate_array((int64_t)capacity, 4);
-        if (!data) return NULL;
-        if (a->used) memcpy(data, a->data, 4 * a->used);
-        gr_release(a->data);
-        a->data = data;
-        a->capacity = capacity;
-    }
-    return (char *)a->data + 4 * a->used;
+    char *data = gr_grow_array(a->data, a->used, n, &a->capacity, 4);
+    if (!data) return NULL;
+    a->data = data;
+    return data + 4 * a->used;
 }
 
-static gr_status field_fail(const table *t, int column, const char *what)
+static gr_status field_fail(const csv_table *t, int column, const char *what)
 {
     const gr_csv_field *field = &t->csv.fields[column];
     return gr_csv_fail(&t->csv, GR_ERR_FORMAT, field->line, column + 1, "\"%s\" %s", GR_QUOTE(field->text), what);
 }
 
-static gr_status read_number(const table *t, int column, float *value)
+static gr_status read_float(const csv_table *t, int column, float *value)
 {
     double v;
     if (!gr_parse_number(t->csv.fields[column].text, &v))
@@ -207,7 +205,8 @@ static gr_status read_number(const table *t, int column, float *value)
     return isfinite(*value) ? GR_OK : field_fail(t, column, "is too large for f32");
 }
 
-static gr_status read_class(table *t, const char *name, int32_t *id)
+/* The id of a class, which is added where it is new. */
+static gr_status read_class(csv_table *t, const char *name, int32_t *id)
 {
     int low = 0, high = t->n_classes;
     while (low < high) {
@@ -226,24 +225,25 @@ static gr_status read_class(table *t, const char *name, int32_t *id)
     return GR_OK;
 }
 
-/* One field that is used: into *value, or noted as missing. Classes wait until their row is known to be whole. */
-static gr_status read_field(const table *t, int column, float *value, bool *missing)
+/* Reads the number in a field into *value. Sets *missing instead where it is missing. A class is left to read_class(),
+ * once the whole row is known to have no missing field. */
+static gr_status read_field(const csv_table *t, int column, float *value, bool *missing)
 {
     if (is_missing(t, t->csv.fields[column].text)) {
         *missing = true;
         return t->options->error_on_missing ? field_fail(t, column, "stands for a missing value") : GR_OK;
     }
     bool is_class = column == t->target && !t->options->numeric_target;
-    return is_class ? GR_OK : read_number(t, column, value);
+    return is_class ? GR_OK : read_float(t, column, value);
 }
 
-static gr_status read_row(table *t)
+static gr_status read_row(csv_table *t)
 {
     const gr_csv *csv = &t->csv;
     if (csv->width != csv->columns)
         return gr_csv_fail(csv, GR_ERR_FORMAT, csv->row_line, 0, "%d field%s: expected %d, as in the first row",
                            csv->width, csv->width == 1 ? "" : "s", csv->columns);
-    float *x = room_for(&t->x, (size_t)t->n_features), *y = x ? room_for(&t->y, 1) : NULL;
+    float *x = room_for(&t->x, t->n_features), *y = x ? room_for(&t->y, 1) : NULL;
     if (!y) return GR_ERR_MEMORY;
     bool missing = false;
     gr_status status = read_field(t, t->target, y, &missing);
@@ -254,12 +254,12 @@ static gr_status read_row(table *t)
     t->report.dropped += missing;
     if (missing) return GR_OK;
     t->report.rows++;
-    t->x.used += (size_t)t->n_features;
+    t->x.used += t->n_features;
     t->y.used++;
     return GR_OK;
 }
 
-static gr_status read_table(table *t)
+static gr_status read_table(csv_table *t)
 {
     int got = gr_csv_next(&t->csv);
     gr_status status = got > 0 ? read_columns(t) : GR_OK;
@@ -273,8 +273,8 @@ static gr_status read_table(table *t)
 
 /* ---- The data set ------------------------------------------------------------------------------------------- */
 
-/* Classes were numbered as they came; now by their names. */
-static gr_status sort_classes(const table *t, gr_dataset *set)
+/* Numbers the classes anew, in the order of their names, and hands the names to the set. */
+static gr_status sort_classes(const csv_table *t, gr_dataset *set)
 {
     const char **names = gr_allocate_array(t->n_classes, sizeof *names);
     int32_t *rank = names ? gr_allocate_array(t->n_classes, sizeof *rank) : NULL;
@@ -293,7 +293,7 @@ static gr_status sort_classes(const table *t, gr_dataset *set)
     return set->classes ? GR_OK : GR_ERR_MEMORY;
 }
 
-static gr_status name_features(const table *t, gr_dataset *set)
+static gr_status name_features(const csv_table *t, gr_dataset *set)
 {
     if (!t->csv.header) return GR_OK;
     const char **names = gr_allocate_array(t->n_features, sizeof *names);
@@ -303,7 +303,7 @@ static gr_status name_features(const table *t, gr_dataset *set)
     return set->features ? GR_OK : GR_ERR_MEMORY;
 }
 
-static gr_dataset *make_set(const table *t)
+static gr_dataset *make_set(const csv_table *t)
 {
     int64_t n = t->report.rows;
     bool numeric = t->options->numeric_target;
@@ -317,7 +317,7 @@ static gr_dataset *make_set(const table *t)
     return NULL;
 }
 
-static gr_status check_options(const char *path, const gr_csv_options *o)
+static gr_status check_csv_options(const char *path, const gr_csv_options *o)
 {
     if (!path) return gr_fail(GR_ERR_NULL, "csv_read: path is NULL");
     if (o->separator == '"' || o->separator == '\n' || o->separator == '\r')
@@ -332,9 +332,9 @@ static gr_status check_options(const char *path, const gr_csv_options *o)
 gr_dataset *gr_csv_read(const char *path, const gr_csv_options *options, gr_csv_report *report)
 {
     static const gr_csv_options defaults = {0};
-    table t = {.options = options ? options : &defaults};
+    csv_table t = {.options = options ? options : &defaults};
     if (report) *report = t.report;
-    gr_status status = check_options(path, t.options);
+    gr_status status = check_csv_options(path, t.options);
     if (!status) status = gr_csv_open(&t.csv, path, t.options);
     if (!status) status = read_table(&t);
     gr_dataset *set = status ? NULL : make_set(&t);

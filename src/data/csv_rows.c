@@ -1,8 +1,9 @@
-/* csv_rows.c: RFC 4180, the grammar: a file's bytes to rows of fields, each undone from its quotes in its place. */
+/* csv_rows.c: the grammar of RFC 4180, from a file's bytes to rows of fields. A field's text is taken out of its quotes
+ * where it stands in the file's bytes. */
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int column, const char *format, ...)
 {
@@ -19,7 +20,7 @@ gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int col
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
-/* Texts end in a NUL from here on; one inside them would hide what follows. */
+/* A byte 0 is refused: texts end at one, so that what follows it in a field would be lost. */
 static gr_status refuse_nul(const gr_csv *csv)
 {
     const char *nul = memchr(csv->bytes, '\0', (size_t)(csv->end - csv->bytes));
@@ -29,28 +30,26 @@ static gr_status refuse_nul(const gr_csv *csv)
     return gr_csv_fail(csv, GR_ERR_FORMAT, line, 0, "a byte 0: this is not a table in ASCII or UTF-8");
 }
 
-static gr_status read_file(gr_csv *csv, int64_t limit)
+static gr_status read_bytes(gr_csv *csv, int64_t limit)
 {
     gr_source *source = gr_source_open("csv_read", csv->path);
     if (!source) return gr_last_status();
     size_t size = 0;
-    char one_more;
     csv->bytes = gr_source_read_all(source, (uint64_t)limit, &size);
-    int64_t rest = csv->bytes ? gr_source_read(source, &one_more, 1) : -1;
+    int ends = csv->bytes ? gr_source_ends(source) : -1;
     gr_source_close(source);
-    if (rest < 0) return gr_last_status();
-    if (rest > 0)
+    if (ends < 0) return gr_last_status();
+    if (!ends)
         return gr_fail(GR_ERR_FORMAT, "csv_read: %s: larger than max_bytes, %lld", GR_QUOTE_PATH(csv->path),
                        (long long)limit);
     csv->end = csv->bytes + size;
-    *csv->end = '\0';
     return refuse_nul(csv);
 }
 
 gr_status gr_csv_open(gr_csv *csv, const char *path, const gr_csv_options *options)
 {
     *csv = (gr_csv){.path = path, .separator = options->separator ? options->separator : ',', .line = 1};
-    gr_status status = read_file(csv, options->max_bytes ? options->max_bytes : (int64_t)1 << 30);
+    gr_status status = read_bytes(csv, options->max_bytes ? options->max_bytes : (int64_t)1 << 30);
     if (status) return status;
     csv->at = csv->bytes;
     if (strncmp(csv->at, "\xEF\xBB\xBF", 3) == 0) csv->at += 3;
@@ -71,7 +70,7 @@ void gr_csv_close(gr_csv *csv)
 
 /* ---- One field ---------------------------------------------------------------------------------------------- */
 
-/* At the opening quote: closes the text, and leaves `at` behind the closing one. */
+/* A field whose opening quote is at `at`. Ends its text with a 0 and leaves `at` behind the closing quote. */
 static gr_status quoted_field(gr_csv *csv, gr_csv_field *field, int column)
 {
     char *to = field->text = ++csv->at;
@@ -93,6 +92,7 @@ static gr_status quoted_field(gr_csv *csv, gr_csv_field *field, int column)
     return GR_OK;
 }
 
+/* A field without quotes. Leaves `at` behind it; its text has no 0 yet. */
 static gr_status plain_field(gr_csv *csv, gr_csv_field *field, int column)
 {
     char *p = field->text = csv->at;
@@ -110,18 +110,10 @@ static gr_status plain_field(gr_csv *csv, gr_csv_field *field, int column)
 
 static gr_csv_field *new_field(gr_csv *csv)
 {
-    size_t width = (size_t)csv->width;
-    if (width == csv->capacity) {
-        size_t capacity = width ? 2 * width : 32;
-        gr_csv_field *fields = gr_allocate(capacity * sizeof *fields);
-        if (!fields) return NULL;
-        if (width) memcpy(fields, csv->fields, width * sizeof *fields);
-        gr_release(csv->fields);
-        csv->fields = fields;
-        csv->capacity = capacity;
-    }
-    csv->width++;
-    return &csv->fields[width];
+    gr_csv_field *fields = gr_grow_array(csv->fields, csv->width, 1, &csv->capacity, sizeof *fields);
+    if (!fields) return NULL;
+    csv->fields = fields;
+    return &fields[csv->width++];
 }
 
 static void skip_empty_lines(gr_csv *csv)

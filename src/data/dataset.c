@@ -1,50 +1,49 @@
-/* dataset.c: features and targets that belong together: made, split into two, standardised, encoded. */
+/* dataset.c: a data set of features and targets: making, splitting, standardising and encoding it. */
 #include <math.h>
 
-#include "internal.h"
-
-void *gr_allocate_array(int64_t n, size_t each)
-{
-    if (n >= 0 && (uint64_t)n <= SIZE_MAX / 2 / each) return gr_allocate((size_t)n * each);
-    gr_fail(GR_ERR_MEMORY, "out of memory: %lld times %zu bytes were asked for", (long long)n, each);
-    return NULL;
-}
+#include "data/internal.h"
 
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 
 gr_names *gr_names_new(int count, const char *const texts[])
 {
-    size_t bytes = sizeof(gr_names) + (size_t)count * sizeof(size_t);
+    size_t bytes = sizeof(gr_names) + (size_t)count * sizeof(char *);
     for (int i = 0; i < count; i++) bytes += strlen(texts[i]) + 1;
     gr_names *names = gr_allocate(bytes);
     if (!names) return NULL;
-    names->bytes = bytes;
     names->count = count;
-    size_t at = sizeof(gr_names) + (size_t)count * sizeof(size_t);
+    char *to = (char *)&names->texts[count];
     for (int i = 0; i < count; i++) {
-        names->at[i] = at;
-        size_t length = strlen(texts[i]) + 1;
-        memcpy((char *)names + at, texts[i], length);
-        at += length;
+        names->texts[i] = strcpy(to, texts[i]);
+        to += strlen(to) + 1;
     }
     return names;
 }
 
 const char *gr_names_get(const gr_names *names, int index)
 {
-    return names && index >= 0 && index < names->count ? (const char *)names + names->at[index] : NULL;
+    return names && index >= 0 && index < names->count ? names->texts[index] : NULL;
 }
 
-/* A copy into *to; true also where there is nothing to copy. */
-static bool copy_names(gr_names **to, const gr_names *names)
+static int64_t count_names(const gr_names *names)
+{
+    return names ? names->count : 0;
+}
+
+/* *to becomes texts order[start], order[start + 1], ..., `count` of them, in the order of `names` where `order` is
+ * NULL. False with GR_ERR_MEMORY. Without names there is nothing to do. */
+static bool copy_names(gr_names **to, const gr_names *names, const int64_t *order, int64_t start, int64_t count)
 {
     if (!names) return true;
-    *to = gr_allocate(names->bytes);
-    if (*to) memcpy(*to, names, names->bytes);
+    const char **texts = gr_allocate_array(count, sizeof *texts);
+    if (!texts) return false;
+    for (int64_t i = 0; i < count; i++) texts[i] = gr_names_get(names, (int)(order ? order[start + i] : start + i));
+    *to = gr_names_new((int)count, texts);
+    gr_release(texts);
     return *to != NULL;
 }
 
-/* ---- Made and looked at ------------------------------------------------------------------------------------- */
+/* ---- Making and looking ------------------------------------------------------------------------------------- */
 
 static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
 {
@@ -59,8 +58,8 @@ static gr_status check_pair(const gr_tensor *x, const gr_tensor *y)
     return GR_OK;
 }
 
-/* 1 + the greatest index. */
-static int count_classes(const gr_tensor *y)
+/* 1 + the greatest index of an I32 y; 0 for other dtypes. */
+static int classes_of_targets(const gr_tensor *y)
 {
     int32_t greatest = -1;
     const int32_t *index = y->dtype == GR_I32 ? y->data : NULL;
@@ -73,7 +72,7 @@ gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
 {
     gr_dataset *set = check_pair(x, y) ? NULL : gr_allocate(sizeof *set);
     if (set) {
-        *set = (gr_dataset){.x = x, .y = y, .n_classes = count_classes(y)};
+        *set = (gr_dataset){.x = x, .y = y, .n_classes = classes_of_targets(y)};
         return set;
     }
     if (y && y != x && !gr_not_yours(y)) gr_tensor_free(y);
@@ -142,28 +141,22 @@ void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, in
         memcpy(p, (const char *)from->data + (size_t)order[start + i] * row, row);
 }
 
-static gr_tensor *some_rows(const gr_tensor *from, const int64_t *order, int64_t start, int64_t count)
+gr_tensor *gr_new_rows(const char *who, const gr_tensor *like, int64_t count)
 {
     int64_t shape[GR_MAX_RANK];
-    memcpy(shape, from->shape, sizeof shape);
+    memcpy(shape, like->shape, sizeof shape);
     shape[0] = count;
-    gr_tensor *rows = gr_new("dataset_split", (gr_dtype)from->dtype, from->rank, shape);
+    return gr_new(who, gr_type_of(like), like->rank, shape);
+}
+
+static gr_tensor *some_rows(const gr_tensor *from, const int64_t *order, int64_t start, int64_t count)
+{
+    gr_tensor *rows = gr_new_rows("dataset_split", from, count);
     if (rows) gr_copy_rows(rows, from, order, start);
     return rows;
 }
 
-/* The names of some of the samples; true also where there are none. */
-static bool some_names(gr_names **to, const gr_names *names, const int64_t *order, int64_t start, int64_t count)
-{
-    if (!names) return true;
-    const char **texts = gr_allocate_array(count, sizeof *texts);
-    if (!texts) return false;
-    for (int64_t i = 0; i < count; i++) texts[i] = gr_names_get(names, (int)(order ? order[start + i] : start + i));
-    *to = gr_names_new((int)count, texts);
-    gr_release(texts);
-    return *to != NULL;
-}
-
+/* The rows order[start], order[start + 1], ..., `count` of them; NULL with GR_ERR_MEMORY. */
 static gr_dataset *subset(const gr_dataset *set, const int64_t *order, int64_t start, int64_t count)
 {
     gr_tensor *x = some_rows(set->x, order, start, count), *y = x ? some_rows(set->y, order, start, count) : NULL;
@@ -171,14 +164,16 @@ static gr_dataset *subset(const gr_dataset *set, const int64_t *order, int64_t s
     gr_dataset *part = gr_dataset_new(x, y);
     if (!part) return NULL;
     part->n_classes = set->n_classes;
-    if (copy_names(&part->classes, set->classes) && copy_names(&part->features, set->features) &&
-        some_names(&part->samples, set->samples, order, start, count))
+    if (copy_names(&part->classes, set->classes, NULL, 0, count_names(set->classes)) &&
+        copy_names(&part->features, set->features, NULL, 0, count_names(set->features)) &&
+        copy_names(&part->samples, set->samples, order, start, count))
         return part;
     gr_dataset_free(part);
     return NULL;
 }
 
-/* Both halves, in the order that `rng` then draws; on failure neither, and `rng` as it was. */
+/* The first k rows and the others, in an order drawn from `rng` if there is one. On failure neither is made and `rng`
+ * stays as it was. */
 static gr_status split_at(const gr_dataset *set, int64_t k, gr_rng *rng, gr_dataset **first, gr_dataset **second)
 {
     int64_t n = gr_dataset_size(set), *order = rng ? gr_allocate_array(n, sizeof *order) : NULL;
@@ -212,42 +207,37 @@ gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_
     return split_at(set, k, rng, first, second);
 }
 
-/* ---- Standardised ------------------------------------------------------------------------------------------- */
+/* ---- Standardising ------------------------------------------------------------------------------------------ */
 
-typedef struct moments {
+/* Of one feature. */
+typedef struct feature_moments {
     double mean, deviation;
-} moments;
+} feature_moments;
 
-static double element(const gr_tensor *x, int64_t i)
+/* mean_j = x_0j + sum_i (x_ij - x_0j) / n and deviation_j = sqrt(sum_i (x_ij - mean_j)^2 / n) of x [n,features]. The
+ * first row is subtracted so that the differences of a constant feature are exactly 0. */
+static void measure(const gr_tensor *x, int64_t n, int64_t features, feature_moments *m)
 {
-    return x->dtype == GR_F32 ? (double)((const float *)x->data)[i] : ((const double *)x->data)[i];
-}
-
-/* mean_j = x_0j + sum_i (x_ij - x_0j) / n and deviation_j = sqrt(sum_i (x_ij - mean_j)^2 / n). Taken from the first
- * row, the differences of a constant feature are 0 exactly, and not what rounding leaves of them. */
-static void measure(const gr_tensor *x, int64_t n, int64_t features, moments *m)
-{
-    for (int64_t j = 0; j < features; j++) m[j] = (moments){0.0, 0.0};
+    for (int64_t j = 0; j < features; j++) m[j] = (feature_moments){0.0, 0.0};
     for (int64_t i = 0, k = 0; i < n; i++)
-        for (int64_t j = 0; j < features; j++, k++) m[j].mean += element(x, k) - element(x, j);
-    for (int64_t j = 0; j < features; j++) m[j].mean = element(x, j) + m[j].mean / (double)n;
+        for (int64_t j = 0; j < features; j++, k++) m[j].mean += gr_element(x, k) - gr_element(x, j);
+    for (int64_t j = 0; j < features; j++) m[j].mean = gr_element(x, j) + m[j].mean / (double)n;
     for (int64_t i = 0, k = 0; i < n; i++)
         for (int64_t j = 0; j < features; j++, k++) {
-            double d = element(x, k) - m[j].mean;
+            double d = gr_element(x, k) - m[j].mean;
             m[j].deviation += d * d;
         }
     for (int64_t j = 0; j < features; j++) m[j].deviation = sqrt(m[j].deviation / (double)n);
 }
 
-/* z = (x - mean) / deviation */
-static void rescale(gr_tensor *x, int64_t n, int64_t features, const moments *m)
+/* x [n,features] becomes (x - mean) / deviation, or x - mean where the deviation is 0. */
+static void rescale(gr_tensor *x, int64_t n, int64_t features, const feature_moments *m)
 {
     gr_touch(x);
     for (int64_t i = 0, k = 0; i < n; i++)
         for (int64_t j = 0; j < features; j++, k++) {
-            double z = (element(x, k) - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);
-            if (x->dtype == GR_F32) ((float *)x->data)[k] = (float)z;
-            else ((double *)x->data)[k] = z;
+            double z = (gr_element(x, k) - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);
+            gr_set_element(x, k, z);
         }
 }
 
@@ -265,9 +255,9 @@ static gr_status check_others(const gr_dataset *set, gr_dataset *const others[],
     for (int i = -1; i < n_others; i++) {
         const gr_dataset *other = i < 0 ? set : others[i];
         if (!other) return gr_fail_null("dataset_standardize", "another set");
-        if (!gr_is_float((gr_dtype)other->x->dtype))
+        if (!gr_is_float(gr_type_of(other->x)))
             return gr_fail(GR_ERR_DTYPE, "dataset_standardize: x is %s: expected f32 or f64",
-                           gr_dtype_name((gr_dtype)other->x->dtype));
+                           gr_dtype_name(gr_type_of(other->x)));
         if (features_of(other) != features_of(set))
             return gr_fail(GR_ERR_SHAPE, "dataset_standardize: others[%d] has %lld features (%s), set %lld (%s)", i,
                            (long long)features_of(other), GR_SHAPE_TEXT(other->x), (long long)features_of(set),
@@ -284,7 +274,7 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
     gr_status status = check_others(set, others, n_others);
     if (status) return status;
     int64_t features = features_of(set);
-    moments *m = gr_allocate_array(features, sizeof *m);
+    feature_moments *m = gr_allocate_array(features, sizeof *m);
     if (!m) return GR_ERR_MEMORY;
     measure(set->x, gr_dataset_size(set), features, m);
     for (int64_t j = 0; j < features && !status; j++)
@@ -299,13 +289,13 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
     return status;
 }
 
-/* ---- Encoded ------------------------------------------------------------------------------------------------ */
+/* ---- Encoding ----------------------------------------------------------------------------------------------- */
 
 gr_tensor *gr_one_hot(gr_dtype dtype, const gr_tensor *index, int64_t classes)
 {
     if (!index) return gr_fail_null("one_hot", "index"), NULL;
     if (index->dtype != GR_I32)
-        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32", gr_dtype_name((gr_dtype)index->dtype)), NULL;
+        return gr_fail(GR_ERR_DTYPE, "one_hot: index is %s: expected i32", gr_dtype_name(gr_type_of(index))), NULL;
     if (index->rank == GR_MAX_RANK)
         return gr_fail(GR_ERR_SHAPE, "one_hot: %s has no room for another axis", GR_SHAPE_TEXT(index)), NULL;
     int64_t shape[GR_MAX_RANK];

@@ -1,4 +1,4 @@
-/* image_set.c: a folder of images beside a folder of masks, paired by the names of their files. */
+/* image_set.c: makes a data set of a folder of images and a folder of masks, paired by the names of their files. */
 #define _POSIX_C_SOURCE 200809L /* opendir, strcasecmp */
 
 #include <dirent.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 
@@ -18,28 +18,20 @@ typedef struct listing {
     int64_t count, capacity;
 } listing;
 
-static const char who[] = "image_set_read";
-
 static void free_listing(listing *l)
 {
     for (int64_t i = 0; i < l->count; i++) gr_release(l->names[i]);
     gr_release(l->names);
 }
 
-/* The file's name up to its ending, which follows behind the 0, so that "X" and "PNG" are both there. */
+/* Adds a file's name, if it is a PNG file: in two texts, one behind the other, so that "x.PNG" is "x" and "PNG". */
 static gr_status add_name(listing *l, const char *file)
 {
     size_t length = strlen(file);
     if (length < 5 || file[0] == '.' || strcasecmp(file + length - 4, ".png") != 0) return GR_OK;
-    if (l->count == l->capacity) {
-        int64_t capacity = l->capacity ? 2 * l->capacity : 64;
-        char **names = gr_allocate_array(capacity, sizeof *names);
-        if (!names) return GR_ERR_MEMORY;
-        if (l->count) memcpy(names, l->names, (size_t)l->count * sizeof *names);
-        gr_release(l->names);
-        l->names = names;
-        l->capacity = capacity;
-    }
+    char **names = gr_grow_array(l->names, l->count, 1, &l->capacity, sizeof *names);
+    if (!names) return GR_ERR_MEMORY;
+    l->names = names;
     char *name = gr_allocate(length + 1);
     if (!name) return GR_ERR_MEMORY;
     memcpy(name, file, length + 1);
@@ -58,25 +50,27 @@ static gr_status list_folder(listing *l, const char *folder)
     *l = (listing){.folder = folder};
     DIR *dir = opendir(folder);
     if (!dir)
-        return gr_fail(GR_ERR_IO, "%s: cannot open the folder %s: %s", who, GR_QUOTE_PATH(folder), strerror(errno));
+        return gr_fail(GR_ERR_IO, "image_set_read: cannot open the folder %s: %s", GR_QUOTE_PATH(folder),
+                       strerror(errno));
     gr_status status = GR_OK;
     errno = 0;
     for (struct dirent *entry; !status && (entry = readdir(dir)); errno = 0) status = add_name(l, entry->d_name);
     if (!status && errno)
-        status = gr_fail(GR_ERR_IO, "%s: cannot read the folder %s: %s", who, GR_QUOTE_PATH(folder), strerror(errno));
+        status =
+            gr_fail(GR_ERR_IO, "image_set_read: cannot read the folder %s: %s", GR_QUOTE_PATH(folder), strerror(errno));
     closedir(dir);
     if (!status && l->count > INT32_MAX)
-        status = gr_fail(GR_ERR_FORMAT, "%s: too many files in %s", who, GR_QUOTE_PATH(folder));
+        status = gr_fail(GR_ERR_FORMAT, "image_set_read: too many files in %s", GR_QUOTE_PATH(folder));
     if (status || !l->count) return status;
     qsort(l->names, (size_t)l->count, sizeof *l->names, compare_names);
     for (int64_t i = 1; i < l->count; i++)
         if (strcmp(l->names[i - 1], l->names[i]) == 0)
-            return gr_fail(GR_ERR_FORMAT, "%s: two files of %s have the name %s", who, GR_QUOTE_PATH(folder),
+            return gr_fail(GR_ERR_FORMAT, "image_set_read: two files of %s have the name %s", GR_QUOTE_PATH(folder),
                            GR_QUOTE(l->names[i]));
     return GR_OK;
 }
 
-/* The first few of some names: "a, b, c and 12 more". */
+/* The first three of some names, for a message: "a, b, c and 12 more". */
 typedef struct few {
     char text[176];
     size_t used;
@@ -96,7 +90,8 @@ static const char *end_few(few *f)
     return f->text;
 }
 
-/* Both lists are sorted, so one walk along them finds what only one of them has. */
+/* Whether each image has a mask and each mask an image. Both lists are sorted, so one pass along both finds the names
+ * that only one of them has. */
 static gr_status check_partners(const listing *images, const listing *masks)
 {
     few no_mask = {{0}, 0, 0}, no_image = {{0}, 0, 0};
@@ -108,17 +103,18 @@ static gr_status check_partners(const listing *images, const listing *masks)
         m += order >= 0;
     }
     if (no_mask.count || no_image.count)
-        return gr_fail(GR_ERR_FORMAT, "%s: %s%s%s%s%s: expected a mask of the same name for each image", who,
+        return gr_fail(GR_ERR_FORMAT, "image_set_read: %s%s%s%s%s: expected a mask of the same name for each image",
                        no_mask.count ? "no mask for " : "", end_few(&no_mask),
                        no_mask.count && no_image.count ? "; " : "", no_image.count ? "no image for " : "",
                        end_few(&no_image));
-    if (!images->count) return gr_fail(GR_ERR_FORMAT, "%s: no PNG files in %s", who, GR_QUOTE_PATH(images->folder));
+    if (!images->count)
+        return gr_fail(GR_ERR_FORMAT, "image_set_read: no PNG files in %s", GR_QUOTE_PATH(images->folder));
     return GR_OK;
 }
 
 /* ---- One pair ----------------------------------------------------------------------------------------------- */
 
-static gr_tensor *read_file(const listing *l, int64_t i, int channels)
+static gr_tensor *read_image(const listing *l, int64_t i, int channels)
 {
     const char *name = l->names[i], *ending = name + strlen(name) + 1;
     size_t room = strlen(l->folder) + strlen(name) + 8;
@@ -130,15 +126,15 @@ static gr_tensor *read_file(const listing *l, int64_t i, int channels)
     return image;
 }
 
-/* Takes an image and returns it cut and in its size; NULL in, NULL out. */
+/* Cuts and resizes an image, which it frees or returns. NULL for NULL, or with an error. */
 static gr_tensor *fit(gr_tensor *image, const gr_image_set_options *o, const char *name, bool nearest)
 {
     if (image && o->crop_height) {
         gr_tensor *whole = image;
         bool large = whole->shape[1] >= o->crop_height && whole->shape[2] >= o->crop_width;
         if (!large)
-            gr_fail(GR_ERR_FORMAT, "%s: %s is %lld x %lld: smaller than the crop of %lld x %lld", who, GR_QUOTE(name),
-                    (long long)whole->shape[1], (long long)whole->shape[2], (long long)o->crop_height,
+            gr_fail(GR_ERR_FORMAT, "image_set_read: %s is %lld x %lld: smaller than the crop of %lld x %lld",
+                    GR_QUOTE(name), (long long)whole->shape[1], (long long)whole->shape[2], (long long)o->crop_height,
                     (long long)o->crop_width);
         image = large ? gr_crop_middle(whole, o->crop_height, o->crop_width) : NULL;
         gr_tensor_free(whole);
@@ -153,7 +149,7 @@ static gr_tensor *fit(gr_tensor *image, const gr_image_set_options *o, const cha
 
 typedef struct pair {
     gr_tensor *image, *mask;
-    bool differ; /* in shape; they have been left as they are */
+    bool differ; /* the two differ in shape: neither has been cut or resized */
 } pair;
 
 static void free_pair(pair *p)
@@ -163,11 +159,12 @@ static void free_pair(pair *p)
     *p = (pair){0};
 }
 
+/* Reads pair i into *p, which the caller frees also after a failure. */
 static gr_status read_pair(pair *p, const listing *images, const listing *masks, int64_t i, int channels,
                            const gr_image_set_options *o)
 {
-    p->image = read_file(images, i, channels);
-    p->mask = p->image ? read_file(masks, i, 1) : NULL;
+    p->image = read_image(images, i, channels);
+    p->mask = p->image ? read_image(masks, i, 1) : NULL;
     if (!p->mask) return gr_last_status();
     p->differ = p->image->shape[1] != p->mask->shape[1] || p->image->shape[2] != p->mask->shape[2];
     if (p->differ) return GR_OK;
@@ -182,15 +179,16 @@ typedef struct image_set {
     listing images, masks;
     int64_t n;
     gr_tensor *x, *y;
-    few of_other_shape, of_other_size;
+    few of_other_shape; /* image and mask differ */
+    few of_other_size;  /* not of the size of the first pair */
 } image_set;
 
-/* The first pair says how large all are to be. */
-static gr_status make_room(image_set *s, const pair *first)
+/* Makes x and y of the size that the first pair has. */
+static gr_status make_tensors(image_set *s, const pair *first)
 {
     const int64_t *shape = first->image->shape;
-    s->x = gr_new(who, GR_F32, GR_SHAPE(s->n, shape[0], shape[1], shape[2]));
-    s->y = s->x ? gr_new(who, GR_F32, GR_SHAPE(s->n, 1, shape[1], shape[2])) : NULL;
+    s->x = gr_new("image_set_read", GR_F32, GR_SHAPE(s->n, shape[0], shape[1], shape[2]));
+    s->y = s->x ? gr_new("image_set_read", GR_F32, GR_SHAPE(s->n, 1, shape[1], shape[2])) : NULL;
     return s->y ? GR_OK : gr_last_status();
 }
 
@@ -210,7 +208,7 @@ static gr_status take_pair(image_set *s, int64_t i, const gr_image_set_options *
     if (!status && p.differ) {
         add_few(&s->of_other_shape, s->images.names[i]);
     } else if (!status) {
-        if (!s->x) status = make_room(s, &p);
+        if (!s->x) status = make_tensors(s, &p);
         if (!status && (p.image->shape[1] != s->x->shape[2] || p.image->shape[2] != s->x->shape[3]))
             add_few(&s->of_other_size, s->images.names[i]);
         else if (!status) keep_pair(s, i, &p);
@@ -226,23 +224,25 @@ static gr_status take_all(image_set *s, const gr_image_set_options *o)
         if (status) return status;
     }
     if (s->of_other_shape.count)
-        return gr_fail(GR_ERR_FORMAT, "%s: image and mask differ in size: %s", who, end_few(&s->of_other_shape));
+        return gr_fail(GR_ERR_FORMAT, "image_set_read: image and mask differ in size: %s", end_few(&s->of_other_shape));
     if (s->of_other_size.count)
-        return gr_fail(GR_ERR_FORMAT, "%s: not of the size of the first, %lld x %lld: %s: give a size or a crop", who,
+        return gr_fail(GR_ERR_FORMAT,
+                       "image_set_read: not of the size of the first, %lld x %lld: %s: give a size or a crop",
                        (long long)s->x->shape[2], (long long)s->x->shape[3], end_few(&s->of_other_size));
     return GR_OK;
 }
 
-static gr_status check_options(const gr_image_set_options *o)
+static gr_status check_set_options(const gr_image_set_options *o)
 {
     if (o->channels != 0 && o->channels != 1 && o->channels != 3)
-        return gr_fail(GR_ERR_OPTION, "%s: channels is %d: expected 1, 3 or 0", who, o->channels);
-    if (o->limit < 0) return gr_fail(GR_ERR_OPTION, "%s: limit is %lld: expected 0 or more", who, (long long)o->limit);
+        return gr_fail(GR_ERR_OPTION, "image_set_read: channels is %d: expected 1, 3 or 0", o->channels);
+    if (o->limit < 0)
+        return gr_fail(GR_ERR_OPTION, "image_set_read: limit is %lld: expected 0 or more", (long long)o->limit);
     const int64_t sides[][2] = {{o->crop_height, o->crop_width}, {o->height, o->width}};
     for (int i = 0; i < 2; i++) {
         const int64_t h = sides[i][0], w = sides[i][1];
         if (h < 0 || w < 0 || !h != !w || h > GR_MAX_SIDE || w > GR_MAX_SIDE)
-            return gr_fail(GR_ERR_OPTION, "%s: a %s of %lld x %lld: expected 1 to %d both, or 0 both", who,
+            return gr_fail(GR_ERR_OPTION, "image_set_read: a %s of %lld x %lld: expected 1 to %d both, or 0 both",
                            i ? "size" : "crop", (long long)h, (long long)w, GR_MAX_SIDE);
     }
     return GR_OK;
@@ -254,23 +254,22 @@ gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_im
     const gr_image_set_options *o = options ? options : &defaults;
     image_set s = {.n = 0};
     gr_dataset *set = NULL;
-    gr_status status = check_options(o);
+    gr_status status = check_set_options(o);
     if (!status && (!images || !masks))
-        status = gr_fail(GR_ERR_NULL, "%s: no folder of %s", who, images ? "masks" : "images");
+        status = gr_fail(GR_ERR_NULL, "image_set_read: no folder of %s", images ? "masks" : "images");
     if (!status) status = list_folder(&s.images, images);
     if (!status) status = list_folder(&s.masks, masks);
     if (!status) status = check_partners(&s.images, &s.masks);
     s.n = o->limit && o->limit < s.images.count ? o->limit : s.images.count;
     if (!status) status = take_all(&s, o);
-    if (!status && (set = gr_dataset_new(s.x, s.y))) {
-        s.x = s.y = NULL;
-        set->samples = gr_names_new((int)s.n, (const char *const *)s.images.names);
-        if (!set->samples) {
-            gr_dataset_free(set);
-            set = NULL;
-        }
-    } else if (!status) {
-        s.x = s.y = NULL; /* freed by the failed call */
+    if (!status) {
+        set = gr_dataset_new(s.x, s.y);
+        s.x = s.y = NULL; /* the set's, or freed by the failed call */
+    }
+    if (set) set->samples = gr_names_new((int)s.n, (const char *const *)s.images.names);
+    if (set && !set->samples) {
+        gr_dataset_free(set);
+        set = NULL;
     }
     gr_tensor_free(s.y);
     gr_tensor_free(s.x);

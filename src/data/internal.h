@@ -1,4 +1,4 @@
-/* internal.h: what readers and writers share: the bytes of a file, the rows of a table, numbers and names. */
+/* internal.h: what the readers and writers of files share: the bytes of a file, the rows of a table, numbers, names. */
 #ifndef GR_DATA_INTERNAL_H
 #define GR_DATA_INTERNAL_H
 
@@ -8,15 +8,14 @@
 
 /* ---- Data sets (dataset.c) ---------------------------------------------------------------------------------- */
 
-/* A list of texts, in one piece of memory. */
+/* A list of texts, which lie in the same memory behind it. Freed with gr_release(). */
 typedef struct gr_names {
-    size_t bytes; /* of the whole */
     int count;
-    size_t at[]; /* where each text begins, counted from the start of the whole */
+    const char *texts[];
 } gr_names;
 
-gr_names *gr_names_new(int count, const char *const texts[]);
-const char *gr_names_get(const gr_names *names, int index); /* NULL when there is none */
+gr_names *gr_names_new(int count, const char *const texts[]); /* copies; NULL with GR_ERR_MEMORY */
+const char *gr_names_get(const gr_names *names, int index);   /* borrowed; NULL where there is none */
 
 struct gr_dataset {
     gr_tensor *x, *y;
@@ -24,32 +23,35 @@ struct gr_dataset {
     int n_classes;
 };
 
-/* Class indices end here: what has more different values is not a class but a number. */
+/* The most classes that a reader makes: a column with more different values holds numbers. */
 enum { GR_MAX_CLASSES = 10000 };
 
-/* Row i of `to` becomes row order[start + i] of `from`, or row start + i when there is no order. */
-void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, int64_t start);
+/* A tensor of `count` rows with the dtype and the other axes of `like`, uninitialised. NULL with an error. */
+gr_tensor *gr_new_rows(const char *who, const gr_tensor *like, int64_t count);
 
-/* Memory for n elements; NULL with GR_ERR_MEMORY also where their bytes cannot be counted. */
-void *gr_allocate_array(int64_t n, size_t each);
+/* Row i of `to` becomes row order[start + i] of `from`, or row start + i where `order` is NULL. Counts as a change. */
+void gr_copy_rows(gr_tensor *to, const gr_tensor *from, const int64_t *order, int64_t start);
 
 /* ---- Files (source.c) --------------------------------------------------------------------------------------- */
 
-/* A file read from front to back, unpacked on the way when it is gzip'd. */
+/* A file that is read from front to back, and unpacked on the way if it is gzip'd. Messages begin with `who`. */
 typedef struct gr_source gr_source;
 
-gr_source *gr_source_open(const char *who, const char *path);
+gr_source *gr_source_open(const char *who, const char *path); /* NULL with an error */
 void gr_source_close(gr_source *s);
 bool gr_source_is_packed(const gr_source *s);
 
 /* Reads `bytes` bytes, fewer only where the file ends, and returns how many; -1 with an error. */
 int64_t gr_source_read(gr_source *s, void *to, size_t bytes);
 
-/* What is left, up to `limit` bytes, with room for one more behind it. Memory grows with what the file really holds,
- * whatever a header says. */
+/* The rest of the file, up to `limit` bytes, and a 0 behind it, for gr_release(). *size does not count the 0. Memory
+ * grows with what the file holds, whatever `limit` is. NULL with an error. */
 char *gr_source_read_all(gr_source *s, uint64_t limit, size_t *size);
 
-/* A path or a text out of a file as a message may quote it: cut, and without control characters. */
+/* Whether the file ends here: 1, or 0 where another byte follows, which is read; -1 with an error. */
+int gr_source_ends(gr_source *s);
+
+/* A path, or a text from a file, as a message quotes it: shortened, and with ? for control characters. */
 typedef struct gr_quoted {
     char s[208];
 } gr_quoted;
@@ -58,23 +60,45 @@ const char *gr_quote_path(gr_quoted *quoted, const char *path);
 #define GR_QUOTE(text) gr_quote(&(gr_quoted){{0}}, (text), 40)
 #define GR_QUOTE_PATH(path) gr_quote_path(&(gr_quoted){{0}}, (path))
 
-/* A file being written beside its place, with a name of its own, which takes its place when all of it is there. What is
- * no regular file (a pipe, a terminal) is written to directly. */
+/* A file that is written under another name in the same folder and renamed to `path` when all of it is there. A path
+ * that exists and is no regular file (a pipe, a terminal) is written to directly. Messages begin with `who`. */
 typedef struct gr_sink gr_sink;
 
-gr_sink *gr_sink_open(const char *who, const char *path);
-gr_status gr_sink_write(gr_sink *s, const void *bytes, size_t size); /* after a failure it does nothing */
+gr_sink *gr_sink_open(const char *who, const char *path);            /* NULL with an error */
+gr_status gr_sink_write(gr_sink *s, const void *bytes, size_t size); /* after a failure it writes no more */
 
-/* Puts the file in its place if `status` and all writing so far went well, removes it otherwise; frees the sink. */
+/* Renames the file if `status` is GR_OK and all writing went well, and removes it otherwise. Returns the first failure.
+ * Frees the sink. */
 gr_status gr_sink_close(gr_sink *s, gr_status status);
 
 /* ---- Images (png.c, resize.c) ------------------------------------------------------------------------------- */
 
 enum { GR_MAX_SIDE = 32768, GR_MAX_PIXELS = 1 << 26 };
 
-/* The middle of an image [C,H,W], and an image in another size. NULL with GR_ERR_MEMORY. */
+/* From an image [C,H,W], F32: its middle, and the whole in another size, [C,height,width]. The middle is no larger than
+ * the image. NULL with GR_ERR_MEMORY. */
 gr_tensor *gr_crop_middle(const gr_tensor *image, int64_t height, int64_t width);
 gr_tensor *gr_resize(const gr_tensor *image, int64_t height, int64_t width, bool nearest);
+
+/* ---- Checkpoints (safetensors.c) --------------------------------------------------------------------------- */
+
+/* "name": {"dtype": "F32", "shape": [3,4], "data_offsets": [begin,end]}; begin <= end. */
+typedef struct gr_entry {
+    const char *name;
+    char dtype[8];
+    int rank;
+    int64_t shape[GR_MAX_RANK];
+    int64_t begin, end;
+} gr_entry;
+
+/* Takes an entry, whose name is valid until it returns. A failure ends the reading. */
+typedef gr_status (*gr_take_entry)(void *context, const gr_entry *entry);
+
+/* Reads a header of `size` bytes with a 0 behind it, which it changes, and calls take() for each entry. A damaged
+ * header is GR_ERR_FORMAT, with what is wrong in `reason`; a failure of take() is returned, with "" in `reason`. */
+gr_status gr_read_entries(char *header, size_t size, gr_take_entry take, void *context, char reason[80]);
+
+bool gr_is_utf8(const char *text);
 
 /* ---- CSV (csv_rows.c, number.c) ----------------------------------------------------------------------------- */
 
@@ -83,35 +107,35 @@ typedef struct gr_csv_field {
     int64_t line; /* on which it begins, from 1 */
 } gr_csv_field;
 
-/* A table being read: the file's bytes, which become the fields' texts where they stand, and the newest row. */
+/* A table being read. The fields' texts are the file's bytes, changed in place. */
 typedef struct gr_csv {
     const char *path;
     char separator;
-    char *bytes, *at, *end;
-    int64_t line; /* of `at` */
-    gr_csv_field *fields;
-    size_t capacity; /* of fields */
-    int width;       /* of the row */
-    int64_t row_line;
-    char **header; /* the columns' names, NULL before they are known */
-    int columns;   /* width of the header */
+    char *bytes, *at, *end; /* the file, how far it has been read, and the 0 behind it */
+    int64_t line;           /* of `at`, from 1 */
+    gr_csv_field *fields;   /* of the newest row */
+    int64_t capacity;       /* of `fields` */
+    int width;              /* of the newest row */
+    int64_t row_line;       /* on which the newest row begins */
+    char **header;          /* the columns' names; NULL where there are none, or none yet */
+    int columns;            /* width of the first row */
 } gr_csv;
 
 enum { GR_MAX_COLUMNS = 1000000 };
 
-/* Reads the file and steps over the byte order mark and the lines to be skipped. */
+/* Reads the file and skips the byte order mark and the lines of options->skip_lines. */
 gr_status gr_csv_open(gr_csv *csv, const char *path, const gr_csv_options *options);
 void gr_csv_close(gr_csv *csv);
 
 /* The next row that is not an empty line: 1, or 0 at the end, or -1 with an error. */
 int gr_csv_next(gr_csv *csv);
 
-/* A failure at a line and a column (from 1; 0: of no one column). */
+/* Notes a failure at a line and a column, both from 1; column 0: the whole line. Returns `status`. */
 gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int column, const char *format, ...)
     GR_PRINTF(5, 6);
 
-/* A decimal number and nothing else but blanks around it: sign, digits with a point before, among or behind them,
- * exponent. No hexadecimal, no "inf", no "nan". */
+/* Whether the text is a decimal number, with or without blanks around it: a sign, digits with a point before, among or
+ * behind them, an exponent. Hexadecimal digits, "inf" and "nan" are none. Sets *value. */
 bool gr_parse_number(const char *text, double *value);
 
 #endif

@@ -1,22 +1,24 @@
-/* number.c: decimal text to a double, the same in every locale: strtod() takes what the locale calls a decimal point,
- * so it never gets to see one. */
+/* number.c: decimal text to a double, the same in every locale. strtod() reads the locale's decimal point, so it is
+ * only given digits and an exponent. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
-/* sign digits * 10^exponent; digits without leading zeros. Those past the room only matter for the side on which a
- * number lies of what precedes them: `more` says that one of them was not 0. */
-typedef struct decimal {
+/* The number +-digits * 10^exponent, without leading zeros. */
+typedef struct parsed {
     char digits[48];
     int n;
     int64_t exponent;
-    bool negative, any, more;
-} decimal;
+    bool negative;
+    bool any;  /* there was a digit, which may have been a leading 0 */
+    bool more; /* a digit that is not 0 came after the MOST_DIGITS that are kept: the number is a little larger */
+} parsed;
 
 enum { MOST_DIGITS = 40 };
 
-static const char *read_digits(const char *p, decimal *d, bool fraction)
+/* Reads digits in front of the point or behind it; returns what follows them. */
+static const char *read_digits(const char *p, parsed *d, bool fraction)
 {
     for (; *p >= '0' && *p <= '9'; p++) {
         bool leading = d->n == 0 && *p == '0', kept = !leading && d->n < MOST_DIGITS;
@@ -29,20 +31,22 @@ static const char *read_digits(const char *p, decimal *d, bool fraction)
     return p;
 }
 
-/* The exponent behind an e; NULL when there are no digits. */
-static const char *read_exponent(const char *p, decimal *d)
+/* Reads the exponent behind an e; returns what follows it, NULL where there are no digits. */
+static const char *read_exponent(const char *p, parsed *d)
 {
     bool negative = *p == '-';
     if (*p == '+' || *p == '-') p++;
     if (*p < '0' || *p > '9') return NULL;
     int64_t e = 0;
     for (; *p >= '0' && *p <= '9'; p++)
-        if (e < INT64_MAX / 32) e = 10 * e + (*p - '0'); /* no file is long enough to make up for more */
+        if (e < INT64_MAX / 32)
+            e = 10 * e + (*p - '0'); /* a larger exponent changes nothing: no file has as many digits */
     d->exponent += negative ? -e : e;
     return p;
 }
 
-static double value_of(decimal *d)
+/* |number| */
+static double value_of(parsed *d)
 {
     static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -64,7 +68,7 @@ static double value_of(decimal *d)
 
 bool gr_parse_number(const char *p, double *value)
 {
-    decimal d = {.n = 0};
+    parsed d = {.n = 0};
     while (*p == ' ' || *p == '\t') p++;
     d.negative = *p == '-';
     if (*p == '+' || *p == '-') p++;

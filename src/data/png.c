@@ -1,6 +1,6 @@
-/* png.c: pictures in and out through libpng. Its memory is our allocator's, its errors are our errors, and it prints
- * nothing. Chunks that say nothing about the pixels are stepped over unread. */
-#include "internal.h"
+/* png.c: reads and writes PNG files with libpng, which takes its memory from the library's allocator, reports its
+ * errors through gr_fail() and prints nothing. Chunks that say nothing about the pixels are skipped unread. */
+#include "data/internal.h"
 
 #if GR_WITH_PNG
 
@@ -8,21 +8,31 @@
 #include <png.h>
 #include <setjmp.h>
 
-/* What libpng's callbacks and ours share. libpng leaves by longjmp: whatever must be freed afterwards is in here. */
+/* One picture being read or written. libpng leaves by longjmp() at an error: whatever must be freed then is in here. */
 typedef struct codec {
     const char *who, *path;
     png_structp png;
     png_infop info;
-    gr_status status;      /* of the failure that a callback has noted */
-    const png_byte *bytes; /* being read: what is left of the file */
-    size_t left, size;
-    gr_sink *sink;  /* being written */
-    png_byte *rows; /* the picture as libpng has it */
-    png_bytep *row;
+    gr_status status;      /* of a failure that a callback has noted */
+    const png_byte *bytes; /* reading: the rest of the file, */
+    size_t left;           /* the bytes in it, */
+    size_t size;           /* and those in the whole file */
+    gr_sink *sink;         /* writing */
+    png_byte *rows;        /* the samples as libpng has them, row by row */
+    png_bytep *row;        /* reading: where each row begins */
     png_uint_32 width, height;
-    int depth, channels; /* of rows: bits in a sample, samples in a pixel */
+    int depth, channels; /* bits in a sample, samples in a pixel */
     size_t row_bytes;
 } codec;
+
+/* Makes c->info for the c->png that has been made; false with an error where either is missing. */
+static bool is_ready(codec *c)
+{
+    c->info = c->png ? png_create_info_struct(c->png) : NULL;
+    if (!c->info && !c->status)
+        c->status = gr_fail(GR_ERR_UNSUPPORTED, "%s: libpng does not start: another version?", c->who);
+    return c->info;
+}
 
 /* ---- What libpng calls -------------------------------------------------------------------------------------- */
 
@@ -78,11 +88,11 @@ static void png_flush_nothing(png_structp png)
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */
 
-static const png_byte stepped_over[] = "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0sBIT\0"
-                                       "sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt\0pHYs";
+static const png_byte skipped_chunks[] = "bKGD\0cHRM\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0sBIT\0"
+                                         "sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt\0pHYs";
 
-/* The sizes that the header claims, against our limits and against what so many bytes can be unpacked to: deflate makes
- * one byte of 1032 at best. */
+/* Whether the size that the header claims is within the limits, and within what the file can hold: deflate packs no
+ * more than 1032 bytes into one. */
 static gr_status check_sizes(codec *c)
 {
     double pixels = (double)c->width * c->height;
@@ -95,15 +105,15 @@ static gr_status check_sizes(codec *c)
     return GR_OK;
 }
 
-/* The header, and what libpng is to make of the samples: 8 or 16 bits, palettes and transparent colours resolved. */
-static void read_header(codec *c)
+/* Reads the header and asks libpng for samples of 8 or 16 bits, palettes and transparent colours resolved. */
+static void read_png_header(codec *c)
 {
     png_set_read_fn(c->png, c, png_take);
-    png_set_benign_errors(c->png, 0); /* nor are small damages let pass */
+    png_set_benign_errors(c->png, 0); /* small damages are errors, too */
     png_set_crc_action(c->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, NULL, 0);
-    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, stepped_over, (int)sizeof stepped_over / 5);
-    png_set_user_limits(c->png, 0x7fffffff, 0x7fffffff); /* ours follow */
+    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, skipped_chunks, (int)sizeof skipped_chunks / 5);
+    png_set_user_limits(c->png, 0x7fffffff, 0x7fffffff); /* none: check_sizes() has the limits */
     png_read_info(c->png, c->info);
     c->width = png_get_image_width(c->png, c->info);
     c->height = png_get_image_height(c->png, c->info);
@@ -128,30 +138,28 @@ static bool make_rows(codec *c)
     return c->row != NULL;
 }
 
-/* From the bytes to c->rows. A failed allocation that libpng could do without counts all the same. */
+/* Decodes c->bytes into c->rows; false with an error. An allocation that libpng could do without is an error if it
+ * fails. */
 static bool decode(codec *c)
 {
     c->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, c, png_failed, png_warned, c, png_allocate, png_release);
-    c->info = c->png ? png_create_info_struct(c->png) : NULL;
-    if (!c->info) {
-        if (!c->status) c->status = gr_fail(GR_ERR_UNSUPPORTED, "%s: libpng does not start: another version?", c->who);
-        return false;
-    }
-    if (setjmp(png_jmpbuf(c->png))) return false;
-    read_header(c);
+    if (!is_ready(c) || setjmp(png_jmpbuf(c->png))) return false;
+    read_png_header(c);
     if (!make_rows(c)) return false;
     png_read_image(c->png, c->row);
     png_read_end(c->png, NULL);
     return !c->status;
 }
 
-/* One sample of a pixel as a whole number. */
-static inline uint32_t sample(const codec *c, const png_byte *pixel, int i)
+/* Sample i of a pixel, 0..255 or 0..65535. */
+static inline uint32_t sample_of(const codec *c, const png_byte *pixel, int i)
 {
     return c->depth == 16 ? (uint32_t)pixel[2 * i] << 8 | pixel[2 * i + 1] : pixel[i];
 }
 
-/* Whole numbers up to here, so that every value is rounded once: v/most, or v a/most^2 with an alpha. */
+/* A row of pixels as out[k * plane + j] in 0..1, channel k of pixel j: v / most, or v a / most^2 with an alpha a.
+ * Grey of colours is (299 r + 587 g + 114 b) / 1000. Numerators are whole numbers, so that every value is rounded
+ * once. */
 static void take_row(const codec *c, const png_byte *row, int channels, float *out, size_t plane)
 {
     const bool colour = c->channels >= 3, alpha = c->channels % 2 == 0;
@@ -161,18 +169,19 @@ static void take_row(const codec *c, const png_byte *row, int channels, float *o
         double whole = most, part = 1.0;
         if (alpha) {
             whole = most * most;
-            part = sample(c, row, c->channels - 1);
+            part = sample_of(c, row, c->channels - 1);
         }
         if (colour && channels == 1) {
-            uint32_t r = sample(c, row, 0), g = sample(c, row, 1), b = sample(c, row, 2);
+            uint32_t r = sample_of(c, row, 0), g = sample_of(c, row, 1), b = sample_of(c, row, 2);
             out[j] = (float)((double)(299 * r + 587 * g + 114 * b) * part / (1000.0 * whole));
             continue;
         }
         for (int k = 0; k < channels; k++)
-            out[(size_t)k * plane + j] = (float)(sample(c, row, colour ? k : 0) * part / whole);
+            out[(size_t)k * plane + j] = (float)(sample_of(c, row, colour ? k : 0) * part / whole);
     }
 }
 
+/* c->rows as a tensor [channels,H,W]. */
 static gr_tensor *take_pixels(const codec *c, int channels)
 {
     if (!channels) channels = c->channels >= 3 ? 3 : 1;
@@ -207,9 +216,8 @@ gr_tensor *gr_png_read(const char *path, int channels)
 static gr_status check_image(const gr_tensor *image)
 {
     if (!image) return gr_fail_null("png_write", "image");
-    if (!gr_is_float((gr_dtype)image->dtype))
-        return gr_fail(GR_ERR_DTYPE, "png_write: image is %s: expected f32 or f64",
-                       gr_dtype_name((gr_dtype)image->dtype));
+    if (!gr_is_float(gr_type_of(image)))
+        return gr_fail(GR_ERR_DTYPE, "png_write: image is %s: expected f32 or f64", gr_dtype_name(gr_type_of(image)));
     int64_t channels = image->rank == 3 ? image->shape[0] : image->rank == 2 ? 1 : 0;
     if ((channels != 1 && channels != 3) || !image->size)
         return gr_fail(GR_ERR_SHAPE, "png_write: image is %s: expected [H,W], [1,H,W] or [3,H,W]",
@@ -225,7 +233,7 @@ static gr_status check_image(const gr_tensor *image)
     return GR_OK;
 }
 
-/* One row, channel beside channel, in 255ths. */
+/* Row i of the image in 255ths, the channels of a pixel side by side. */
 static void fill_row(png_byte *row, const gr_tensor *image, int64_t i, int channels)
 {
     int64_t width = gr_dim(image, -1), plane = width * gr_dim(image, -2);
@@ -236,15 +244,11 @@ static void fill_row(png_byte *row, const gr_tensor *image, int64_t i, int chann
         }
 }
 
-static bool encode(codec *c, const gr_tensor *image)
+/* Writes the image to c->sink; a failure is in c->status. */
+static void encode(codec *c, const gr_tensor *image)
 {
     c->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, c, png_failed, png_warned, c, png_allocate, png_release);
-    c->info = c->png ? png_create_info_struct(c->png) : NULL;
-    if (!c->info) {
-        if (!c->status) c->status = gr_fail(GR_ERR_UNSUPPORTED, "%s: libpng does not start: another version?", c->who);
-        return false;
-    }
-    if (setjmp(png_jmpbuf(c->png))) return false;
+    if (!is_ready(c) || setjmp(png_jmpbuf(c->png))) return;
     png_set_write_fn(c->png, c, png_put, png_flush_nothing);
     png_set_user_limits(c->png, GR_MAX_SIDE, GR_MAX_SIDE);
     png_set_IHDR(c->png, c->info, c->width, c->height, 8, c->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
@@ -255,7 +259,6 @@ static bool encode(codec *c, const gr_tensor *image)
         png_write_row(c->png, c->rows);
     }
     png_write_end(c->png, NULL);
-    return !c->status;
 }
 
 gr_status gr_png_write(const char *path, const gr_tensor *image)
@@ -281,8 +284,8 @@ gr_status gr_png_write(const char *path, const gr_tensor *image)
 static gr_status no_libpng(const char *who)
 {
     return gr_fail(GR_ERR_UNSUPPORTED,
-                   "%s: this build of Gradus has no libpng: install it with its header (Debian and "
-                   "Ubuntu: libpng-dev) and build again",
+                   "%s: this build of Gradus has no libpng: install it with its header (Debian and Ubuntu: libpng-dev) "
+                   "and build again",
                    who);
 }
 

@@ -1,9 +1,9 @@
-/* resize.c: images cut and brought to another size. Along each axis an output pixel is a weighted mean of neighbouring
- * input pixels: of those that it covers where the image shrinks (area), of the two nearest where it grows (bilinear,
- * corners at the pixels' edges). */
+/* resize.c: cuts and resizes images. Along each axis an output pixel is a weighted mean of neighbouring input
+ * pixels: of those that it covers where the image shrinks (area), of the two nearest where it grows (bilinear, with
+ * the corners of the image at the outer edges of its pixels). */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 gr_tensor *gr_crop_middle(const gr_tensor *image, int64_t height, int64_t width)
 {
@@ -19,8 +19,8 @@ gr_tensor *gr_crop_middle(const gr_tensor *image, int64_t height, int64_t width)
     return middle;
 }
 
-/* What output pixel i of an axis is made of: input pixels first .. first+count-1. The weight of the k-th is the share
- * of the span [lo, hi) that lies in it, or of two neighbours the bilinear one. */
+/* What an output pixel is made of along an axis: input pixels first .. first+count-1. With an area, the weight of
+ * each is the part of [lo, hi), the span that the output pixel covers, that lies in it. */
 typedef struct span {
     int64_t first, count;
     double lo, hi; /* of an area */
@@ -28,6 +28,7 @@ typedef struct span {
     bool area;
 } span;
 
+/* Of output pixel i, where `in` pixels become `out`. */
 static span span_of(int64_t i, int64_t in, int64_t out, bool nearest)
 {
     const double scale = (double)in / (double)out;
@@ -46,6 +47,7 @@ static span span_of(int64_t i, int64_t in, int64_t out, bool nearest)
     return s;
 }
 
+/* Of input pixel first + k. */
 static inline double weight(const span *s, int64_t k)
 {
     if (s->area) {
@@ -55,7 +57,7 @@ static inline double weight(const span *s, int64_t k)
     return s->count == 1 ? 1.0 : k ? s->second : 1.0 - s->second;
 }
 
-/* The middle axis of `from` [outer, in, inner] brought to the length `out`. */
+/* to [outer,out,inner] = from [outer,in,inner], its middle axis resized. */
 static void resize_axis(float *to, const float *from, int64_t outer, int64_t in, int64_t out, int64_t inner,
                         bool nearest)
 {

@@ -1,16 +1,17 @@
-/* safetensors.c: a strict reader of the one kind of JSON that a safetensors file begins with: an object of objects,
- * each with a dtype, a shape and two offsets, and "__metadata__", an object of texts, which is stepped over. No nesting
- * beyond that, so no recursion; no allocation: names are unescaped where they stand. */
+/* safetensors.c: a strict reader of the JSON in a safetensors file: an object of objects, each with a dtype, a shape
+ * and two offsets, and "__metadata__", an object of texts, which is skipped. Nothing is nested deeper, so the reader
+ * needs no recursion; names are unescaped in place, so it needs no memory. */
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "safetensors.h"
+#include "data/internal.h"
 
 typedef struct reader {
     char *begin, *at, *end;
     char *reason;
 } reader;
 
+/* Notes what is wrong at this place, unless something is noted; false. */
 static bool wrong(reader *r, const char *what)
 {
     if (!*r->reason) snprintf(r->reason, 80, "is damaged at byte %lld: %s", (long long)(r->at - r->begin), what);
@@ -19,8 +20,8 @@ static bool wrong(reader *r, const char *what)
 
 /* ---- Texts -------------------------------------------------------------------------------------------------- */
 
-/* The length of the character of UTF-8 that begins here; 0 where none does: no overlong form, no surrogate. */
-static int character(const unsigned char *s)
+/* The number of bytes of the UTF-8 character at s; 0 where there is none, as for an overlong form or a surrogate. */
+static int utf8_length(const unsigned char *s)
 {
     if (s[0] < 0x80) return 1;
     int more = s[0] >= 0xF0 ? 3 : s[0] >= 0xE0 ? 2 : 1;
@@ -36,7 +37,7 @@ bool gr_is_utf8(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
     for (int n; *s; s += n)
-        if (!(n = character(s))) return false;
+        if (!(n = utf8_length(s))) return false;
     return true;
 }
 
@@ -66,7 +67,7 @@ static char *put_utf8(char *to, int32_t c)
     return to;
 }
 
-/* \uXXXX, two of them for what lies beyond 16 bits; `at` is behind the u. */
+/* \uXXXX, or two of them for a character beyond 16 bits; `at` is behind the first u. */
 static bool read_code(reader *r, char **to)
 {
     int32_t c = hex4(r->at);
@@ -94,14 +95,14 @@ static bool read_escape(reader *r, char **to)
     return true;
 }
 
-/* A text in quotes, unescaped in place and ended by a 0, which falls on the closing quote at the latest. */
+/* A text in quotes, unescaped in place, where it ends with a 0: no text is longer than what is in its quotes. */
 static char *read_text(reader *r)
 {
     if (*r->at != '"') return wrong(r, "a text in quotes expected"), NULL;
     char *start = ++r->at, *to = start;
     while (*r->at != '"') {
         unsigned char c = (unsigned char)*r->at;
-        int n = character((const unsigned char *)r->at);
+        int n = utf8_length((const unsigned char *)r->at);
         if (c < ' ') return wrong(r, r->at == r->end ? "it ends within a text" : "a control character"), NULL;
         if (!n) return wrong(r, "not UTF-8"), NULL;
         if (c == '\\') {
@@ -123,7 +124,7 @@ static void skip_blanks(reader *r)
     while (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r') r->at++;
 }
 
-/* A mark, with blanks around it. */
+/* Reads this mark, with blanks around it; false where another character stands. */
 static bool accept(reader *r, char mark)
 {
     skip_blanks(r);
@@ -133,6 +134,7 @@ static bool accept(reader *r, char mark)
     return true;
 }
 
+/* The same, but another character is an error. */
 static bool expect(reader *r, char mark)
 {
     static const char *const whats[] = {"{ expected", "} or , expected", ": expected", "[ expected", "] or , expected"};
@@ -140,7 +142,7 @@ static bool expect(reader *r, char mark)
 }
 
 /* A whole number without sign, point or exponent, below 2^53. */
-static bool read_number(reader *r, int64_t *number)
+static bool read_count(reader *r, int64_t *number)
 {
     const char *first = r->at;
     for (*number = 0; *r->at >= '0' && *r->at <= '9'; r->at++) {
@@ -152,7 +154,7 @@ static bool read_number(reader *r, int64_t *number)
     return true;
 }
 
-/* [1,2,3], up to `most` of them; returns how many, -1 with the reason. */
+/* [1,2,3], up to `most` numbers; returns how many, -1 with the reason. */
 static int read_numbers(reader *r, int64_t numbers[], int most)
 {
     int n = 0;
@@ -160,7 +162,7 @@ static int read_numbers(reader *r, int64_t numbers[], int most)
     if (accept(r, ']')) return 0;
     do {
         if (n == most) return wrong(r, "too many numbers in a list"), -1;
-        if (!read_number(r, &numbers[n++])) return -1;
+        if (!read_count(r, &numbers[n++])) return -1;
     } while (accept(r, ','));
     return expect(r, ']') ? n : -1;
 }
@@ -191,7 +193,7 @@ static bool read_offsets(reader *r, gr_entry *e)
     return true;
 }
 
-/* One of the three members; *seen collects them. */
+/* One of the three members; *seen has a bit for each that has been read. */
 static bool read_member(reader *r, gr_entry *e, int *seen)
 {
     const char *key = read_text(r);
@@ -232,7 +234,7 @@ static bool skip_metadata(reader *r)
 static gr_status read_all(reader *r, gr_take_entry take, void *context)
 {
     bool metadata = false;
-    if (*r->at != '{') return wrong(r, "{ expected"), GR_ERR_FORMAT; /* the format allows no blank here */
+    if (*r->at != '{') return wrong(r, "{ expected"), GR_ERR_FORMAT; /* the format allows no blank in front */
     accept(r, '{');
     if (accept(r, '}')) return GR_OK;
     do {

@@ -1,19 +1,21 @@
-/* shapes.c: images for segmentation that need no file. Compiled without fused multiply-adds and with square roots as
- * the only function, so that the bits are the same on every machine. */
+/* shapes.c: generated images for segmentation. This file is compiled without fused multiply-adds and calls no function
+ * of the C library whose last bits differ between machines, so that the bits are the same on all of them. */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 /* ---- One shape ---------------------------------------------------------------------------------------------- */
 
 typedef enum shape_kind { DISC, ELLIPSE, RECTANGLE, N_KINDS } shape_kind;
 
-/* level(point) <= size is inside: the distance from the centre along the shape's own axes, one `stretch` longer. */
+/* A shape around (x, y), turned by the angle of (cos, sin) and `stretch` times as long along its second axis. A
+ * point is inside if level(point) <= size. */
 typedef struct shape {
     shape_kind kind;
     double x, y, cos, sin, stretch;
 } shape;
 
+/* The distance from the centre, measured along the shape's own axes. */
 static double level(const shape *s, double x, double y)
 {
     double dx = x - s->x, dy = y - s->y;
@@ -26,7 +28,7 @@ static shape draw_shape(int64_t height, int64_t width, gr_rng *rng)
     shape s = {.kind = (shape_kind)gr_rng_below(rng, N_KINDS), .stretch = 1.0};
     s.x = gr_rng_uniform(rng) * (double)width;
     s.y = gr_rng_uniform(rng) * (double)height;
-    double u, v, r2; /* a direction: a point of the unit disc, brought to its rim */
+    double u, v, r2; /* a direction: that of a point drawn in the unit disc */
     do {
         u = 2.0 * gr_rng_uniform(rng) - 1.0;
         v = 2.0 * gr_rng_uniform(rng) - 1.0;
@@ -41,7 +43,7 @@ static shape draw_shape(int64_t height, int64_t width, gr_rng *rng)
 
 /* ---- One mask ----------------------------------------------------------------------------------------------- */
 
-/* How many pixels a shape of this size adds to the mask; with `paint` it does. */
+/* Counts the pixels that a shape of this size adds to the mask [height,width], and with `paint` adds them. */
 static int64_t cover(float *mask, int64_t height, int64_t width, const shape *s, double size, bool paint)
 {
     int64_t added = 0, reach = (int64_t)ceil(size * s->stretch * 1.5) + 1;
@@ -57,8 +59,9 @@ static int64_t cover(float *mask, int64_t height, int64_t width, const shape *s,
     return added;
 }
 
-/* Grown until it adds `pixels`: by bisection, because what is there already and the border take from it. */
-static int64_t place(float *mask, int64_t height, int64_t width, const shape *s, int64_t pixels)
+/* Adds a shape of the size at which it adds `pixels` pixels, found by bisection: how many it adds depends on the shapes
+ * that are there and on the border. Returns how many it has added. */
+static int64_t place_shape(float *mask, int64_t height, int64_t width, const shape *s, int64_t pixels)
 {
     const double largest = (double)(height + width);
     double lo = 0.0, hi = 0.5 * sqrt((double)pixels / s->stretch);
@@ -74,7 +77,8 @@ static int64_t place(float *mask, int64_t height, int64_t width, const shape *s,
     return cover(mask, height, width, s, hi, true);
 }
 
-/* Shapes of unequal shares of the foreground; the last one brings what is missing. */
+/* Adds shapes of unequal sizes until the foreground has `pixels` pixels; the last one is as large as is still
+ * missing. */
 static void draw_mask(float *mask, const gr_shapes_options *o, int64_t pixels, gr_rng *rng)
 {
     int64_t shapes = 1 + gr_rng_below(rng, o->shapes);
@@ -83,8 +87,8 @@ static void draw_mask(float *mask, const gr_shapes_options *o, int64_t pixels, g
         int64_t part = k + 1 == shapes ? pixels : (int64_t)(even * (0.5 + gr_rng_uniform(rng)));
         shape s = draw_shape(o->height, o->width, rng);
         for (int again = 0; again < 16 && mask[(int64_t)s.y * o->width + (int64_t)s.x] != 0.0f; again++)
-            s = draw_shape(o->height, o->width, rng); /* rather where nothing is yet */
-        if (part > 0) pixels -= place(mask, o->height, o->width, &s, part < pixels ? part : pixels);
+            s = draw_shape(o->height, o->width, rng); /* a centre in the background is preferred */
+        if (part > 0) pixels -= place_shape(mask, o->height, o->width, &s, part < pixels ? part : pixels);
     }
 }
 
@@ -115,15 +119,13 @@ static gr_status fill_options(gr_shapes_options *o, const gr_shapes_options *giv
                        (long long)o->count, (long long)o->height, (long long)o->width);
     if (!(o->foreground > 0.0 && o->foreground < 1.0) || o->foreground * (double)(o->height * o->width) < 1.0)
         return gr_fail(GR_ERR_OPTION,
-                       "make_shapes: foreground is %g of %lld pixels: expected a share below 1 and at "
-                       "least a pixel",
+                       "make_shapes: foreground is %g of %lld pixels: expected a share below 1 and at least a pixel",
                        o->foreground, (long long)(o->height * o->width));
     if (o->shapes < 1 || o->shapes > 1000)
         return gr_fail(GR_ERR_OPTION, "make_shapes: shapes is %lld: expected 1 to 1000", (long long)o->shapes);
     if (!(o->contrast > 0.0 && o->contrast <= 1.0) || !isfinite(o->noise) || !(o->hard >= 0.0 && o->hard <= 1.0))
         return gr_fail(GR_ERR_OPTION,
-                       "make_shapes: contrast %g, noise %g, hard %g: expected 0 to 1, a finite number, "
-                       "0 to 1",
+                       "make_shapes: contrast %g, noise %g, hard %g: expected 0 to 1, a finite number, 0 to 1",
                        o->contrast, o->noise, o->hard);
     return GR_OK;
 }

@@ -1,16 +1,16 @@
-/* sink.c: a file that is there when all of it is there, and not before: written under another name beside its place,
- * then renamed. Who reads it meanwhile, or after a full disk, finds what was there before. */
+/* sink.c: writes a file under another name in the same folder and renames it when it is complete. Whoever reads the
+ * path meanwhile, or after a failure such as a full disk, finds the file that was there before. */
 #define _POSIX_C_SOURCE 200809L /* stat */
 
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 struct gr_sink {
     const char *who, *path;
-    char *beside; /* the name while it is being written; NULL: it is written in its place */
+    char *beside; /* the file's name until it is complete; NULL: it is written to `path` itself */
     FILE *file;
     bool failed;
 };
@@ -21,7 +21,7 @@ static gr_status cannot_write(gr_sink *s)
     return gr_fail(GR_ERR_IO, "%s: cannot write %s: %s", s->who, GR_QUOTE_PATH(s->path), strerror(errno));
 }
 
-/* A new file with a name that nobody has: path.tmp, path.tmp1, ... */
+/* Opens a new file, with the first name of path.tmp, path.tmp1, ... that no file has. */
 static gr_status open_beside(gr_sink *s)
 {
     size_t room = strlen(s->path) + 16;
@@ -34,13 +34,7 @@ static gr_status open_beside(gr_sink *s)
         s->file = fopen(s->beside, "wbx");
         if (!s->file && errno != EEXIST) break;
     }
-    return s->file ? GR_OK : cannot_write(s);
-}
-
-static gr_status open_in_place(gr_sink *s)
-{
-    s->file = fopen(s->path, "wb");
-    return s->file ? GR_OK : cannot_write(s);
+    return GR_OK;
 }
 
 gr_sink *gr_sink_open(const char *who, const char *path)
@@ -50,8 +44,11 @@ gr_sink *gr_sink_open(const char *who, const char *path)
     if (!s) return NULL;
     *s = (gr_sink){.who = who, .path = path};
     struct stat info;
-    bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
-    if (!(special ? open_in_place(s) : open_beside(s))) return s;
+    gr_status status = GR_OK;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) s->file = fopen(path, "wb");
+    else status = open_beside(s);
+    if (s->file) return s;
+    if (!status) cannot_write(s);
     gr_release(s->beside);
     gr_release(s);
     return NULL;

@@ -1,12 +1,12 @@
-/* source.c: a file as a stream of bytes that nobody trusts: plain or gzip'd, read into memory that grows with what is
- * really there. zlib works in our allocator's memory. */
+/* source.c: a file, plain or gzip'd, as a stream of bytes. What a file claims of its size is not trusted: memory grows
+ * with the bytes that are there. zlib takes its memory from the library's allocator. */
 #include <errno.h>
 #include <stdio.h>
 #if GR_WITH_ZLIB
 #include <zlib.h>
 #endif
 
-#include "internal.h"
+#include "data/internal.h"
 
 struct gr_source {
     const char *who, *path;
@@ -14,15 +14,16 @@ struct gr_source {
     bool packed;
 #if GR_WITH_ZLIB
     z_stream z;
-    bool between; /* members of a gzip'd file: it may end here */
 #endif
-    size_t at, have; /* of input[] */
+    bool between;    /* packed: `at` is between two members, where the file may end */
+    size_t at, have; /* bytes of input[]: used, and there */
     unsigned char input[1 << 15];
 };
 
 /* ---- Quoting ------------------------------------------------------------------------------------------------ */
 
-static bool continues(char c) /* a character of UTF-8 that began before */
+/* Whether c is a byte of a UTF-8 character other than its first. */
+static bool continues(char c)
 {
     return ((unsigned char)c & 0xc0) == 0x80;
 }
@@ -41,7 +42,7 @@ const char *gr_quote(gr_quoted *quoted, const char *text, size_t most)
     return quoted->s;
 }
 
-/* The end of a long path says more than its beginning. */
+/* A long path loses its beginning, since its end says more. */
 const char *gr_quote_path(gr_quoted *quoted, const char *path)
 {
     const size_t most = 180;
@@ -56,7 +57,8 @@ const char *gr_quote_path(gr_quoted *quoted, const char *path)
 
 /* ---- Plain files -------------------------------------------------------------------------------------------- */
 
-static bool fill(gr_source *s)
+/* Reads the next bytes of the file into input[], none at its end. */
+static bool fill_input(gr_source *s)
 {
     s->at = 0;
     s->have = fread(s->input, 1, sizeof s->input, s->file);
@@ -65,18 +67,13 @@ static bool fill(gr_source *s)
     return false;
 }
 
-static int64_t read_plain(gr_source *s, unsigned char *to, size_t bytes)
+/* Takes up to `bytes` bytes of the input; returns how many. */
+static size_t take_input(gr_source *s, unsigned char *to, size_t bytes)
 {
-    size_t done = 0;
-    while (done < bytes) {
-        if (s->at == s->have && !fill(s)) return -1;
-        size_t part = s->have - s->at < bytes - done ? s->have - s->at : bytes - done;
-        if (!part) break;
-        memcpy(to + done, s->input + s->at, part);
-        s->at += part;
-        done += part;
-    }
-    return (int64_t)done;
+    size_t part = s->have - s->at < bytes ? s->have - s->at : bytes;
+    memcpy(to, s->input + s->at, part);
+    s->at += part;
+    return part;
 }
 
 /* ---- gzip'd files ------------------------------------------------------------------------------------------- */
@@ -95,7 +92,7 @@ static void z_release(voidpf context, voidpf memory)
     gr_release(memory);
 }
 
-/* What zlib says as a status. Its only want of memory is ours, which has been noted. */
+/* Whether zlib succeeded; else an error. Where memory was short, z_allocate() has noted that. */
 static bool unpacked(const gr_source *s, int result)
 {
     if (result == Z_OK || result == Z_STREAM_END) return true;
@@ -113,17 +110,9 @@ static bool start_unpacking(gr_source *s)
     return s->packed;
 }
 
-/* One step of unpacking, up to `bytes` bytes: how many came, -1 with an error. *ended: there is no more. */
-static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes, bool *ended)
+/* Unpacks some of the input to at most `bytes` bytes. Returns how many, -1 with an error. */
+static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes)
 {
-    if (s->at == s->have && !fill(s)) return -1;
-    if (s->at == s->have) {
-        *ended = true;
-        if (s->between) return 0;
-        return gr_fail(GR_ERR_FORMAT, "%s: %s: the file ends in the middle of its gzip'd data", s->who,
-                       GR_QUOTE_PATH(s->path)),
-               -1;
-    }
     if (s->between && !unpacked(s, inflateReset(&s->z))) return -1;
     uInt room = bytes < 1u << 30 ? (uInt)bytes : 1u << 30;
     s->z.next_in = s->input + s->at;
@@ -134,17 +123,6 @@ static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes, bool *ended
     s->at = s->have - s->z.avail_in;
     s->between = result == Z_STREAM_END;
     return unpacked(s, result) ? (int64_t)(room - s->z.avail_out) : -1;
-}
-
-static int64_t read_packed(gr_source *s, unsigned char *to, size_t bytes)
-{
-    size_t done = 0;
-    for (bool ended = false; done < bytes && !ended;) {
-        int64_t part = unpack(s, to + done, bytes - done, &ended);
-        if (part < 0) return -1;
-        done += (size_t)part;
-    }
-    return (int64_t)done;
 }
 
 static void stop_unpacking(gr_source *s)
@@ -161,9 +139,9 @@ static bool start_unpacking(gr_source *s)
     return false;
 }
 
-static int64_t read_packed(gr_source *s, unsigned char *to, size_t bytes)
+static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes)
 {
-    return read_plain(s, to, bytes);
+    return (int64_t)take_input(s, to, bytes);
 }
 
 static void stop_unpacking(gr_source *s)
@@ -173,7 +151,7 @@ static void stop_unpacking(gr_source *s)
 
 #endif
 
-/* ---- Either ------------------------------------------------------------------------------------------------- */
+/* ---- Both kinds --------------------------------------------------------------------------------------------- */
 
 gr_source *gr_source_open(const char *who, const char *path)
 {
@@ -185,7 +163,7 @@ gr_source *gr_source_open(const char *who, const char *path)
     s->path = path;
     s->file = fopen(path, "rb");
     if (!s->file) gr_fail(GR_ERR_IO, "%s: cannot open %s: %s", who, GR_QUOTE_PATH(path), strerror(errno));
-    bool ready = s->file && fill(s);
+    bool ready = s->file && fill_input(s);
     if (ready && s->have >= 2 && s->input[0] == 0x1f && s->input[1] == 0x8b) ready = start_unpacking(s);
     if (ready) return s;
     gr_source_close(s);
@@ -207,7 +185,21 @@ bool gr_source_is_packed(const gr_source *s)
 
 int64_t gr_source_read(gr_source *s, void *to, size_t bytes)
 {
-    return s->packed ? read_packed(s, to, bytes) : read_plain(s, to, bytes);
+    size_t done = 0;
+    while (done < bytes) {
+        if (s->at == s->have && !fill_input(s)) return -1;
+        if (s->at == s->have) {
+            if (!s->packed || s->between) break;
+            gr_fail(GR_ERR_FORMAT, "%s: %s: the file ends in the middle of its gzip'd data", s->who,
+                    GR_QUOTE_PATH(s->path));
+            return -1;
+        }
+        unsigned char *next = (unsigned char *)to + done;
+        int64_t part = s->packed ? unpack(s, next, bytes - done) : (int64_t)take_input(s, next, bytes - done);
+        if (part < 0) return -1;
+        done += (size_t)part;
+    }
+    return (int64_t)done;
 }
 
 char *gr_source_read_all(gr_source *s, uint64_t limit, size_t *size)
@@ -220,7 +212,10 @@ char *gr_source_read_all(gr_source *s, uint64_t limit, size_t *size)
         int64_t part = gr_source_read(s, bytes + used, capacity - used);
         if (part < 0) break;
         used += (size_t)part;
-        if (used < capacity || capacity == most) return *size = used, bytes;
+        if (used < capacity || capacity == most) {
+            bytes[ *size = used] = '\0';
+            return bytes;
+        }
         capacity = capacity > most / 2 ? most : 2 * capacity;
         char *more = gr_allocate(capacity + 1);
         if (!more) break;
@@ -230,4 +225,10 @@ char *gr_source_read_all(gr_source *s, uint64_t limit, size_t *size)
     }
     gr_release(bytes);
     return NULL;
+}
+
+int gr_source_ends(gr_source *s)
+{
+    int64_t got = gr_source_read(s, &(char){0}, 1);
+    return got < 0 ? -1 : got == 0;
 }

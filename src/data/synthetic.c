@@ -1,14 +1,14 @@
-/* synthetic.c: data sets that need no file. */
+/* synthetic.c: generated points of two classes. */
 #include <math.h>
 
-#include "internal.h"
+#include "data/internal.h"
 
 static void draw_blobs(gr_tensor *x, gr_tensor *y, double spread, gr_rng *rng)
 {
     for (int64_t i = 0; i < y->size; i++) {
         int32_t class = (int32_t)(i % 2);
         for (int k = 0; k < 2; k++) {
-            float noise = (float)(spread * gr_rng_normal(rng)); /* rounded: no machine can fuse it to the sum */
+            float noise = (float)(spread * gr_rng_normal(rng)); /* rounded here: no machine fuses product and sum */
             ((float *)x->data)[2 * i + k] = (class ? 1.0f : -1.0f) + noise;
         }
         ((int32_t *)y->data)[i] = class;

@@ -6,7 +6,7 @@ static bool no_sign(double y)
     return y != 1.0 && y != -1.0;
 }
 
-static gr_status hinge_complain(const gr_node *n)
+static gr_status gr_fail_bad_sign(const gr_node *n)
 {
     return gr_fail_bad_target(n, no_sign, "-1 or 1");
 }

@@ -9,7 +9,7 @@ static bool no_label(double y)
     return y != 0.0 && y != 1.0;
 }
 
-static gr_status zero_one_complain(const gr_node *n)
+static gr_status gr_fail_bad_label(const gr_node *n)
 {
     return gr_fail_bad_prediction(n) ? gr_last_status() : gr_fail_bad_target(n, no_label, "0 or 1");
 }

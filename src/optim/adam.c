@@ -5,47 +5,53 @@
  *     v <- beta2 v + (1-beta2) g'^2
  *     w <- w - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)   (AdamW: - lr weight_decay w more)
  */
-#include "internal.h"
+#include "optim/internal.h"
 
-/* STEP = lr / (1-beta1^t) and SHRINK = 1 / sqrt(1-beta2^t) leave one root and one division to an element. */
-enum { BETA1 = 1, BETA2, EPS, WEIGHT_DECAY, DECOUPLED, STEP, SHRINK };
+/* Its numbers. The last two are prepared once for all elements, each of which is left one root and one division. */
+enum {
+    ADAM_BETA1 = 1,
+    ADAM_BETA2,
+    ADAM_EPS,
+    ADAM_WEIGHT_DECAY, /* of Adam; 0 in AdamW */
+    ADAM_DECOUPLED,    /* the weight decay of AdamW; 0 in Adam */
+    ADAM_STEP,         /* lr / (1-beta1^t) */
+    ADAM_SHRINK,       /* 1 / sqrt(1-beta2^t) */
+    ADAM_N_NUMBERS
+};
+_Static_assert((int)ADAM_N_NUMBERS <= (int)GR_MAX_NUMBERS, "there is room for each number");
 
 #define GR_KERNEL_FILE "optim/adam.kernels.inc"
 #include "tensor/kernel.h"
 
-static void prepare(double c[], int64_t t)
+static void prepare_adam(double c[], int64_t t)
 {
-    c[STEP] = c[GR_LR] / (1.0 - pow(c[BETA1], (double)t));
-    c[SHRINK] = 1.0 / sqrt(1.0 - pow(c[BETA2], (double)t));
+    c[ADAM_STEP] = c[GR_LR] / (1.0 - pow(c[ADAM_BETA1], (double)t));
+    c[ADAM_SHRINK] = 1.0 / sqrt(1.0 - pow(c[ADAM_BETA2], (double)t));
 }
 
-/* By whether the decay is decoupled, and whether there is one. */
-static const gr_rule rules[2][2] = {
-    {{.name = "adam", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(plain)},
-     {.name = "adam", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(decaying)}},
-    {{.name = "adamw", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(plain)},
-     {.name = "adamw", .n_states = 2, .prepare = prepare, .kernel = GR_KERNELS(decaying)}},
-};
+static const gr_rule adam = {.name = "adam", .prepare = prepare_adam, .kernel = GR_KERNELS(adam_span)};
+static const gr_rule adamw = {.name = "adamw", .prepare = prepare_adam, .kernel = GR_KERNELS(adam_span)};
 
-static gr_optimizer *make(gr_params *params, bool decoupled, const gr_adam_options *options)
+static gr_optimizer *new_adam(gr_params *params, bool decoupled, const gr_adam_options *options)
 {
     const gr_adam_options o = options ? *options : (gr_adam_options){0};
     gr_option numbers[GR_MAX_NUMBERS] = {
         [GR_LR] = {"lr", o.lr, 0.001, GR_ANY_SIZE},
-        [BETA1] = {"beta1", o.beta1, 0.9, 1.0},
-        [BETA2] = {"beta2", o.beta2, 0.999, 1.0},
-        [EPS] = {"eps", o.eps, 1e-8, GR_ANY_SIZE},
+        [ADAM_BETA1] = {"beta1", o.beta1, 0.9, 1.0},
+        [ADAM_BETA2] = {"beta2", o.beta2, 0.999, 1.0},
+        [ADAM_EPS] = {"eps", o.eps, 1e-8, GR_ANY_SIZE},
     };
-    numbers[decoupled ? DECOUPLED : WEIGHT_DECAY] = (gr_option){"weight_decay", o.weight_decay, 0.0, GR_ANY_SIZE};
-    return gr_optimizer_new(params, &rules[decoupled][o.weight_decay != 0.0], numbers);
+    numbers[decoupled ? ADAM_DECOUPLED : ADAM_WEIGHT_DECAY] =
+        (gr_option){"weight_decay", o.weight_decay, 0.0, GR_ANY_SIZE};
+    return gr_optimizer_new(params, decoupled ? &adamw : &adam, 2, numbers);
 }
 
 gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options)
 {
-    return make(params, false, options);
+    return new_adam(params, false, options);
 }
 
 gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options)
 {
-    return make(params, true, options);
+    return new_adam(params, true, options);
 }

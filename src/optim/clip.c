@@ -1,14 +1,13 @@
-/* clip.c: gradients held within bounds: all of them by their joint norm, each element by its size. */
+/* clip.c: bounds for gradients: one for the joint norm of all of them, or one for the size of each element. */
 #include <float.h>
 
-#include "internal.h"
+#include "optim/internal.h"
 
-/* What a pass over one gradient needs. Squares are summed in double and by spans, each into its own place of `sums`, so
- * that the order of the sum does not depend on threads. */
+/* One pass over a gradient. */
 typedef struct clip_call {
     void *g;
-    double factor; /* in front of an element, or the largest element */
-    double *sums;
+    double factor; /* of each element, or the bound of its size */
+    double *sums;  /* of squares, one for each span, so that the order of the sum does not depend on threads */
 } clip_call;
 
 #define GR_KERNEL_FILE "optim/clip.kernels.inc"
@@ -25,11 +24,11 @@ static double sum_of_squares(const gr_params *params, double factor)
 {
     enum { SPANS = 256 };
     double sum = 0.0, sums[SPANS];
-    for (int i = 0; i < params->n; i++) {
-        const gr_tensor *g = gr_gradient(params->tensors[i]);
+    for (int i = 0; i < gr_params_count(params); i++) {
+        const gr_tensor *g = gr_gradient(gr_params_at(params, i));
         for (int64_t at = 0, n; g && at < g->size; at += n) {
-            n = g->size - at < SPANS * GR_GRAIN ? g->size - at : SPANS * GR_GRAIN;
-            clip_call c = {(char *)g->data + (size_t)at * gr_dtype_bytes((gr_dtype)g->dtype), factor, sums};
+            n = gr_lesser(g->size - at, SPANS * GR_GRAIN);
+            clip_call c = {(char *)g->data + (size_t)at * gr_dtype_bytes(gr_type_of(g)), factor, sums};
             gr_parallel(n, GR_GRAIN, square_spans[gr_cpu_level()][g->dtype], &c);
             for (int64_t span = 0; span * GR_GRAIN < n; span++) sum += sums[span];
         }
@@ -37,7 +36,8 @@ static double sum_of_squares(const gr_params *params, double factor)
     return sum;
 }
 
-/* Squares of F64 overflow above 1e154 and vanish below 1e-162; a power of two brings them back, and rounds nothing. */
+/* Squares of F64 overflow above 1e154 and vanish below 1e-162. Then the sum is taken again of elements that are scaled
+ * by a power of two, which rounds nothing. */
 static double joint_norm(const gr_params *params)
 {
     double sum = sum_of_squares(params, 1.0);
@@ -46,10 +46,11 @@ static double joint_norm(const gr_params *params)
     return sqrt(sum_of_squares(params, factor)) / factor;
 }
 
+/* Names the first element that is not finite. */
 static gr_status fail_norm(const gr_params *params, double norm)
 {
-    for (int i = 0; i < params->n; i++) {
-        const gr_tensor *w = params->tensors[i], *g = gr_gradient(w);
+    for (int i = 0; i < gr_params_count(params); i++) {
+        const gr_tensor *w = gr_params_at(params, i), *g = gr_gradient(w);
         for (int64_t at = 0; g && at < g->size; at++)
             if (!isfinite(gr_get(g, at)))
                 return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the gradient of %s is %g at %s", gr_name(w),
@@ -62,8 +63,8 @@ static gr_status fail_norm(const gr_params *params, double norm)
 
 static void change_gradients(gr_params *params, gr_span_body const spans[GR_N_DTYPES], double factor)
 {
-    for (int i = 0; i < params->n; i++) {
-        gr_tensor *g = gr_gradient(params->tensors[i]);
+    for (int i = 0; i < gr_params_count(params); i++) {
+        gr_tensor *g = gr_gradient(gr_params_at(params, i));
         if (!g) continue;
         gr_parallel(g->size, GR_GRAIN, spans[g->dtype], &(clip_call){.g = g->data, .factor = factor});
         gr_touch(g);

@@ -9,47 +9,52 @@
 
 #include "tensor/internal.h"
 
-struct gr_params {
-    int n, capacity;
+/* Tensors that the set owns, in the order in which they were added. */
+typedef struct gr_tensor_list {
+    int64_t n, capacity;
     gr_tensor **tensors;
-    int n_buffers, buffer_capacity;
-    gr_tensor **buffers;
+} gr_tensor_list;
+
+enum { GR_PARAMETERS, GR_BUFFERS, GR_N_LISTS };
+struct gr_params {
+    gr_tensor_list lists[GR_N_LISTS];
 };
 
-/* Most state tensors of a rule, and most numbers. */
+/* The most state tensors that a rule has, and the most numbers. */
 enum { GR_MAX_STATES = 2, GR_MAX_NUMBERS = 8 };
 
-/* Of a rule's numbers the first is always the learning rate; a rule names the others. */
+/* The first of a rule's numbers is the learning rate; each rule names its others. */
 enum { GR_LR = 0 };
 
-/* The update of one parameter, as a rule's kernel sees it: arrays of the parameter's dtype, the numbers as double. */
+/* The update of one parameter, as a rule's kernel sees it: arrays of the parameter's dtype and length. */
 typedef struct gr_update {
-    void *w;
-    const void *g;
-    void *state[GR_MAX_STATES];
-    const double *numbers;
+    void *w;                    /* the parameter */
+    const void *g;              /* its gradient */
+    void *state[GR_MAX_STATES]; /* NULL: not there */
+    const double *numbers;      /* [GR_MAX_NUMBERS] */
 } gr_update;
 
 /* An optimizer is one const record. Its kernel reads w, g and state once and writes w and state in the same pass,
  * element by element, so that neither spans nor threads change a bit. */
 typedef struct gr_rule {
     const char *name;
-    int n_states;                                 /* tensors like the parameter, zeros at first */
-    void (*prepare)(double numbers[], int64_t t); /* for a parameter's step t = 1, 2, ...; NULL: each is alike */
+    void (*prepare)(double numbers[], int64_t t); /* sets the numbers that depend on a parameter's step t = 1, 2, ... */
     gr_span_body kernel[GR_N_CPUS][GR_N_DTYPES];  /* of a gr_update */
 } gr_rule;
 
-/* One of a rule's numbers as the user gave it, 0 standing for `standard`. 0 <= value < below, else GR_ERR_OPTION. */
+/* One of a rule's numbers: the `value` that the user gave, in 0 <= value < below, where 0 stands for `standard`. */
 #define GR_ANY_SIZE ((double)INFINITY)
 typedef struct gr_option {
     const char *name;
     double value, standard, below;
 } gr_option;
 
+/* Whether the value is in its range; else GR_ERR_OPTION with a message that begins with `who`. */
 bool gr_option_fits(const char *who, const gr_option *option);
 
-/* An optimizer of all parameters in the set, by a rule with these numbers; one without a name is the rule's own
- * business. NULL with an error that begins with the rule's name. */
-gr_optimizer *gr_optimizer_new(gr_params *params, const gr_rule *rule, const gr_option options[GR_MAX_NUMBERS]);
+/* An optimizer of all parameters in the set, each with n_states tensors like it, zeros at first. options[i] is number i
+ * of the rule; its range is checked if it has a name. NULL with an error that begins with the rule's name. */
+gr_optimizer *gr_optimizer_new(gr_params *params, const gr_rule *rule, int n_states,
+                               const gr_option options[GR_MAX_NUMBERS]);
 
 #endif

@@ -1,19 +1,19 @@
 /* optimizer.c: what all optimizers share: their state, and the loop of a step over the parameters. */
-#include "internal.h"
+#include "optim/internal.h"
 
-/* A parameter, its state, and how many steps it has made: one without a gradient sits a step out. */
+/* A parameter and its state. */
 typedef struct target {
-    gr_update u; /* what stays from step to step is filled in once */
+    gr_update u; /* its state and numbers are filled in once, w and g at each step */
     gr_tensor *w;
     gr_tensor *state[GR_MAX_STATES];
-    int64_t t;
+    int64_t t; /* the parameter's own steps: one without a gradient is left out of a step */
 } target;
 
 struct gr_optimizer {
     const gr_rule *rule;
     gr_span_body kernel[GR_N_DTYPES];
     double numbers[GR_MAX_NUMBERS];
-    int64_t prepared; /* the t for which the rule has prepared the numbers; 0: none */
+    int64_t prepared; /* the t for which rule->prepare() has set the numbers; 0: none */
     int n;
     target targets[];
 };
@@ -31,32 +31,35 @@ bool gr_option_fits(const char *who, const gr_option *option)
     return false;
 }
 
-static bool add_target(gr_optimizer *o, gr_tensor *w)
+static bool add_target(gr_optimizer *o, gr_tensor *w, int n_states)
 {
     target *p = &o->targets[o->n++];
     *p = (target){.w = w, .u.numbers = o->numbers};
-    for (int s = 0; s < o->rule->n_states; s++) {
-        p->state[s] = gr_zeros((gr_dtype)w->dtype, w->rank, w->shape);
+    for (int s = 0; s < n_states; s++) {
+        p->state[s] = gr_zeros(gr_type_of(w), w->rank, w->shape);
         if (!p->state[s]) return false;
         p->u.state[s] = p->state[s]->data;
     }
     return true;
 }
 
-gr_optimizer *gr_optimizer_new(gr_params *params, const gr_rule *rule, const gr_option options[GR_MAX_NUMBERS])
+gr_optimizer *gr_optimizer_new(gr_params *params, const gr_rule *rule, int n_states,
+                               const gr_option options[GR_MAX_NUMBERS])
 {
     if (!params) return gr_fail_null(rule->name, "the set of parameters"), NULL;
-    if (!params->n) return gr_fail(GR_ERR_SHAPE, "%s: the set of parameters is empty", rule->name), NULL;
+    const int n = gr_params_count(params);
+    if (!n) return gr_fail(GR_ERR_SHAPE, "%s: the set of parameters is empty", rule->name), NULL;
     for (int i = 0; i < GR_MAX_NUMBERS; i++)
         if (options[i].name && !gr_option_fits(rule->name, &options[i])) return NULL;
-    gr_optimizer *o = gr_allocate(sizeof *o + (size_t)params->n * sizeof *o->targets);
+    assert(n_states <= GR_MAX_STATES);
+    gr_optimizer *o = gr_allocate(sizeof *o + (size_t)n * sizeof *o->targets);
     if (!o) return NULL;
     *o = (gr_optimizer){.rule = rule};
     memcpy(o->kernel, rule->kernel[gr_cpu_level()], sizeof o->kernel);
     for (int i = 0; i < GR_MAX_NUMBERS; i++)
         o->numbers[i] = options[i].value != 0.0 ? options[i].value : options[i].standard;
-    for (int i = 0; i < params->n; i++) {
-        if (add_target(o, params->tensors[i])) continue;
+    for (int i = 0; i < n; i++) {
+        if (add_target(o, gr_params_at(params, i), n_states)) continue;
         gr_optimizer_free(o);
         return NULL;
     }
@@ -81,7 +84,7 @@ double gr_learning_rate(const gr_optimizer *o)
 gr_status gr_set_learning_rate(gr_optimizer *o, double lr)
 {
     if (!o) return gr_fail_null("set_learning_rate", "optimizer");
-    if (isnan(lr) && gr_last_status()) return gr_last_status(); /* of the schedule that failed: its sentence stays */
+    if (isnan(lr) && gr_last_status()) return gr_last_status(); /* gr_schedule_rate() failed: its message stays */
     if (!gr_option_fits("set_learning_rate", &(gr_option){"lr", lr, 0.0, GR_ANY_SIZE})) return gr_last_status();
     o->numbers[GR_LR] = lr;
     o->prepared = 0;
@@ -97,8 +100,7 @@ static void update(gr_optimizer *o, target *p)
     p->u.g = w->grad->data;
     p->t++;
     if (o->rule->prepare && o->prepared != p->t) o->rule->prepare(o->numbers, o->prepared = p->t);
-    if (w->size <= GR_GRAIN) o->kernel[w->dtype](&p->u, 0, w->size);
-    else gr_parallel(w->size, GR_GRAIN, o->kernel[w->dtype], &p->u);
+    gr_parallel(w->size, GR_GRAIN, o->kernel[w->dtype], &p->u);
     gr_touch(w);
     gr_zero_grad(w);
 }
@@ -112,9 +114,7 @@ gr_status gr_step(gr_optimizer *o)
         update(o, p);
         stepped = true;
     }
-    return stepped ? GR_OK
-                   : gr_fail(GR_ERR_STATE,
-                             "step: none of the %d parameters of %s has a gradient: run "
-                             "gr_backward() first",
-                             o->n, o->rule->name);
+    if (stepped) return GR_OK;
+    return gr_fail(GR_ERR_STATE, "step: none of the %d parameters of %s has a gradient: run gr_backward() first", o->n,
+                   o->rule->name);
 }

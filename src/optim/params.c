@@ -1,5 +1,5 @@
 /* params.c: the set of named parameters that optimizers, clipping, saving and printing share. */
-#include "internal.h"
+#include "optim/internal.h"
 
 gr_params *gr_params_new(void)
 {
@@ -11,131 +11,115 @@ gr_params *gr_params_new(void)
 void gr_params_free(gr_params *params)
 {
     if (!params) return;
-    for (int i = 0; i < params->n; i++) gr_tensor_free(params->tensors[i]);
-    for (int i = 0; i < params->n_buffers; i++) gr_tensor_free(params->buffers[i]);
-    gr_release(params->tensors);
-    gr_release(params->buffers);
+    for (gr_tensor_list *l = params->lists; l < params->lists + GR_N_LISTS; l++) {
+        for (int64_t i = 0; i < l->n; i++) gr_tensor_free(l->tensors[i]);
+        gr_release(l->tensors);
+    }
     gr_release(params);
 }
 
 /* ---- Adding ------------------------------------------------------------------------------------------------- */
 
-static gr_tensor *find(const gr_params *params, const char *name)
+/* The tensor that has this name, or that is `w`: parameters first, then buffers. NULL: none. */
+static gr_tensor *find_in_set(const gr_params *params, const char *name, const gr_tensor *w)
 {
-    for (int i = 0; i < params->n; i++)
-        if (strcmp(gr_name(params->tensors[i]), name) == 0) return params->tensors[i];
-    for (int i = 0; i < params->n_buffers; i++)
-        if (strcmp(gr_name(params->buffers[i]), name) == 0) return params->buffers[i];
+    for (const gr_tensor_list *l = params->lists; l < params->lists + GR_N_LISTS; l++)
+        for (int64_t i = 0; i < l->n; i++)
+            if (l->tensors[i] == w || (name && strcmp(gr_name(l->tensors[i]), name) == 0)) return l->tensors[i];
     return NULL;
 }
 
-static bool holds(const gr_params *params, const gr_tensor *w)
-{
-    for (int i = 0; i < params->n; i++)
-        if (params->tensors[i] == w) return true;
-    for (int i = 0; i < params->n_buffers; i++)
-        if (params->buffers[i] == w) return true;
-    return false;
-}
-
-static gr_status check_new(const char *who, const gr_params *params, const char *name)
+static gr_status check_name(const char *who, const gr_params *params, const char *name)
 {
     if (!params || !name) return gr_fail_null(who, params ? "name" : "the set");
     if (!*name) return gr_fail(GR_ERR_OPTION, "%s: the name is empty", who);
-    const gr_tensor *other = find(params, name);
+    const gr_tensor *other = find_in_set(params, name, NULL);
     if (other)
         return gr_fail(GR_ERR_OPTION, "%s: the set has a %s %s already", who,
                        other->requires_grad ? "parameter" : "buffer", name);
     return GR_OK;
 }
 
-/* A tensor that the set may take, or free when it cannot. */
+/* Whether the set may take the tensor, or free it when it cannot. */
 static bool is_free(const char *who, const gr_params *params, const gr_tensor *w)
 {
     if (!w) return gr_fail_null(who, "tensor"), false;
     if (gr_not_yours(w))
         return gr_fail(GR_ERR_STATE, "%s: this %s is %s, not yours", who, GR_SHAPE_TEXT(w), gr_not_yours(w)), false;
-    if (params && holds(params, w))
+    if (params && find_in_set(params, NULL, w))
         return gr_fail(GR_ERR_STATE, "%s: this tensor is in the set already, as %s", who, gr_name(w)), false;
     return true;
 }
 
-static gr_status make_room(gr_tensor ***tensors, int n, int *capacity)
+static gr_tensor *add_to_set(const char *who, gr_params *params, int list, const char *name, gr_tensor *w)
 {
-    if (n < *capacity) return GR_OK;
-    int larger = *capacity ? 2 * *capacity : 8;
-    gr_tensor **moved = gr_allocate((size_t)larger * sizeof *moved);
-    if (!moved) return GR_ERR_MEMORY;
-    if (n) memcpy(moved, *tensors, (size_t)n * sizeof *moved);
-    gr_release(*tensors);
-    *tensors = moved;
-    *capacity = larger;
-    return GR_OK;
+    if (!is_free(who, params, w)) return NULL;
+    gr_status status = check_name(who, params, name);
+    if (!status && list == GR_PARAMETERS && !gr_is_float(gr_type_of(w)))
+        status = gr_fail(GR_ERR_DTYPE, "%s: %s is %s, expected f32 or f64", who, name, gr_dtype_name(gr_type_of(w)));
+    if (!status && list == GR_BUFFERS && gr_requires_grad(w))
+        status = gr_fail(GR_ERR_STATE, "%s: %s requires a gradient: a buffer is not trained", who, name);
+    gr_tensor_list *l = status ? NULL : &params->lists[list];
+    gr_tensor **tensors = l ? gr_grow_array(l->tensors, l->n, 1, &l->capacity, sizeof *tensors) : NULL;
+    if (tensors) l->tensors = tensors;
+    if (tensors && !gr_set_name(w, name) && (list == GR_BUFFERS || !gr_require_grad(w))) return tensors[l->n++] = w;
+    gr_tensor_free(w);
+    return NULL;
 }
 
 gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *w)
 {
-    const char who[] = "params_add";
-    if (!is_free(who, params, w)) return NULL;
-    gr_status status = check_new(who, params, name);
-    if (!status && !gr_is_float((gr_dtype)w->dtype))
-        status =
-            gr_fail(GR_ERR_DTYPE, "params_add: %s is %s, expected f32 or f64", name, gr_dtype_name((gr_dtype)w->dtype));
-    if (status || make_room(&params->tensors, params->n, &params->capacity) || gr_set_name(w, name) ||
-        gr_require_grad(w)) {
-        gr_tensor_free(w);
-        return NULL;
-    }
-    return params->tensors[params->n++] = w;
+    return add_to_set("params_add", params, GR_PARAMETERS, name, w);
 }
 
 gr_tensor *gr_params_add_buffer(gr_params *params, const char *name, gr_tensor *w)
 {
-    const char who[] = "params_add_buffer";
-    if (!is_free(who, params, w)) return NULL;
-    gr_status status = check_new(who, params, name);
-    if (!status && gr_requires_grad(w))
-        status = gr_fail(GR_ERR_STATE, "params_add_buffer: %s requires a gradient: a buffer is not trained", name);
-    if (status || make_room(&params->buffers, params->n_buffers, &params->buffer_capacity) || gr_set_name(w, name)) {
-        gr_tensor_free(w);
-        return NULL;
-    }
-    return params->buffers[params->n_buffers++] = w;
+    return add_to_set("params_add_buffer", params, GR_BUFFERS, name, w);
 }
 
 /* ---- Looking ------------------------------------------------------------------------------------------------ */
 
+static int count(const gr_params *params, int list)
+{
+    return params ? (int)params->lists[list].n : 0;
+}
+
+static gr_tensor *at(const gr_params *params, int list, int position)
+{
+    return position >= 0 && position < count(params, list) ? params->lists[list].tensors[position] : NULL;
+}
+
 int gr_params_count(const gr_params *params)
 {
-    return params ? params->n : 0;
+    return count(params, GR_PARAMETERS);
+}
+
+gr_tensor *gr_params_at(const gr_params *params, int position)
+{
+    return at(params, GR_PARAMETERS, position);
+}
+
+int gr_params_buffer_count(const gr_params *params)
+{
+    return count(params, GR_BUFFERS);
+}
+
+gr_tensor *gr_params_buffer_at(const gr_params *params, int position)
+{
+    return at(params, GR_BUFFERS, position);
 }
 
 int64_t gr_params_elements(const gr_params *params)
 {
     int64_t elements = 0;
-    for (int i = 0; i < gr_params_count(params); i++) elements += params->tensors[i]->size;
+    for (int i = 0; i < gr_params_count(params); i++) elements += gr_params_at(params, i)->size;
     return elements;
-}
-
-gr_tensor *gr_params_at(const gr_params *params, int position)
-{
-    return position >= 0 && position < gr_params_count(params) ? params->tensors[position] : NULL;
-}
-
-int gr_params_buffer_count(const gr_params *params)
-{
-    return params ? params->n_buffers : 0;
-}
-
-gr_tensor *gr_params_buffer_at(const gr_params *params, int position)
-{
-    return position >= 0 && position < gr_params_buffer_count(params) ? params->buffers[position] : NULL;
 }
 
 gr_tensor *gr_params_get(const gr_params *params, const char *name)
 {
     if (!params || !name) return gr_fail_null("params_get", params ? "name" : "the set"), NULL;
-    gr_tensor *w = find(params, name);
+    gr_tensor *w = find_in_set(params, name, NULL);
     if (!w) gr_fail(GR_ERR_INDEX, "params_get: no parameter is called %s", name);
     return w;
 }
@@ -145,7 +129,7 @@ void gr_params_fprint(FILE *file, const gr_params *params)
     static const char total[] = "total";
     int name_width = (int)sizeof total - 1, shape_width = 0;
     for (int i = 0; i < gr_params_count(params); i++) {
-        const gr_tensor *w = params->tensors[i];
+        const gr_tensor *w = gr_params_at(params, i);
         int name = (int)strlen(gr_name(w)), shape = (int)strlen(GR_SHAPE_TEXT(w));
         if (name > name_width) name_width = name;
         if (shape > shape_width) shape_width = shape;
@@ -153,8 +137,8 @@ void gr_params_fprint(FILE *file, const gr_params *params)
     long long elements = (long long)gr_params_elements(params);
     int width = snprintf(NULL, 0, "%lld", elements);
     for (int i = 0; i < gr_params_count(params); i++) {
-        const gr_tensor *w = params->tensors[i];
-        fprintf(file, "%-*s  %s  %-*s  %*lld\n", name_width, gr_name(w), gr_dtype_name((gr_dtype)w->dtype), shape_width,
+        const gr_tensor *w = gr_params_at(params, i);
+        fprintf(file, "%-*s  %s  %-*s  %*lld\n", name_width, gr_name(w), gr_dtype_name(gr_type_of(w)), shape_width,
                 GR_SHAPE_TEXT(w), width, (long long)w->size);
     }
     fprintf(file, "%-*s  %*s  %-*s  %*lld\n", name_width, total, 3, "", shape_width, "", width, elements);
@@ -170,23 +154,18 @@ gr_params *gr_params_copy_as(gr_dtype dtype, const gr_params *params)
         return NULL;
     }
     gr_params *copy = gr_params_new();
-    for (int i = 0; copy && i < params->n; i++) {
-        gr_tensor *w = gr_copy_as(dtype, params->tensors[i]);
-        if (w && gr_params_add(copy, gr_name(params->tensors[i]), w)) continue;
-        gr_params_free(copy);
-        copy = NULL;
-    }
-    for (int i = 0; copy && i < params->n_buffers; i++) {
-        const gr_tensor *b = params->buffers[i];
-        gr_tensor *w = gr_copy_as(gr_is_float((gr_dtype)b->dtype) ? dtype : (gr_dtype)b->dtype, b);
-        if (w && gr_params_add_buffer(copy, gr_name(b), w)) continue;
-        gr_params_free(copy);
-        copy = NULL;
-    }
+    for (int list = 0; list < GR_N_LISTS; list++)
+        for (int i = 0; copy && i < count(params, list); i++) {
+            const gr_tensor *w = at(params, list, i);
+            gr_tensor *copied = gr_copy_as(gr_is_float(gr_type_of(w)) ? dtype : gr_type_of(w), w);
+            if (copied && add_to_set("params_copy_as", copy, list, gr_name(w), copied)) continue;
+            gr_params_free(copy);
+            copy = NULL;
+        }
     return copy;
 }
 
 void gr_params_zero_grad(gr_params *params)
 {
-    for (int i = 0; i < gr_params_count(params); i++) gr_zero_grad(params->tensors[i]);
+    for (int i = 0; i < gr_params_count(params); i++) gr_zero_grad(gr_params_at(params, i));
 }

@@ -1,5 +1,5 @@
 /* schedule.c: the learning rate as a function of the step. */
-#include "internal.h"
+#include "optim/internal.h"
 
 static const double pi = 3.14159265358979323846;
 
@@ -8,49 +8,50 @@ static bool is_rate(double x)
     return x >= 0.0 && isfinite(x);
 }
 
-/* What each kind needs, and its formula for s = 0, 1, ... after the warm-up. */
-typedef struct kind {
+/* A kind of schedule. */
+typedef struct schedule_kind {
     const char *name;
-    bool gamma, period, final;
-    double (*rate)(const gr_schedule *c, int64_t s);
-} kind;
+    bool gamma, period, final;                       /* the numbers that it has */
+    double (*rate)(const gr_schedule *c, int64_t s); /* s = 0, 1, ... counts from the end of the warm-up */
+} schedule_kind;
 
-static double constant(const gr_schedule *c, int64_t s)
+static double constant_rate(const gr_schedule *c, int64_t s)
 {
     (void)s;
     return c->base;
 }
 
-static double stairs(const gr_schedule *c, int64_t s)
+static double step_rate(const gr_schedule *c, int64_t s)
 {
-    int64_t steps_down = s / c->period;
-    return c->base * pow(c->gamma, (double)steps_down);
+    int64_t times = s / c->period;
+    return c->base * pow(c->gamma, (double)times);
 }
 
-static double exponential(const gr_schedule *c, int64_t s)
+static double exponential_rate(const gr_schedule *c, int64_t s)
 {
     return c->base * pow(c->gamma, (double)s);
 }
 
-static double cosine(const gr_schedule *c, int64_t s)
+static double cosine_rate(const gr_schedule *c, int64_t s)
 {
     if (s >= c->period) return c->final;
     return c->final + (c->base - c->final) * (1.0 + cos(pi * ((double)s / (double)c->period))) / 2.0;
 }
 
-static const kind kinds[] = {
-    [GR_CONSTANT] = {.name = "constant", .rate = constant},
-    [GR_STEP] = {.name = "step", .gamma = true, .period = true, .rate = stairs},
-    [GR_EXPONENTIAL] = {.name = "exponential", .gamma = true, .rate = exponential},
-    [GR_COSINE] = {.name = "cosine", .period = true, .final = true, .rate = cosine},
+static const schedule_kind kinds[] = {
+    [GR_CONSTANT] = {.name = "constant", .rate = constant_rate},
+    [GR_STEP] = {.name = "step", .gamma = true, .period = true, .rate = step_rate},
+    [GR_EXPONENTIAL] = {.name = "exponential", .gamma = true, .rate = exponential_rate},
+    [GR_COSINE] = {.name = "cosine", .period = true, .final = true, .rate = cosine_rate},
 };
+_Static_assert(GR_COUNT(kinds) == GR_N_SCHEDULE_KINDS, "each kind of schedule has a row");
 
-static gr_status check(const gr_schedule *c, int64_t step)
+static gr_status check_schedule(const gr_schedule *c, int64_t step)
 {
     if (!c) return gr_fail_null("schedule_rate", "schedule");
-    if ((size_t)c->kind >= sizeof kinds / sizeof *kinds)
+    if ((int)c->kind < 0 || c->kind >= GR_N_SCHEDULE_KINDS)
         return gr_fail(GR_ERR_OPTION, "schedule_rate: no such kind: %d", (int)c->kind);
-    const kind *k = &kinds[c->kind];
+    const schedule_kind *k = &kinds[c->kind];
     if (!is_rate(c->base) || c->base == 0.0)
         return gr_fail(GR_ERR_OPTION, "schedule_rate: base is %g, expected a number above 0", c->base);
     if (k->gamma && (!is_rate(c->gamma) || c->gamma == 0.0))
@@ -68,7 +69,7 @@ static gr_status check(const gr_schedule *c, int64_t step)
 
 double gr_schedule_rate(const gr_schedule *c, int64_t step)
 {
-    if (check(c, step)) return (double)NAN;
+    if (check_schedule(c, step)) return (double)NAN;
     if (step < c->warmup) return c->base * (((double)step + 1.0) / ((double)c->warmup + 1.0));
     double rate = kinds[c->kind].rate(c, step - c->warmup);
     if (isfinite(rate)) return rate;

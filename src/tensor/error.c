@@ -2,13 +2,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 static _Thread_local gr_status last_status;
 static _Thread_local char last_error[512];
 
 #define STATUS_TEXT(name, text) [name] = text,
-static const char *const status_texts[GR_N_STATUSES] = {GR_STATUS_LIST(STATUS_TEXT)};
+static const char *const status_texts[] = {GR_STATUS_LIST(STATUS_TEXT)};
+_Static_assert(GR_COUNT(status_texts) == GR_N_STATUSES, "each status has a text");
 
 const char *gr_status_text(gr_status status)
 {
@@ -34,7 +35,7 @@ void gr_clear_error(void)
 
 gr_status gr_fail(gr_status status, const char *format, ...)
 {
-    char text[sizeof last_error]; /* the arguments may quote the sentence that is being replaced */
+    char text[sizeof last_error]; /* not last_error itself: an argument may be gr_last_error() */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

@@ -2,47 +2,60 @@
 #ifndef GR_TENSOR_INTERNAL_H
 #define GR_TENSOR_INTERNAL_H
 
+#include <assert.h>
 #include <stdalign.h>
 #include <string.h>
 
 #include <gradus/tensor.h>
 
+#define GR_COUNT(array) (int)(sizeof(array) / sizeof *(array))
+
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
 enum { GR_ALIGNMENT = 64, GR_SMALL_BYTES = 64 };
 
-/* A buffer from an allocator. It remembers which, so that it goes back there whatever is set by then. */
+/* The header of a buffer; its data follow at the next multiple of GR_ALIGNMENT bytes. */
 typedef struct gr_block {
-    gr_allocator from;
-    void *raw;
-    size_t capacity;
-    struct gr_block *next;
-    int size_class;
+    gr_allocator from;     /* the allocator that releases it, whichever is set by then */
+    void *raw;             /* what that allocator returned */
+    size_t capacity;       /* bytes of data */
+    struct gr_block *next; /* in a pool's list of free blocks */
+    int size_class;        /* of a block of a pool */
 } gr_block;
 
-/* Memory for small records; NULL with GR_ERR_MEMORY. */
+/* `bytes` bytes, uninitialised and aligned; NULL with GR_ERR_MEMORY. gr_release(NULL) does nothing. */
 void *gr_allocate(size_t bytes);
 void gr_release(void *memory);
 
-gr_block *gr_block_new(size_t bytes);
-void gr_block_free(gr_block *block);
+/* n elements of `each` bytes; NULL with GR_ERR_MEMORY, also where their bytes cannot be counted. */
+void *gr_allocate_array(int64_t n, size_t each);
+
+/* Makes room for `more` elements, at least one, behind the n of an array of `capacity` elements of `each` bytes (at
+ * first NULL and 0). Returns the array, which may have moved. NULL with GR_ERR_MEMORY leaves it as it was. */
+void *gr_grow_array(void *array, int64_t n, int64_t more, int64_t *capacity, size_t each);
+
+gr_block *gr_block_new(size_t bytes); /* NULL with GR_ERR_MEMORY */
+void gr_block_free(gr_block *block);  /* NULL: nothing */
 static inline void *gr_block_data(gr_block *block)
 {
     return (char *)block + GR_ALIGNMENT;
 }
 
-/* Free blocks by size class, eight classes to an octave. One to a tape, so no lock. */
+/* Free blocks by size class, eight classes to an octave. Each tape has a pool of its own, which needs no lock. */
 enum { GR_N_SIZE_CLASSES = 8 * 48 };
 typedef struct gr_pool {
     gr_block *free[GR_N_SIZE_CLASSES];
-    int64_t live, peak, total;
+    int64_t live, peak, total; /* bytes: in use, the most that were in use at once, in use or free */
 } gr_pool;
 
-/* A block for no pool yet, of the capacity that a pool would give it. */
+/* A block that belongs to no pool yet, of the capacity that a pool would give it. NULL with GR_ERR_MEMORY. */
 gr_block *gr_pool_block(size_t bytes);
+
+/* A block of at least so many bytes, a free one of its class if there is one. NULL with GR_ERR_MEMORY. */
 gr_block *gr_pool_take(gr_pool *pool, size_t bytes);
-void gr_pool_give(gr_pool *pool, gr_block *block);
-void gr_pool_clear(gr_pool *pool);
+
+void gr_pool_give(gr_pool *pool, gr_block *block); /* takes a block back, for the next gr_pool_take() */
+void gr_pool_clear(gr_pool *pool);                 /* frees the blocks that are not in use */
 
 /* ---- The tensor --------------------------------------------------------------------------------------------- */
 
@@ -108,6 +121,11 @@ static inline size_t gr_bytes(const gr_tensor *t)
     return (size_t)t->size * gr_dtype_bytes((gr_dtype)t->dtype);
 }
 
+static inline gr_dtype gr_type_of(const gr_tensor *t)
+{
+    return (gr_dtype)t->dtype;
+}
+
 static inline bool gr_same_shape(const gr_tensor *a, const gr_tensor *b)
 {
     if (a->rank != b->rank || a->size != b->size) return false;
@@ -116,14 +134,33 @@ static inline bool gr_same_shape(const gr_tensor *a, const gr_tensor *b)
     return true;
 }
 
-/* One element, of any dtype, that is known to be there. */
+/* Element i of any dtype; i is within the tensor and its values are there. */
 static inline double gr_element(const gr_tensor *t, int64_t i)
 {
-    switch ((gr_dtype)t->dtype) {
+    switch (gr_type_of(t)) {
     case GR_F32: return (double)((const float *)t->data)[i];
     case GR_F64: return ((const double *)t->data)[i];
     default: return ((const int32_t *)t->data)[i];
     }
+}
+
+/* Sets element i, without counting a change; false where the dtype is I32 and cannot hold the value. */
+static inline bool gr_set_element(gr_tensor *t, int64_t i, double value)
+{
+    switch (gr_type_of(t)) {
+    case GR_F32: ((float *)t->data)[i] = (float)value; return true;
+    case GR_F64: ((double *)t->data)[i] = value; return true;
+    default:
+        if (!(value >= INT32_MIN && value <= INT32_MAX)) return false;
+        ((int32_t *)t->data)[i] = (int32_t)value;
+        return true;
+    }
+}
+
+/* Whether the values of a tensor, or those of the tensor that it is a view of, are no longer there. */
+static inline bool gr_is_gone(const gr_tensor *t)
+{
+    return t->values_gone || (t->base && t->base->values_gone);
 }
 
 static inline uint32_t gr_version_of(const gr_tensor *t)
@@ -167,19 +204,19 @@ static inline void gr_tensor_set_type(gr_tensor *t, gr_dtype dtype, int rank, co
     for (int i = 0; i < rank; i++) t->shape[i] = shape[i];
 }
 
-/* What a tensor is that is not the caller's to free or to hand over; NULL for one that is. */
+/* For messages: what a tensor is that the caller may neither free nor hand over; NULL for a tensor of the caller's. */
 static inline const char *gr_not_yours(const gr_tensor *t)
 {
     return t->tape ? "a result of a tape" : t->is_gradient ? "the gradient of another tensor" : NULL;
 }
 
-/* Frees a tensor of no tape, be it the gradient of another; NULL is nothing to free. */
+/* Frees a tensor that belongs to no tape, with its gradient: the caller's or itself a gradient. NULL: nothing. */
 void gr_destroy(gr_tensor *t);
 
-/* An uninitialised tensor of the caller's. */
+/* A tensor that the caller owns, uninitialised. NULL with an error that begins with `who`. */
 gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[]);
 
-/* offset + scale * draw(rng), rounded twice on every machine (random.c). */
+/* offset + scale * draw(rng), its product and its sum each rounded, so that every machine has the same bits. */
 typedef double (*gr_distribution)(gr_rng *rng);
 double gr_rng_scaled(gr_rng *rng, gr_distribution draw, double offset, double scale);
 
@@ -188,8 +225,8 @@ int gr_axis(int rank, int axis);
 
 /* ---- Messages ----------------------------------------------------------------------------------------------- */
 
-/* "[64,784]", in `text`, which is returned. */
-enum { GR_SHAPE_TEXT_SIZE = 8 * 22 };
+/* A shape as "[64,784]", and the index of a row-major position as "[3,17]". Both return text->s. */
+enum { GR_SHAPE_TEXT_SIZE = GR_MAX_RANK * 22 };
 typedef struct gr_text {
     char s[GR_SHAPE_TEXT_SIZE];
 } gr_text;
@@ -197,27 +234,28 @@ const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[]);
 const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position);
 #define GR_SHAPE_TEXT(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
 
-/* For an argument that is NULL: keeps the sentence of the failure that led to it, or says which one it is.
- * Returns the status of the first failure. */
+/* For an argument that is NULL: where a failure is noted already, which may have led to it, that one stays and its
+ * status is returned; otherwise notes GR_ERR_NULL, "who: what is NULL". */
 gr_status gr_fail_null(const char *who, const char *what);
 
 /* ---- Threads ------------------------------------------------------------------------------------------------ */
 
-/* Runs body(context, begin, end) over 0 .. n-1 in spans of `grain`, the last one shorter, on OpenMP's threads. The
- * spans do not depend on the number of threads, so neither does any result. */
+/* gr_parallel() runs body(context, begin, end) over 0 .. n-1 in spans of `grain`, the last one shorter, on OpenMP's
+ * threads. The spans do not depend on the number of threads, so neither does any result. */
 typedef void (*gr_span_body)(void *context, int64_t begin, int64_t end);
 void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *context);
 
-/* How many threads it would use from here: for bodies that need memory for each. */
+/* How many threads a gr_parallel() called here would use: 1 within a body. */
 int gr_threads(void);
 
 static inline void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void *context)
 {
+    assert(grain > 0);
     if (n > grain) gr_parallel_spans(n, grain, body, context);
     else if (n > 0) body(context, 0, n);
 }
 
-/* Elements of a span of cheap arithmetic: below it a second thread costs more than it brings. */
+/* Elements of a span of cheap arithmetic: for fewer a second thread costs more than it brings. */
 enum { GR_GRAIN = 16384 };
 
 /* How many items of so many elements make a span worth a thread. */
@@ -226,12 +264,14 @@ static inline int64_t gr_grain_for(int64_t elements)
     return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1;
 }
 
-/* The best processor in gr_cpu that this machine is. The environment's GRADUS_CPU (any, avx2, avx512) may lower it. */
+/* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers
+ * it. */
 gr_cpu gr_cpu_level(void);
 
-/* From how many bytes on a result is worth streaming past the caches (stream.inc), and what ends doing so. */
-void gr_stream_end(void);
+/* A result of so many bytes or more is written past the caches (stream.inc). gr_stream_end() follows the last store,
+ * before another thread reads the result. */
 enum { GR_STREAM_BYTES = 8 << 20 };
+void gr_stream_end(void);
 
 /* C = op(A) op(B), or with `adds` C += op(A) op(B), row-major: op(A) is [m,k], op(B) is [k,n]. */
 typedef struct gr_product {

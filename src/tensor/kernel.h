@@ -1,18 +1,18 @@
-/* kernel.h: one body of code, compiled for every number type and processor.
+/* kernel.h: compiles one body of code for every number type and processor.
  *
- * A source file with kernels has them in a file beside it, pool.kernels.inc beside pool.c:
+ * The kernels of a source file stand in a file beside it, those of pool.c in pool.kernels.inc. In pool.c:
  *
- *     ... types that kernels share with the rest ...
+ *     ... types that the kernels share with the rest ...
  *     #define GR_KERNEL_FILE "autograd/pool.kernels.inc"
- *     #include "tensor/kernel.h"                 // reads that file, six times on x86-64
- *     ... everything that is there once; the kernels are in GR_KERNELS(name) ...
+ *     #include "tensor/kernel.h"                 // includes that file for each dtype and processor: 6 times on x86-64
+ *     ... everything that is compiled once; GR_KERNELS(name) is the table of the kernels called `name` ...
  *
- * and in the file itself stands
+ * and in pool.kernels.inc:
  *
  *     static gr_status K(name)(gr_node *n) { ... written against `real` ... }
  *
- * Within a pass `real` is float or double, K(name) is name_f32_avx2 and so on, and the functions of math.inc are
- * there as K(exp) and so on. Loops are plain C for the compiler to vectorise.
+ * Within such a pass `real` is float or double, K(name) is name_f32_avx2 and so on, and the functions of math.inc are
+ * K(exp) and so on. Loops are plain C, which the compiler turns into vector instructions.
  */
 #ifndef GR_KERNEL_H
 #define GR_KERNEL_H
@@ -30,17 +30,29 @@
 #define GR_PASTE(a, b, c) GR_PASTE_3(a, b, c)
 #define K(name) GR_PASTE(name, GR_TYPE, GR_CPU)
 
-/* A function that must be part of the loop that calls it, or the loop is not vectorised. */
+/* For a function that a loop calls: the loop is vectorised only if the function becomes part of it. */
 #define GR_INLINE static inline __attribute__((always_inline))
 
-/* In front of a loop of few rounds over sums that are to stay in registers. */
+/* Stands in front of a loop of few, known rounds: unrolled, its sums stay in registers. */
 #if defined __clang__
 #define GR_UNROLL _Pragma("unroll")
 #else
 #define GR_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Within a pass, how wide a vector register is and how many there are, for kernels that block by hand. */
+/* Compiles what stands between the two for a processor with these features. */
+#define GR_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#if defined __clang__
+#define GR_TARGET(features) GR_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define GR_TARGET_END GR_PRAGMA(clang attribute pop)
+#define GR_AVX512_FEATURES "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"
+#else
+#define GR_TARGET(features) GR_PRAGMA(GCC push_options) GR_PRAGMA(GCC target(features))
+#define GR_TARGET_END GR_PRAGMA(GCC pop_options)
+#define GR_AVX512_FEATURES "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512"
+#endif
+
+/* Within a pass: bytes of a vector register, and how many registers there are, for kernels that block by hand. */
 #define GR_CPU any
 #define GR_VECTOR_BYTES 16
 #define GR_REGISTERS 16
@@ -48,42 +60,26 @@
 #undef GR_CPU
 #undef GR_VECTOR_BYTES
 
-#if defined __x86_64__ && defined __clang__
+#if defined __x86_64__ && defined __GNUC__
 #define GR_CPU avx2
 #define GR_VECTOR_BYTES 32
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+GR_TARGET("avx2,fma")
 #include "tensor/kernel_types.h"
-#pragma clang attribute pop
+GR_TARGET_END
 #undef GR_CPU
-#define GR_CPU avx512
 #undef GR_VECTOR_BYTES
 #undef GR_REGISTERS
-#define GR_VECTOR_BYTES 64
-#define GR_REGISTERS 32
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))), \
-                             apply_to = function)
-#include "tensor/kernel_types.h"
-#pragma clang attribute pop
-#undef GR_CPU
-#elif defined __x86_64__ && defined __GNUC__
-#pragma GCC push_options
-#define GR_CPU avx2
-#define GR_VECTOR_BYTES 32
-#pragma GCC target("avx2,fma")
-#include "tensor/kernel_types.h"
-#undef GR_CPU
+
 #define GR_CPU avx512
-#undef GR_VECTOR_BYTES
-#undef GR_REGISTERS
 #define GR_VECTOR_BYTES 64
 #define GR_REGISTERS 32
-#pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512")
+GR_TARGET(GR_AVX512_FEATURES)
 #include "tensor/kernel_types.h"
+GR_TARGET_END
 #undef GR_CPU
-#pragma GCC pop_options
 #endif
 
-/* The kernels called `name`, by processor and dtype. */
+/* The kernels called `name`, as an initialiser of an array [GR_N_CPUS][GR_N_DTYPES]. */
 #define GR_KERNELS_OF(name, cpu)                                 \
     {                                                            \
         [GR_F32] = name##_f32_##cpu, [GR_F64] = name##_f64_##cpu \

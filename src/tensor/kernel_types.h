@@ -1,4 +1,4 @@
-/* kernel_types.h: for one processor, a pass over GR_KERNEL_FILE for each number type. Part of kernel.h. */
+/* kernel_types.h: includes GR_KERNEL_FILE for each number type, for the one processor that kernel.h has named. */
 #define GR_TYPE f32
 #define real float
 #define bits uint32_t

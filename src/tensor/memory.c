@@ -1,7 +1,7 @@
-/* memory.c: the one allocator, aligned blocks from it, and the pool in which a tape recycles them. */
+/* memory.c: the one allocator, aligned blocks from it, and the pool in which a tape recycles blocks. */
 #include <stdlib.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 #if defined __SANITIZE_ADDRESS__
 #define GR_WITH_ASAN 1
@@ -26,17 +26,17 @@ static void system_release(void *context, void *memory)
     free(memory);
 }
 
-static const gr_allocator system_allocator = {system_allocate, system_release, NULL};
 static gr_allocator allocator = {system_allocate, system_release, NULL};
 
 void gr_set_allocator(const gr_allocator *replacement)
 {
-    allocator = replacement ? *replacement : system_allocator;
+    allocator = replacement ? *replacement : (gr_allocator){system_allocate, system_release, NULL};
 }
 
 _Static_assert(sizeof(gr_block) <= GR_ALIGNMENT, "a block's header lies in front of its aligned data");
 
-/* Shows the address sanitizer where a block's data ends, which rounding up would hide from it. */
+/* Tells the address sanitizer that only the first `bytes` bytes of a block's data may be touched: it cannot know, since
+ * sizes are rounded up and a pool's free blocks stay allocated. */
 static void fence(gr_block *block, size_t bytes)
 {
 #if GR_WITH_ASAN
@@ -67,7 +67,7 @@ gr_block *gr_block_new(size_t bytes)
 void gr_block_free(gr_block *block)
 {
     if (!block) return;
-    fence(block, SIZE_MAX); /* whoever gets it next finds no fence */
+    fence(block, SIZE_MAX); /* the allocator may hand the memory out again: no fence may stay in it */
     block->from.release(block->from.context, block->raw);
 }
 
@@ -82,18 +82,41 @@ void gr_release(void *memory)
     if (memory) gr_block_free((gr_block *)((char *)memory - GR_ALIGNMENT));
 }
 
+void *gr_allocate_array(int64_t n, size_t each)
+{
+    if (n >= 0 && (uint64_t)n <= SIZE_MAX / 2 / each) return gr_allocate((size_t)n * each);
+    gr_fail(GR_ERR_MEMORY, "out of memory: %lld times %zu bytes were asked for", (long long)n, each);
+    return NULL;
+}
+
+void *gr_grow_array(void *array, int64_t n, int64_t more, int64_t *capacity, size_t each)
+{
+    assert(n >= 0 && more > 0 && n <= *capacity);
+    if (more <= *capacity - n) return array;
+    int64_t larger = *capacity < 4 ? 8 : 2 * *capacity;
+    if (larger < n + more) larger = n + more;
+    void *moved = gr_allocate_array(larger, each);
+    if (!moved) return NULL;
+    if (n) memcpy(moved, array, (size_t)n * each);
+    gr_release(array);
+    *capacity = larger;
+    return moved;
+}
+
 /* ---- The pool ----------------------------------------------------------------------------------------------- */
 
-/* The class that holds `bytes`, and in *capacity the bytes of all its blocks: (8 + c%8) * 2^(c/8) * 8, so that no more
- * than an eighth is ever wasted. */
+/* The class c of a block of `bytes` bytes. All blocks of a class have *capacity = (8 + c%8) * 2^(c/8) * 8 bytes; where
+ * 64 or more are asked for, no more than an eighth of them is unused. */
 static int size_class(size_t bytes, size_t *capacity)
 {
     size_t units = bytes < 64 ? 8 : (bytes + 7) / 8;
     int octave = 0;
     while ((units - 1) >> octave >= 15) octave++;
     size_t eighths = (units + ((size_t)1 << octave) - 1) >> octave;
+    int c = octave * 8 + (int)(eighths - 8);
+    assert(c >= 0 && c < GR_N_SIZE_CLASSES);
     *capacity = (eighths << octave) * 8;
-    return octave * 8 + (int)(eighths - 8);
+    return c;
 }
 
 gr_block *gr_pool_block(size_t bytes)
@@ -118,6 +141,7 @@ gr_block *gr_pool_take(gr_pool *pool, size_t bytes)
         pool->total += (int64_t)capacity;
     }
     fence(block, bytes);
+    assert(block->capacity == capacity && block->size_class == c);
     pool->live += (int64_t)capacity;
     if (pool->live > pool->peak) pool->peak = pool->live;
     return block;

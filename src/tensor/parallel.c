@@ -1,8 +1,8 @@
-/* parallel.c: spans of a loop on OpenMP's threads, and the processor we run on. */
+/* parallel.c: the spans of a loop on OpenMP's threads, and the processor that the library runs on. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 #if GR_WITH_OPENMP
 #include <omp.h>
 #endif
@@ -31,7 +31,10 @@ int gr_threads(void)
 #endif
 }
 
-static gr_cpu detect(void)
+static const char *const cpu_names[] = {[GR_ANY_CPU] = "any", [GR_AVX2] = "avx2", [GR_AVX512] = "avx512"};
+_Static_assert(GR_COUNT(cpu_names) == GR_N_CPUS, "each level of processor has a name");
+
+static gr_cpu detect_cpu(void)
 {
     gr_cpu best = GR_ANY_CPU;
 #if defined __x86_64__ && defined __GNUC__
@@ -42,19 +45,18 @@ static gr_cpu detect(void)
             best = GR_AVX512;
     }
 #endif
-    static const char *const names[GR_N_CPUS] = {"any", "avx2", "avx512"};
     const char *asked = getenv("GRADUS_CPU");
     for (int cpu = 0; asked && cpu < (int)best; cpu++)
-        if (strcmp(asked, names[cpu]) == 0) return (gr_cpu)cpu;
+        if (strcmp(asked, cpu_names[cpu]) == 0) return (gr_cpu)cpu;
     return best;
 }
 
 gr_cpu gr_cpu_level(void)
 {
-    static atomic_int known; /* 0: not asked yet; every thread would find the same */
+    static atomic_int known; /* the level + 1; 0 until a thread has found it, and each thread finds the same */
     int level = atomic_load_explicit(&known, memory_order_relaxed);
     if (!level) {
-        level = (int)detect() + 1;
+        level = (int)detect_cpu() + 1;
         atomic_store_explicit(&known, level, memory_order_relaxed);
     }
     return (gr_cpu)(level - 1);

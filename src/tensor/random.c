@@ -1,10 +1,10 @@
-/* random.c: xoshiro256++ and what is made of its bits, the same on every machine.
+/* random.c: the generator xoshiro256++ and the distributions made of its bits, the same bits on every machine.
  *
- * Compiled without contraction to fused multiply-adds and without the C library's log, whose last bits differ from
- * one machine to the next. */
+ * This file is compiled without fused multiply-adds and has its own logarithm, since the last bits of the C library's
+ * differ from one machine to the next. */
 #include <math.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
 static uint64_t rotate(uint64_t x, int by)
 {
@@ -37,18 +37,18 @@ uint64_t gr_rng_u64(gr_rng *rng)
     return result;
 }
 
-/* The generator's jump polynomial for 2^128 steps. */
+/* Moves *rng on by 2^128 steps: `jump` is the generator's polynomial for that, from its authors. */
 gr_rng gr_rng_split(gr_rng *rng)
 {
     static const uint64_t jump[4] = {0x180ec6d33cfd0aba, 0xd5a61266f0c9392c, 0xa9582618e03fc9aa, 0x39abdc4529b1661c};
-    gr_rng here = *rng, far = {{0}};
+    gr_rng before = *rng, after = {{0}};
     for (int bit = 0; bit < 256; bit++) {
         if (jump[bit / 64] >> bit % 64 & 1)
-            for (int i = 0; i < 4; i++) far.s[i] ^= rng->s[i];
+            for (int i = 0; i < 4; i++) after.s[i] ^= rng->s[i];
         gr_rng_u64(rng);
     }
-    *rng = far;
-    return here;
+    *rng = after;
+    return before;
 }
 
 double gr_rng_uniform(gr_rng *rng)
@@ -56,7 +56,7 @@ double gr_rng_uniform(gr_rng *rng)
     return (double)(gr_rng_u64(rng) >> 11) * 0x1p-53;
 }
 
-/* log of 0 < x < 1 from exactly rounded operations: x = m 2^e with m in [sqrt(1/2), sqrt(2)), and
+/* log x for 0 < x < 1, of operations that IEEE 754 rounds exactly: x = m 2^e with m in [sqrt(1/2), sqrt(2)), and
  * log m = 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1)/(m+1), |s| < 0.172. */
 static double portable_log(double x)
 {
@@ -71,7 +71,7 @@ static double portable_log(double x)
     return 2.0 * s * sum + e * 0.69314718055994531;
 }
 
-/* Marsaglia's polar method: one of the two normals that a point in the unit disc gives. */
+/* Marsaglia's polar method: a point drawn in the unit disc gives two independent normals, of which this is one. */
 double gr_rng_normal(gr_rng *rng)
 {
     for (;;) {
@@ -86,7 +86,7 @@ double gr_rng_scaled(gr_rng *rng, gr_distribution draw, double offset, double sc
     return offset + scale * draw(rng);
 }
 
-/* Draws above the last multiple of `bound` are drawn again, so that no remainder is likelier than another. */
+/* Draws at and above the largest multiple of `bound` are repeated, so that no remainder is likelier than another. */
 int64_t gr_rng_below(gr_rng *rng, int64_t bound)
 {
     if (bound < 1) return 0;

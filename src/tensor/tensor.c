@@ -1,13 +1,14 @@
 /* tensor.c: what a tensor is, how it is made, looked at, changed and freed. */
 #include <math.h>
 
-#include "internal.h"
+#include "tensor/internal.h"
 
-static const char *const dtype_names[GR_N_DTYPES] = {[GR_F32] = "f32", [GR_F64] = "f64", [GR_I32] = "i32"};
+static const char *const names_of_dtypes[] = {[GR_F32] = "f32", [GR_F64] = "f64", [GR_I32] = "i32"};
+_Static_assert(GR_COUNT(names_of_dtypes) == GR_N_DTYPES, "each dtype has a name");
 
 const char *gr_dtype_name(gr_dtype dtype)
 {
-    return (int)dtype >= 0 && dtype < GR_N_DTYPES ? dtype_names[dtype] : "no dtype";
+    return (int)dtype >= 0 && dtype < GR_N_DTYPES ? names_of_dtypes[dtype] : "no dtype";
 }
 
 int gr_axis(int rank, int axis)
@@ -20,7 +21,7 @@ int gr_axis(int rank, int axis)
 
 int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
 {
-    const int64_t most = (int64_t)1 << 43; /* elements; far above any memory, far below what overflows */
+    const int64_t most = (int64_t)1 << 43; /* elements: more than any memory holds, and their bytes still fit int64_t */
     if ((int)dtype < 0 || dtype >= GR_N_DTYPES)
         return gr_fail(GR_ERR_DTYPE, "%s: no such dtype: %d", who, (int)dtype), -1;
     if (rank < 0 || rank > GR_MAX_RANK)
@@ -43,23 +44,27 @@ int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t
     return empty ? 0 : size;
 }
 
-gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
+/* A tensor with nothing but its type. NULL with GR_ERR_MEMORY. */
+static gr_tensor *new_header(gr_dtype dtype, int rank, const int64_t shape[], int64_t size)
 {
-    int64_t size = gr_checked_size(who, dtype, rank, shape);
-    if (size < 0) return NULL;
     gr_tensor *t = gr_allocate(sizeof *t);
     if (!t) return NULL;
     memset(t, 0, offsetof(gr_tensor, small));
     gr_tensor_set_type(t, dtype, rank, shape, size);
+    return t;
+}
+
+gr_tensor *gr_new(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
+{
+    int64_t size = gr_checked_size(who, dtype, rank, shape);
+    gr_tensor *t = size < 0 ? NULL : new_header(dtype, rank, shape, size);
+    if (!t) return NULL;
     if (gr_bytes(t) <= sizeof t->small) {
         t->data = t->small;
         return t;
     }
     t->block = gr_block_new(gr_bytes(t));
-    if (!t->block) {
-        gr_release(t);
-        return NULL;
-    }
+    if (!t->block) return gr_release(t), NULL;
     t->data = gr_block_data(t->block);
     return t;
 }
@@ -81,29 +86,16 @@ void gr_tensor_free(gr_tensor *t)
     else gr_destroy(t);
 }
 
-/* Writes one value of any dtype; false when an int32_t cannot hold it. */
-static bool store(gr_tensor *t, int64_t i, double value)
+/* Fills t with start, start + step, ...; NULL for NULL, and with t freed where t cannot hold one of them. */
+static gr_tensor *filled(const char *who, gr_tensor *t, double start, double step)
 {
-    switch ((gr_dtype)t->dtype) {
-    case GR_F32: ((float *)t->data)[i] = (float)value; return true;
-    case GR_F64: ((double *)t->data)[i] = value; return true;
-    default:
-        if (!(value >= INT32_MIN && value <= INT32_MAX)) return false;
-        ((int32_t *)t->data)[i] = (int32_t)value;
-        return true;
+    for (int64_t i = 0; t && i < t->size; i++) {
+        double value = step != 0.0 ? start + (double)i * step : start;
+        if (gr_set_element(t, i, value)) continue;
+        gr_fail(GR_ERR_VALUE, "%s: %g is no value of i32", who, value);
+        gr_tensor_free(t);
+        return NULL;
     }
-}
-
-static gr_tensor *filled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double value)
-{
-    gr_tensor *t = gr_new(who, dtype, rank, shape);
-    if (!t) return NULL;
-    for (int64_t i = 0; i < t->size; i++)
-        if (!store(t, i, value)) {
-            gr_fail(GR_ERR_VALUE, "%s: %g is no value of i32", who, value);
-            gr_tensor_free(t);
-            return NULL;
-        }
     return t;
 }
 
@@ -116,17 +108,17 @@ gr_tensor *gr_zeros(gr_dtype dtype, int rank, const int64_t shape[])
 
 gr_tensor *gr_ones(gr_dtype dtype, int rank, const int64_t shape[])
 {
-    return filled("ones", dtype, rank, shape, 1.0);
+    return filled("ones", gr_new("ones", dtype, rank, shape), 1.0, 0.0);
 }
 
 gr_tensor *gr_full(gr_dtype dtype, int rank, const int64_t shape[], double value)
 {
-    return filled("full", dtype, rank, shape, value);
+    return filled("full", gr_new("full", dtype, rank, shape), value, 0.0);
 }
 
 gr_tensor *gr_scalar(gr_dtype dtype, double value)
 {
-    return filled("scalar", dtype, GR_SCALAR, value);
+    return filled("scalar", gr_new("scalar", dtype, GR_SCALAR), value, 0.0);
 }
 
 gr_tensor *gr_from(gr_dtype dtype, int rank, const int64_t shape[], const void *data)
@@ -148,18 +140,12 @@ gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
         gr_fail(GR_ERR_VALUE, "arange: no steps of %g lead from %g to %g", step, start, stop);
         return NULL;
     }
-    gr_tensor *t = gr_new("arange", dtype, GR_SHAPE((int64_t)count));
-    for (int64_t i = 0; t && i < t->size; i++)
-        if (!store(t, i, start + (double)i * step)) {
-            gr_fail(GR_ERR_VALUE, "arange: %g is no value of i32", start + (double)i * step);
-            gr_tensor_free(t);
-            return NULL;
-        }
-    return t;
+    return filled("arange", gr_new("arange", dtype, GR_SHAPE((int64_t)count)), start, step);
 }
 
 /* ---- Random initial values ---------------------------------------------------------------------------------- */
 
+/* Elements offset + scale * draw(rng). */
 static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_distribution draw,
                         double offset, double scale, gr_rng *rng)
 {
@@ -167,49 +153,37 @@ static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t
     if (dtype == GR_I32) return gr_fail(GR_ERR_DTYPE, "%s: draws are f32 or f64, not i32", who), NULL;
     gr_tensor *t = gr_new(who, dtype, rank, shape);
     if (!t) return NULL;
-    for (int64_t i = 0; i < t->size; i++) store(t, i, gr_rng_scaled(rng, draw, offset, scale));
+    for (int64_t i = 0; i < t->size; i++) gr_set_element(t, i, gr_rng_scaled(rng, draw, offset, scale));
     return t;
 }
 
-/* Where a draw was rounded up to hi itself, the number before it. */
-static void keep_below(gr_tensor *t, double lo, double hi)
-{
-    const float single = nextafterf((float)hi, (float)lo);
-    for (int64_t i = 0; i < t->size; i++) {
-        if (t->dtype == GR_F64 && ((double *)t->data)[i] >= hi) ((double *)t->data)[i] = nextafter(hi, lo);
-        if (t->dtype == GR_F32 && ((float *)t->data)[i] >= (float)hi) ((float *)t->data)[i] = single;
-    }
-}
-
+/* Uniform on [lo, hi): a draw that was rounded up to hi becomes the number below hi. */
 static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi,
                           gr_rng *rng)
 {
-    if (!(lo <= hi && isfinite(hi - lo)))
-        return gr_fail(GR_ERR_VALUE, "%s: no numbers to draw from %g up to %g", who, lo, hi), NULL;
     gr_tensor *t = drawn(who, dtype, rank, shape, gr_rng_uniform, lo, hi - lo, rng);
-    if (t) keep_below(t, lo, hi);
+    const double top = dtype == GR_F32 ? (double)(float)hi : hi;
+    const double below = dtype == GR_F32 ? (double)nextafterf((float)hi, (float)lo) : nextafter(hi, lo);
+    for (int64_t i = 0; t && i < t->size; i++)
+        if (gr_element(t, i) >= top) gr_set_element(t, i, below);
     return t;
-}
-
-static gr_tensor *normal(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double mean, double std,
-                         gr_rng *rng)
-{
-    if (!(isfinite(mean) && isfinite(std) && std >= 0.0))
-        return gr_fail(GR_ERR_VALUE, "%s: no normal distribution has mean %g and deviation %g", who, mean, std), NULL;
-    return drawn(who, dtype, rank, shape, gr_rng_normal, mean, std, rng);
 }
 
 gr_tensor *gr_uniform(gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng)
 {
+    if (!(lo <= hi && isfinite(hi - lo)))
+        return gr_fail(GR_ERR_VALUE, "uniform: no numbers to draw from %g up to %g", lo, hi), NULL;
     return uniform("uniform", dtype, rank, shape, lo, hi, rng);
 }
 
 gr_tensor *gr_normal(gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng)
 {
-    return normal("normal", dtype, rank, shape, mean, std, rng);
+    if (!(isfinite(mean) && isfinite(std) && std >= 0.0))
+        return gr_fail(GR_ERR_VALUE, "normal: no normal distribution has mean %g and deviation %g", mean, std), NULL;
+    return drawn("normal", dtype, rank, shape, gr_rng_normal, mean, std, rng);
 }
 
-/* fan_in and fan_out of a weight; false with an error where there is none. */
+/* fan_in and fan_out of a matrix [in,out] or a kernel [out,in,k...]; false with an error for any other shape. */
 static bool fans(const char *who, int rank, const int64_t shape[], double *in, double *out)
 {
     if (gr_checked_size(who, GR_F32, rank, shape) < 0) return false;
@@ -217,7 +191,7 @@ static bool fans(const char *who, int rank, const int64_t shape[], double *in, d
     for (int i = 2; i < rank; i++) field *= (double)shape[i];
     if (rank < 2 || shape[0] == 0 || shape[1] == 0 || field == 0.0) {
         gr_fail(GR_ERR_SHAPE, "%s: %s has no fan: expected [in,out] or [out,in,k...] without a 0", who,
-                gr_shape_text(&(gr_text){{0}}, rank < 0 || rank > GR_MAX_RANK ? 0 : rank, shape));
+                gr_shape_text(&(gr_text){{0}}, rank, shape));
         return false;
     }
     bool matrix = rank == 2;
@@ -226,13 +200,15 @@ static bool fans(const char *who, int rank, const int64_t shape[], double *in, d
     return true;
 }
 
+/* The standard deviation is sqrt(2 / (fan_in + fan_out)) (Xavier) or sqrt(2 / fan_in) (Kaiming). That of a uniform
+ * distribution on [-bound, bound) is bound / sqrt(3). */
 static gr_tensor *fan_scaled(const char *who, gr_dtype dtype, int rank, const int64_t shape[], bool xavier,
                              bool is_normal, gr_rng *rng)
 {
     double in, out;
     if (!fans(who, rank, shape, &in, &out)) return NULL;
     double std = sqrt(2.0 / (xavier ? in + out : in)), bound = sqrt(3.0) * std;
-    return is_normal ? normal(who, dtype, rank, shape, 0.0, std, rng)
+    return is_normal ? drawn(who, dtype, rank, shape, gr_rng_normal, 0.0, std, rng)
                      : uniform(who, dtype, rank, shape, -bound, bound, rng);
 }
 
@@ -260,7 +236,7 @@ gr_tensor *gr_kaiming_normal(gr_dtype dtype, int rank, const int64_t shape[], gr
 
 gr_dtype gr_dtype_of(const gr_tensor *t)
 {
-    return t ? (gr_dtype)t->dtype : GR_F32;
+    return t ? gr_type_of(t) : GR_F32;
 }
 
 int gr_rank(const gr_tensor *t)
@@ -300,24 +276,22 @@ gr_status gr_set_name(gr_tensor *t, const char *name)
     return GR_OK;
 }
 
-/* Whether the values are there to be looked at. */
+/* Whether t is a tensor with values; else an error. */
 static bool readable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
-    if (t->values_gone || (t->base && t->base->values_gone)) {
-        gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_TEXT(t),
-                t->given ? "up with gr_give()"
-                         : "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
-        return false;
-    }
-    return true;
+    if (!gr_is_gone(t)) return true;
+    gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_TEXT(t),
+            t->given ? "up with gr_give()"
+                     : "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
+    return false;
 }
 
 static const void *elements(const char *who, const gr_tensor *t, gr_dtype dtype)
 {
     if (!readable(who, t)) return NULL;
     if (t->dtype == dtype) return t->data;
-    gr_fail(GR_ERR_DTYPE, "%s: the tensor is %s", who, dtype_names[t->dtype]);
+    gr_fail(GR_ERR_DTYPE, "%s: the tensor is %s", who, names_of_dtypes[t->dtype]);
     return NULL;
 }
 
@@ -336,26 +310,27 @@ const int32_t *gr_read_i32(const gr_tensor *t)
     return elements("read_i32", t, GR_I32);
 }
 
-static void *changing(gr_tensor *t, const void *data)
+/* The elements, and a change counted; NULL as elements(). */
+static void *changing(const char *who, gr_tensor *t, gr_dtype dtype)
 {
-    if (!data) return NULL;
+    if (!elements(who, t, dtype)) return NULL;
     gr_touch(t);
     return t->data;
 }
 
 float *gr_f32(gr_tensor *t)
 {
-    return changing(t, elements("f32", t, GR_F32));
+    return changing("f32", t, GR_F32);
 }
 
 double *gr_f64(gr_tensor *t)
 {
-    return changing(t, elements("f64", t, GR_F64));
+    return changing("f64", t, GR_F64);
 }
 
 int32_t *gr_i32(gr_tensor *t)
 {
-    return changing(t, elements("i32", t, GR_I32));
+    return changing("i32", t, GR_I32);
 }
 
 double gr_get(const gr_tensor *t, int64_t position)
@@ -373,8 +348,8 @@ gr_status gr_set(gr_tensor *t, int64_t position, double value)
     if (position < 0 || position >= t->size)
         return gr_fail(GR_ERR_INDEX, "set: position %lld is outside the %lld elements of %s", (long long)position,
                        (long long)t->size, GR_SHAPE_TEXT(t));
-    if (!store(t, position, value)) return gr_fail(GR_ERR_VALUE, "set: %g is no value of i32", value);
-    changing(t, t->data);
+    if (!gr_set_element(t, position, value)) return gr_fail(GR_ERR_VALUE, "set: %g is no value of i32", value);
+    gr_touch(t);
     return GR_OK;
 }
 
@@ -390,7 +365,7 @@ double gr_item(const gr_tensor *t)
 
 gr_tensor *gr_copy(const gr_tensor *t)
 {
-    return readable("copy", t) ? gr_from((gr_dtype)t->dtype, t->rank, t->shape, t->data) : NULL;
+    return readable("copy", t) ? gr_from(gr_type_of(t), t->rank, t->shape, t->data) : NULL;
 }
 
 gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *t)
@@ -398,7 +373,7 @@ gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *t)
     if (!readable("copy_as", t)) return NULL;
     gr_tensor *copy = gr_new("copy_as", dtype, t->rank, t->shape);
     for (int64_t i = 0; copy && i < t->size; i++)
-        if (!store(copy, i, gr_element(t, i))) {
+        if (!gr_set_element(copy, i, gr_element(t, i))) {
             gr_fail(GR_ERR_VALUE, "copy_as: %g at %s is no value of i32", gr_element(t, i),
                     gr_position_text(&(gr_text){{0}}, t, i));
             gr_tensor_free(copy);
@@ -411,27 +386,26 @@ gr_status gr_assign(gr_tensor *to, const gr_tensor *from)
 {
     if (!readable("assign", to) || !readable("assign", from)) return gr_last_status();
     if (to->dtype != from->dtype)
-        return gr_fail(GR_ERR_DTYPE, "assign: dtypes differ: %s and %s", dtype_names[to->dtype],
-                       dtype_names[from->dtype]);
+        return gr_fail(GR_ERR_DTYPE, "assign: dtypes differ: %s and %s", names_of_dtypes[to->dtype],
+                       names_of_dtypes[from->dtype]);
     if (!gr_same_shape(to, from))
         return gr_fail(GR_ERR_SHAPE, "assign: shapes differ: %s and %s", GR_SHAPE_TEXT(to), GR_SHAPE_TEXT(from));
     memmove(to->data, from->data, gr_bytes(to));
-    changing(to, to->data);
+    gr_touch(to);
     return GR_OK;
 }
 
-static gr_tensor *view(const char *who, gr_tensor *t, int rank, const int64_t shape[], int64_t offset)
+/* A view of `size` elements of t, from element `offset` on. */
+static gr_tensor *view_of(gr_tensor *t, int rank, const int64_t shape[], int64_t size, int64_t offset)
 {
-    gr_tensor *v = gr_allocate(sizeof *v);
+    gr_tensor *v = new_header(gr_type_of(t), rank, shape, size);
     if (!v) return NULL;
-    memset(v, 0, offsetof(gr_tensor, small));
-    gr_tensor_set_type(v, (gr_dtype)t->dtype, rank, shape, gr_checked_size(who, (gr_dtype)t->dtype, rank, shape));
     v->base = t->base ? t->base : t;
-    v->data = (char *)t->data + (size_t)offset * gr_dtype_bytes((gr_dtype)t->dtype);
+    v->data = (char *)t->data + (size_t)offset * gr_dtype_bytes(gr_type_of(t));
     return v;
 }
 
-/* Views are of what the caller owns: a tape's buffers come and go. */
+/* Whether t may have views: a result of a tape may not, since its buffer goes back to the tape's pool. */
 static bool viewable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
@@ -442,21 +416,21 @@ static bool viewable(const char *who, const gr_tensor *t)
 gr_tensor *gr_view(gr_tensor *t, int rank, const int64_t shape[])
 {
     if (!viewable("view", t)) return NULL;
-    int64_t size = gr_checked_size("view", (gr_dtype)t->dtype, rank, shape);
+    int64_t size = gr_checked_size("view", gr_type_of(t), rank, shape);
     if (size < 0) return NULL;
     if (size != t->size) {
         gr_fail(GR_ERR_SHAPE, "view: %s has not as many elements as %s", gr_shape_text(&(gr_text){{0}}, rank, shape),
                 GR_SHAPE_TEXT(t));
         return NULL;
     }
-    return view("view", t, rank, shape, 0);
+    return view_of(t, rank, shape, size, 0);
 }
 
 gr_tensor *gr_view_rows(gr_tensor *t, int64_t start, int64_t count)
 {
     if (!viewable("view_rows", t)) return NULL;
     if (t->rank == 0) return gr_fail(GR_ERR_SHAPE, "view_rows: a scalar has no rows"), NULL;
-    int64_t rows = t->shape[0];
+    const int64_t rows = t->shape[0], row = rows ? t->size / rows : 0;
     if (start < 0 || count < 0 || start > rows || count > rows - start) {
         gr_fail(GR_ERR_INDEX, "view_rows: %lld rows from %lld on are not all in %s", (long long)count, (long long)start,
                 GR_SHAPE_TEXT(t));
@@ -465,5 +439,5 @@ gr_tensor *gr_view_rows(gr_tensor *t, int64_t start, int64_t count)
     int64_t shape[GR_MAX_RANK];
     memcpy(shape, t->shape, sizeof shape);
     shape[0] = count;
-    return view("view_rows", t, t->rank, shape, rows ? start * (t->size / rows) : 0);
+    return view_of(t, t->rank, shape, count * row, start * row);
 }
