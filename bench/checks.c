@@ -29,15 +29,9 @@ static void compare(task *s, gr_check_estimate estimate)
     exit(1);
 }
 
-static void step_ridders(task *s)
-{
-    compare(s, GR_CHECK_RIDDERS);
-}
+static void step_ridders(task *s) { compare(s, GR_CHECK_RIDDERS); }
 
-static void step_five_point(task *s)
-{
-    compare(s, GR_CHECK_FIVE_POINT);
-}
+static void step_five_point(task *s) { compare(s, GR_CHECK_FIVE_POINT); }
 
 const workload checks[] = {
     {"W6-full", make_check, step_ridders, GR_CHECK_FULL, {0}},

@@ -33,15 +33,9 @@ void check(gr_status status)
     if (status) must(NULL);
 }
 
-int64_t batch(const task *s, int64_t n)
-{
-    return s->small ? 1 : n;
-}
+int64_t batch(const task *s, int64_t n) { return s->small ? 1 : n; }
 
-gr_tensor *param(task *s, const char *name, gr_tensor *tensor)
-{
-    return must(gr_params_add(s->params, name, tensor));
-}
+gr_tensor *param(task *s, const char *name, gr_tensor *tensor) { return must(gr_params_add(s->params, name, tensor)); }
 
 gr_tensor *labels(task *s, int64_t n, int64_t classes)
 {

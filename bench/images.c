@@ -105,10 +105,7 @@ static const struct {
     int64_t batch, in, out, side;
 } shapes[] = {{16, 32, 64, 64}, {8, 64, 64, 56}, {16, 1, 8, 64}};
 
-static gr_tensor *convolution(task *s)
-{
-    return must(gr_conv2d(s->tape, s->x, s->p[0], NULL, &same_size));
-}
+static gr_tensor *convolution(task *s) { return must(gr_conv2d(s->tape, s->x, s->p[0], NULL, &same_size)); }
 
 static void clear_gradients(task *s)
 {

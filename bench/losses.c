@@ -23,15 +23,9 @@ enum kind {
     JACCARD
 };
 
-static enum kind kind(const task *s)
-{
-    return (enum kind)(s->w->variant / 2);
-}
+static enum kind kind(const task *s) { return (enum kind)(s->w->variant / 2); }
 
-static bool logits(const task *s)
-{
-    return s->w->variant % 2;
-}
+static bool logits(const task *s) { return s->w->variant % 2; }
 
 /* ---- Data ------------------------------------------------------------------------------------------------------ */
 

@@ -25,10 +25,7 @@ static model make_model(const data *d, int start, double bias, gr_rng rng)
     return m;
 }
 
-static gr_tensor *logits_of(gr_tape *t, const model *m, gr_tensor *x)
-{
-    return gr_linear(t, x, m->w, m->b);
-}
+static gr_tensor *logits_of(gr_tape *t, const model *m, gr_tensor *x) { return gr_linear(t, x, m->w, m->b); }
 
 /* Both are means over the samples: Eq. 2 is summed over the classes as Eq. 6 is. */
 static gr_tensor *loss_of(gr_tape *t, int which, gr_tensor *z, gr_tensor *y)

@@ -13,10 +13,7 @@ FILE *begin_part(const char *name)
     return create_file(path, ".html");
 }
 
-void end_part(FILE *page)
-{
-    close_file(page, "a part of the page");
-}
+void end_part(FILE *page) { close_file(page, "a part of the page"); }
 
 typedef struct bytes {
     char *at; /* with a 0 after them; NULL: there is no such file */
@@ -52,15 +49,9 @@ bool include_part(FILE *page, const char *name)
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
-static bool starts(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
+static bool starts(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /* A word, or its Greek letter; returns what is behind it. */
 static const char *put_word(FILE *page, const char *text)

@@ -8,7 +8,4 @@ static const gr_op *const table[] = {
 };
 #undef GR_OP
 
-const gr_op *gr_op_at(int position)
-{
-    return position >= 0 && position < GR_COUNT(table) ? table[position] : NULL;
-}
+const gr_op *gr_op_at(int position) { return position >= 0 && position < GR_COUNT(table) ? table[position] : NULL; }

@@ -60,9 +60,6 @@ static inline void counting_begin(counting *c)
     gr_set_allocator(&(gr_allocator){counting_allocate, counting_release, c});
 }
 
-static inline void counting_end(void)
-{
-    gr_set_allocator(NULL);
-}
+static inline void counting_end(void) { gr_set_allocator(NULL); }
 
 #endif

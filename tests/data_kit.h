@@ -1,4 +1,4 @@
-/* data_kit.h: what the tests of data share: memory that is watched, files in a folder of their own, a data set as text. */
+/* data_kit.h: what the tests of data share: memory that is watched, files in a folder of their own, sets as text. */
 #ifndef GR_TESTS_DATA_KIT_H
 #define GR_TESTS_DATA_KIT_H
 
@@ -73,10 +73,7 @@ static inline const char *put(const char *name, const void *bytes, size_t size)
     return path;
 }
 
-static inline const char *put_text(const char *text)
-{
-    return put("table.csv", text, strlen(text));
-}
+static inline const char *put_text(const char *text) { return put("table.csv", text, strlen(text)); }
 
 static inline int make_directory(void **state)
 {
@@ -169,10 +166,7 @@ static inline void add_header(bytes *b, int type, int rank, const uint32_t dims[
 
 #define DIMS(...) (int)(sizeof((uint32_t[]){__VA_ARGS__}) / 4), ((uint32_t[]){__VA_ARGS__})
 
-static inline const char *put_bytes(const char *name, const bytes *b)
-{
-    return put(name, b->at, b->size);
-}
+static inline const char *put_bytes(const char *name, const bytes *b) { return put(name, b->at, b->size); }
 
 static bytes file, packed; /* too large for a stack */
 

@@ -53,10 +53,7 @@ static inline const loss *find(const char *name, bool logits)
     return NULL;
 }
 
-static inline bool is_kl(const loss *l)
-{
-    return !strcmp(l->name, "kl");
-}
+static inline bool is_kl(const loss *l) { return !strcmp(l->name, "kl"); }
 
 static inline bool in_the_table(const char *name)
 {
@@ -65,15 +62,9 @@ static inline bool in_the_table(const char *name)
     return false;
 }
 
-static inline double tiny_of(gr_dtype dtype)
-{
-    return dtype == GR_F32 ? (double)FLT_MIN : DBL_MIN;
-}
+static inline double tiny_of(gr_dtype dtype) { return dtype == GR_F32 ? (double)FLT_MIN : DBL_MIN; }
 
-static inline double epsilon_of(gr_dtype dtype)
-{
-    return dtype == GR_F32 ? (double)FLT_EPSILON : DBL_EPSILON;
-}
+static inline double epsilon_of(gr_dtype dtype) { return dtype == GR_F32 ? (double)FLT_EPSILON : DBL_EPSILON; }
 
 /* ---- A call, with numbers for tensors ---------------------------------------------------------------------------- */
 
@@ -227,10 +218,7 @@ static inline void expect_exactly(const call *c, const char *what, int64_t at, d
     fail_msg("%s at %lld: %.17g, expected exactly %.17g", text, (long long)at, got, expected);
 }
 
-static inline bool same_bits(double a, double b)
-{
-    return isnan(a) ? isnan(b) : a == b && !signbit(a) == !signbit(b);
-}
+static inline bool same_bits(double a, double b) { return isnan(a) ? isnan(b) : a == b && !signbit(a) == !signbit(b); }
 
 static inline void expect_same_bits(const call *c, const char *what, const outcome *a, const outcome *b)
 {
@@ -299,10 +287,7 @@ typedef struct setup {
 
 static const double IGNORED = -100;
 
-static inline double draw(gr_rng *rng, double lo, double hi)
-{
-    return lo + (hi - lo) * gr_rng_uniform(rng);
-}
+static inline double draw(gr_rng *rng, double lo, double hi) { return lo + (hi - lo) * gr_rng_uniform(rng); }
 
 static inline void round_to(gr_dtype dtype, int64_t n, double x[])
 {

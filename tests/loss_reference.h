@@ -14,20 +14,11 @@ typedef struct point {
     exact value, slope, value_size, slope_size;
 } point;
 
-static exact above(exact x, exact least)
-{
-    return x < least ? least : x;
-}
+static exact above(exact x, exact least) { return x < least ? least : x; }
 
-static exact softplus_of(exact x)
-{
-    return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
-}
+static exact softplus_of(exact x) { return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x))); }
 
-static exact sigmoid_of(exact x)
-{
-    return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x));
-}
+static exact sigmoid_of(exact x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
 
 /* ---- One number against one number; `tiny` is the smallest normal number of the dtype ------------------------- */
 

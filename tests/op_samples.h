@@ -23,10 +23,7 @@ static inline gr_tensor *run_op(gr_tape *t, gr_tensor *const x[], int n, void *c
     return gr_apply(t, c->op, x, n, c->s->attr);
 }
 
-static inline int inputs_of(const gr_op *op, const sample *s)
-{
-    return s->n_in ? s->n_in : op->n_in;
-}
+static inline int inputs_of(const gr_op *op, const sample *s) { return s->n_in ? s->n_in : op->n_in; }
 
 static inline gr_tensor *make_input(const sample_input *in, gr_dtype dtype, gr_rng *rng)
 {

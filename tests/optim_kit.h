@@ -88,10 +88,7 @@ static inline void leave_heap(void)
     assert_int_equal(heap.live, 0);
 }
 
-static inline void fail_after(int calls)
-{
-    heap.fail_at = heap.calls + calls;
-}
+static inline void fail_after(int calls) { heap.fail_at = heap.calls + calls; }
 
 /* ---- Optimizers against their recurrences ------------------------------------------------------------------------ */
 
@@ -108,25 +105,16 @@ typedef struct rule {
     double lr;
 } rule;
 
-static inline gr_optimizer *make_sgd(gr_params *p)
-{
-    return gr_sgd(p, NULL);
-}
+static inline gr_optimizer *make_sgd(gr_params *p) { return gr_sgd(p, NULL); }
 
-static inline void sgd(element *e, long double g, long double lr)
-{
-    e->w = e->w - lr * g;
-}
+static inline void sgd(element *e, long double g, long double lr) { e->w = e->w - lr * g; }
 
 static inline gr_optimizer *make_sgd_decay(gr_params *p)
 {
     return gr_sgd(p, &(gr_sgd_options){.lr = 0.1, .weight_decay = 0.3});
 }
 
-static inline void sgd_decay(element *e, long double g, long double lr)
-{
-    e->w = e->w - lr * (g + 0.3L * e->w);
-}
+static inline void sgd_decay(element *e, long double g, long double lr) { e->w = e->w - lr * (g + 0.3L * e->w); }
 
 static inline gr_optimizer *make_momentum(gr_params *p)
 {
@@ -161,37 +149,22 @@ static inline void adam_by(element *e, long double g, long double lr, long doubl
     e->w -= lr * m / (sqrtl(v) + eps);
 }
 
-static inline gr_optimizer *make_adam(gr_params *p)
-{
-    return gr_adam(p, NULL);
-}
+static inline gr_optimizer *make_adam(gr_params *p) { return gr_adam(p, NULL); }
 
-static inline void adam(element *e, long double g, long double lr)
-{
-    adam_by(e, g, lr, 0.9L, 0.999L, 1e-8L);
-}
+static inline void adam(element *e, long double g, long double lr) { adam_by(e, g, lr, 0.9L, 0.999L, 1e-8L); }
 
 static const gr_adam_options adam_all = {.lr = 0.05, .beta1 = 0.8, .beta2 = 0.95, .eps = 0.1, .weight_decay = 0.2};
 
-static inline gr_optimizer *make_adam_all(gr_params *p)
-{
-    return gr_adam(p, &adam_all);
-}
+static inline gr_optimizer *make_adam_all(gr_params *p) { return gr_adam(p, &adam_all); }
 
 static inline void adam_decay(element *e, long double g, long double lr)
 {
     adam_by(e, g + 0.2L * e->w, lr, 0.8L, 0.95L, 0.1L);
 }
 
-static inline gr_optimizer *make_adamw(gr_params *p)
-{
-    return gr_adamw(p, NULL);
-}
+static inline gr_optimizer *make_adamw(gr_params *p) { return gr_adamw(p, NULL); }
 
-static inline gr_optimizer *make_adamw_all(gr_params *p)
-{
-    return gr_adamw(p, &adam_all);
-}
+static inline gr_optimizer *make_adamw_all(gr_params *p) { return gr_adamw(p, &adam_all); }
 
 static inline void adamw_decay(element *e, long double g, long double lr)
 {
@@ -199,10 +172,7 @@ static inline void adamw_decay(element *e, long double g, long double lr)
     adam_by(e, g, lr, 0.8L, 0.95L, 0.1L);
 }
 
-static inline gr_optimizer *make_rmsprop(gr_params *p)
-{
-    return gr_rmsprop(p, NULL);
-}
+static inline gr_optimizer *make_rmsprop(gr_params *p) { return gr_rmsprop(p, NULL); }
 
 static inline void rmsprop(element *e, long double g, long double lr)
 {

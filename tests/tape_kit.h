@@ -59,10 +59,7 @@ static inline gr_tensor *leaf(fixture *f, gr_tensor *x)
     return x;
 }
 
-static inline gr_tensor *number(fixture *f, double value)
-{
-    return leaf(f, gr_scalar(GR_F64, value));
-}
+static inline gr_tensor *number(fixture *f, double value) { return leaf(f, gr_scalar(GR_F64, value)); }
 
 /* start, start + 1, ... of the given shape */
 static inline gr_tensor *counted(fixture *f, double start, int rank, const int64_t shape[])
@@ -72,10 +69,7 @@ static inline gr_tensor *counted(fixture *f, double start, int rank, const int64
     return leaf(f, x);
 }
 
-static inline gr_tensor *total(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_ALL_AXES, false);
-}
+static inline gr_tensor *total(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_ALL_AXES, false); }
 
 static inline void ok(gr_status status)
 {

@@ -94,8 +94,10 @@ static gr_optimizer *build_sequence(training *s)
 {
     s->x = gr_normal(s->dtype, GR_SHAPE(3, 7, 10), 0.0, 1.0, &s->rng);
     gr_tape *t = gr_tape_new();
-    s->y = gr_copy(gr_softmax(t, gr_normal(s->dtype, GR_SHAPE(21, 4), 0.0, 1.0, &s->rng), 1));
+    gr_tensor *scores = gr_normal(s->dtype, GR_SHAPE(21, 4), 0.0, 1.0, &s->rng);
+    s->y = gr_copy(gr_softmax(t, scores, 1));
     gr_tape_free(t);
+    gr_tensor_free(scores);
     ONES(10), ZEROS(10), WEIGHTS(10, 10), WEIGHTS(10, 10), WEIGHTS(10, 10), WEIGHTS(10, 4);
     return gr_adamw(s->params, &(gr_adam_options){.lr = 0.01, .weight_decay = 0.01});
 }

@@ -7,19 +7,13 @@ typedef struct shape {
     int64_t n[GR_MAX_RANK];
 } shape;
 
-#define S(...)                                                     \
-    {                                                              \
-        (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
-        {                                                          \
-            __VA_ARGS__                                            \
-        }                                                          \
+#define S(...)                                                                     \
+    {                                                                              \
+        (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), { __VA_ARGS__ } \
     }
-#define SCALAR \
-    {          \
-        0,     \
-        {      \
-            0  \
-        }      \
+#define SCALAR   \
+    {            \
+        0, { 0 } \
     }
 
 /* Three shapes that broadcast together; the third is the condition of `where`. */
@@ -142,20 +136,11 @@ static int64_t source(const shape *s, const shape *out, const int64_t at[])
 
 /* ---- The ops ------------------------------------------------------------------------------------------------ */
 
-static gr_tensor *run_add(gr_tape *t, gr_tensor *const x[])
-{
-    return gr_add(t, x[0], x[1]);
-}
+static gr_tensor *run_add(gr_tape *t, gr_tensor *const x[]) { return gr_add(t, x[0], x[1]); }
 
-static gr_tensor *run_mul(gr_tape *t, gr_tensor *const x[])
-{
-    return gr_mul(t, x[0], x[1]);
-}
+static gr_tensor *run_mul(gr_tape *t, gr_tensor *const x[]) { return gr_mul(t, x[0], x[1]); }
 
-static gr_tensor *run_where(gr_tape *t, gr_tensor *const x[])
-{
-    return gr_where(t, x[2], x[0], x[1]);
-}
+static gr_tensor *run_where(gr_tape *t, gr_tensor *const x[]) { return gr_where(t, x[2], x[0], x[1]); }
 
 /* y, dy/da and dy/db of an element. */
 typedef struct element {
@@ -174,10 +159,7 @@ static element mul_at(double a, double b, double c)
     return (element){a * b, b, a};
 }
 
-static element where_at(double a, double b, double c)
-{
-    return c != 0 ? (element){a, 1, 0} : (element){b, 0, 1};
-}
+static element where_at(double a, double b, double c) { return c != 0 ? (element){a, 1, 0} : (element){b, 0, 1}; }
 
 static const struct op {
     const char *name;

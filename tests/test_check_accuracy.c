@@ -19,15 +19,9 @@ typedef struct smooth {
     long double (*slope)(const long double *p, const long double *y, int k);
 } smooth;
 
-static long double sigma(long double x)
-{
-    return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x));
-}
+static long double sigma(long double x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
 
-static long double mse_slope(const long double *p, const long double *y, int k)
-{
-    return 2 * (p[k] - y[k]) / SIZE;
-}
+static long double mse_slope(const long double *p, const long double *y, int k) { return 2 * (p[k] - y[k]) / SIZE; }
 
 static long double bce_slope(const long double *p, const long double *y, int k)
 {
@@ -39,10 +33,7 @@ static long double bce_logits_slope(const long double *x, const long double *y, 
     return ((1 - y[k]) * sigma(x[k]) - y[k] * sigma(-x[k])) / SIZE;
 }
 
-static long double class_slope(const long double *p, const long double *y, int k)
-{
-    return -y[k] / p[k] / ROWS;
-}
+static long double class_slope(const long double *p, const long double *y, int k) { return -y[k] / p[k] / ROWS; }
 
 static long double class_logits_slope(const long double *x, const long double *y, int k)
 {
@@ -110,10 +101,7 @@ static double quantile(errors *e, double q)
     return e->of[(int)(q * (e->n - 1))];
 }
 
-static errors no_errors(void)
-{
-    return (errors){.of = calloc((size_t)points_each, sizeof(double))};
-}
+static errors no_errors(void) { return (errors){.of = calloc((size_t)points_each, sizeof(double))}; }
 
 static void note(errors *e, double estimate, long double exact)
 {

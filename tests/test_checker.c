@@ -738,10 +738,7 @@ static gr_status sloppy_kernel(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *out_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_mul(t, g, n->out);
-}
+static gr_tensor *out_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_mul(t, g, n->out); }
 
 static const gr_op sloppy_exp = {.name = "sloppy_exp",
                                  .formula = "y = e^x",

@@ -345,15 +345,9 @@ static void a_foreign_temporary_file_stays(void **state)
 
 static gr_params *kept;
 
-static bool save_it(void)
-{
-    return gr_params_save(kept, path_of("m")) == GR_OK;
-}
+static bool save_it(void) { return gr_params_save(kept, path_of("m")) == GR_OK; }
 
-static bool load_it(void)
-{
-    return gr_params_load(kept, path_of("m")) == GR_OK;
-}
+static bool load_it(void) { return gr_params_load(kept, path_of("m")) == GR_OK; }
 
 static bool make_it(void)
 {

@@ -1,5 +1,5 @@
-/* test_classes.c: cross entropy and KL divergence, by index and by distribution: values and gradients against 25 digits,
- * against plain loops and against one another. */
+/* test_classes.c: cross entropy and KL divergence, by index and by distribution: values and gradients against 25
+ * digits, against plain loops and against one another. */
 #include "loss_kit.h"
 
 /* ---- 25 digits --------------------------------------------------------------------------------------------------- */

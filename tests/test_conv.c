@@ -13,14 +13,8 @@ typedef struct problem {
     gr_conv2d_options options;
 } problem;
 
-static int64_t stride_of(const problem *p, int i)
-{
-    return p->options.stride[i] ? p->options.stride[i] : 1;
-}
-static int64_t dilation_of(const problem *p, int i)
-{
-    return p->options.dilation[i] ? p->options.dilation[i] : 1;
-}
+static int64_t stride_of(const problem *p, int i) { return p->options.stride[i] ? p->options.stride[i] : 1; }
+static int64_t dilation_of(const problem *p, int i) { return p->options.dilation[i] ? p->options.dilation[i] : 1; }
 
 static void measure(problem *p)
 {
@@ -29,18 +23,9 @@ static void measure(problem *p)
 }
 
 typedef void visitor(double *x, double *k, double *y);
-static void to_y(double *x, double *k, double *y)
-{
-    *y += *x * *k;
-}
-static void to_x(double *x, double *k, double *y)
-{
-    *x += *y * *k;
-}
-static void to_k(double *x, double *k, double *y)
-{
-    *k += *x * *y;
-}
+static void to_y(double *x, double *k, double *y) { *y += *x * *k; }
+static void to_x(double *x, double *k, double *y) { *x += *y * *k; }
+static void to_k(double *x, double *k, double *y) { *k += *x * *y; }
 
 /* All triples of an image's, the kernel's and a result's element that meet. */
 static void visit(const problem *p, double *x, double *k, double *y, visitor *v)
@@ -70,10 +55,7 @@ static double *doubles(const gr_tensor *x)
     return d;
 }
 
-static double *zeros(int64_t n)
-{
-    return calloc((size_t)n + 1, sizeof(double));
-}
+static double *zeros(int64_t n) { return calloc((size_t)n + 1, sizeof(double)); }
 
 static void assert_near(const char *what, const problem *p, const gr_tensor *is, const double *expected,
                         double tolerance)
@@ -136,10 +118,7 @@ static void compare(const problem *p, gr_dtype dtype, gr_rng *rng)
 
 /* ---- Many small problems ------------------------------------------------------------------------------------- */
 
-static int64_t draw(gr_rng *rng, int64_t least, int64_t most)
-{
-    return least + gr_rng_below(rng, most - least + 1);
-}
+static int64_t draw(gr_rng *rng, int64_t least, int64_t most) { return least + gr_rng_below(rng, most - least + 1); }
 
 static bool draw_problem(problem *p, gr_rng *rng)
 {

@@ -251,10 +251,7 @@ static void csv_quotes_with_care(void **state)
 
 /* ---- Numbers ----------------------------------------------------------------------------------------------------- */
 
-static bool same_double(double a, double b)
-{
-    return a == b && signbit(a) == signbit(b);
-}
+static bool same_double(double a, double b) { return a == b && signbit(a) == signbit(b); }
 
 static void numbers_are_strict(void **state)
 {

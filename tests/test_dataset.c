@@ -414,10 +414,7 @@ static bool and_free(gr_dataset *set)
     return loaded;
 }
 
-static bool load_csv(void)
-{
-    return and_free(gr_csv_read(path_of("table.csv"), NULL, NULL));
-}
+static bool load_csv(void) { return and_free(gr_csv_read(path_of("table.csv"), NULL, NULL)); }
 
 static bool load_csv_numeric(void)
 {
@@ -432,20 +429,11 @@ static bool and_free_tensor(gr_tensor *t)
     return loaded;
 }
 
-static bool load_idx(void)
-{
-    return and_free_tensor(gr_idx_read(path_of("file.idx"), false));
-}
+static bool load_idx(void) { return and_free_tensor(gr_idx_read(path_of("file.idx"), false)); }
 
-static bool load_gzip(void)
-{
-    return and_free_tensor(gr_idx_read(path_of("file.gz"), true));
-}
+static bool load_gzip(void) { return and_free_tensor(gr_idx_read(path_of("file.gz"), true)); }
 
-static bool load_pair(void)
-{
-    return and_free(gr_idx_read_pair(path_of("file.idx"), path_of("labels.idx")));
-}
+static bool load_pair(void) { return and_free(gr_idx_read_pair(path_of("file.idx"), path_of("labels.idx"))); }
 
 static bool load_blobs(void)
 {

@@ -104,16 +104,10 @@ static void assert_usable(world *w, const char *what)
 }
 
 /* A function that makes something: how it failed. */
-static gr_status made(const void *it)
-{
-    return it ? GR_OK : gr_last_status();
-}
+static gr_status made(const void *it) { return it ? GR_OK : gr_last_status(); }
 
 /* One that gives a number. */
-static gr_status gave(double x)
-{
-    return isnan(x) ? gr_last_status() : GR_OK;
-}
+static gr_status gave(double x) { return isnan(x) ? gr_last_status() : GR_OK; }
 
 /* ---- Wrong calls ---------------------------------------------------------------------------------------------- */
 
@@ -125,27 +119,15 @@ typedef struct wrong_call {
     const char *part;
 } wrong_call;
 
-#define POOL(...)        \
-    &(gr_pool2d_options) \
-    {                    \
-        __VA_ARGS__      \
-    }
-#define TRAINING(...)                 \
-    &(gr_batch_norm_options)          \
-    {                                 \
-        .training = true, __VA_ARGS__ \
-    }
-#define OPTIONS(...)   \
-    &(gr_loss_options) \
-    {                  \
-        __VA_ARGS__    \
-    }
+#define POOL(...) \
+    &(gr_pool2d_options) { __VA_ARGS__ }
+#define TRAINING(...) \
+    &(gr_batch_norm_options) { .training = true, __VA_ARGS__ }
+#define OPTIONS(...) \
+    &(gr_loss_options) { __VA_ARGS__ }
 
 #define WRONG(name, what, status, part, ...) \
-    static gr_status name(world *w)          \
-    {                                        \
-        return (void)w, __VA_ARGS__;         \
-    }
+    static gr_status name(world *w) { return (void)w, __VA_ARGS__; }
 #include "wrong_calls/tensors.inc"
 #include "wrong_calls/tapes.inc"
 #include "wrong_calls/ops.inc"

@@ -7,52 +7,19 @@
 
 /* ---- The functions ------------------------------------------------------------------------------------------ */
 
-static gr_tensor *leaky_relu(gr_tape *t, gr_tensor *x)
-{
-    return gr_leaky_relu(t, x, 0.01);
-}
+static gr_tensor *leaky_relu(gr_tape *t, gr_tensor *x) { return gr_leaky_relu(t, x, 0.01); }
 
-static gr_tensor *elu(gr_tape *t, gr_tensor *x)
-{
-    return gr_elu(t, x, 1.0);
-}
+static gr_tensor *elu(gr_tape *t, gr_tensor *x) { return gr_elu(t, x, 1.0); }
 
-static long double exact_square(long double x)
-{
-    return x * x;
-}
-static long double exact_sigmoid(long double x)
-{
-    return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x));
-}
-static long double exact_softplus(long double x)
-{
-    return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
-}
-static long double exact_log_sigmoid(long double x)
-{
-    return -exact_softplus(-x);
-}
-static long double exact_elu(long double x)
-{
-    return x > 0 ? x : expm1l(x);
-}
-static long double exact_gelu(long double x)
-{
-    return 0.5L * x * erfcl(-x * sqrtl(0.5L));
-}
-static long double exact_silu(long double x)
-{
-    return x * exact_sigmoid(x);
-}
-static long double exact_relu(long double x)
-{
-    return x > 0 ? x : 0;
-}
-static long double exact_leaky_relu(long double x)
-{
-    return x > 0 ? x : (long double)0.01 * x;
-}
+static long double exact_square(long double x) { return x * x; }
+static long double exact_sigmoid(long double x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
+static long double exact_softplus(long double x) { return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x))); }
+static long double exact_log_sigmoid(long double x) { return -exact_softplus(-x); }
+static long double exact_elu(long double x) { return x > 0 ? x : expm1l(x); }
+static long double exact_gelu(long double x) { return 0.5L * x * erfcl(-x * sqrtl(0.5L)); }
+static long double exact_silu(long double x) { return x * exact_sigmoid(x); }
+static long double exact_relu(long double x) { return x > 0 ? x : 0; }
+static long double exact_leaky_relu(long double x) { return x > 0 ? x : (long double)0.01 * x; }
 
 typedef struct function {
     const char *name;
@@ -449,10 +416,7 @@ static double of_dtype(gr_dtype dtype, double x)
     return fabs(x) == TINY ? copysign(0x1p-149, x) : x;
 }
 
-static bool same(double a, double b)
-{
-    return isnan(a) ? isnan(b) : a == b && !signbit(a) == !signbit(b);
-}
+static bool same(double a, double b) { return isnan(a) ? isnan(b) : a == b && !signbit(a) == !signbit(b); }
 
 static void special_values(void **state)
 {

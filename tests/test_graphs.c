@@ -13,10 +13,7 @@ static void ok(gr_status status)
     if (status) fail_msg("%s", gr_last_error());
 }
 
-static gr_tensor *total(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_ALL_AXES, false);
-}
+static gr_tensor *total(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_ALL_AXES, false); }
 
 /* ---- Random graphs ------------------------------------------------------------------------------------------- */
 
@@ -37,20 +34,11 @@ typedef struct builder {
     int n;
 } builder;
 
-static int draw(builder *b, int bound)
-{
-    return (int)gr_rng_below(&b->rng, bound);
-}
+static int draw(builder *b, int bound) { return (int)gr_rng_below(&b->rng, bound); }
 
-static gr_tensor *any(builder *b)
-{
-    return b->v[draw(b, 4) ? draw(b, b->n) : b->n - 1];
-}
+static gr_tensor *any(builder *b) { return b->v[draw(b, 4) ? draw(b, b->n) : b->n - 1]; }
 
-static gr_tensor *matrix(builder *b)
-{
-    return gr_broadcast_to(b->t, any(b), GR_SHAPE(3, 4));
-}
+static gr_tensor *matrix(builder *b) { return gr_broadcast_to(b->t, any(b), GR_SHAPE(3, 4)); }
 
 static gr_tensor *function(builder *b)
 {
@@ -59,10 +47,7 @@ static gr_tensor *function(builder *b)
     return f[draw(b, COUNT(f))](b->t, any(b));
 }
 
-static gr_tensor *scaled(builder *b)
-{
-    return gr_shift(b->t, gr_scale(b->t, any(b), -0.75), 0.5);
-}
+static gr_tensor *scaled(builder *b) { return gr_shift(b->t, gr_scale(b->t, any(b), -0.75), 0.5); }
 
 static gr_tensor *tamed(builder *b)
 {

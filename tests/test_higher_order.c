@@ -3,20 +3,11 @@
 
 /* ---- Derivatives of derivatives ---------------------------------------------------------------------------------- */
 
-static gr_tensor *fourth_by_products(gr_tape *t, gr_tensor *x)
-{
-    return gr_mul(t, x, gr_mul(t, x, gr_mul(t, x, x)));
-}
+static gr_tensor *fourth_by_products(gr_tape *t, gr_tensor *x) { return gr_mul(t, x, gr_mul(t, x, gr_mul(t, x, x))); }
 
-static gr_tensor *fourth_by_squares(gr_tape *t, gr_tensor *x)
-{
-    return gr_square(t, gr_square(t, x));
-}
+static gr_tensor *fourth_by_squares(gr_tape *t, gr_tensor *x) { return gr_square(t, gr_square(t, x)); }
 
-static gr_tensor *fourth_by_power(gr_tape *t, gr_tensor *x)
-{
-    return gr_pow_scalar(t, x, 4.0);
-}
+static gr_tensor *fourth_by_power(gr_tape *t, gr_tensor *x) { return gr_pow_scalar(t, x, 4.0); }
 
 static gr_tensor *fourth_by_quotient(gr_tape *t, gr_tensor *x)
 {

@@ -1,4 +1,4 @@
-/* test_idx.c: IDX files, plain and packed by gzip: what the reader makes of them, what it refuses and with which words. */
+/* test_idx.c: IDX files, plain and packed by gzip: what the reader makes of them, what it refuses and how. */
 #define _POSIX_C_SOURCE 200809L /* mkdtemp */
 #include "data_kit.h"
 

@@ -1,4 +1,4 @@
-/* test_lifetimes.c: how long values live, and what happens to a backward whose values were changed or whose ops fail. */
+/* test_lifetimes.c: how long values live; what becomes of a backward whose values were changed or whose ops fail. */
 #include "tape_kit.h"
 
 /* ---- What backward gives back ------------------------------------------------------------------------------------ */
@@ -143,20 +143,11 @@ typedef struct changed {
     gr_tensor *table, *w, *view, *base, *index, *h;
 } changed;
 
-static void by_pointer(changed *c)
-{
-    gr_f64(c->w)[0] += 1e-3;
-}
+static void by_pointer(changed *c) { gr_f64(c->w)[0] += 1e-3; }
 
-static void by_set(changed *c)
-{
-    ok(gr_set(c->w, 3, 0.5));
-}
+static void by_set(changed *c) { ok(gr_set(c->w, 3, 0.5)); }
 
-static void by_assign(changed *c)
-{
-    ok(gr_assign(c->w, c->w));
-}
+static void by_assign(changed *c) { ok(gr_assign(c->w, c->w)); }
 
 static void through_its_view(changed *c)
 {
@@ -165,20 +156,11 @@ static void through_its_view(changed *c)
     gr_tensor_free(view);
 }
 
-static void under_its_view(changed *c)
-{
-    gr_f64(c->base)[0] = 3.0;
-}
+static void under_its_view(changed *c) { gr_f64(c->base)[0] = 3.0; }
 
-static void an_index(changed *c)
-{
-    gr_i32(c->index)[0] = 0;
-}
+static void an_index(changed *c) { gr_i32(c->index)[0] = 0; }
 
-static void a_result(changed *c)
-{
-    gr_f64(c->h)[0] = 0.0;
-}
+static void a_result(changed *c) { gr_f64(c->h)[0] = 0.0; }
 
 static void a_value_that_is_only_read(changed *c)
 {

@@ -29,10 +29,7 @@ static void *matrix(gr_dtype dtype, int64_t n, int64_t behind, gr_rng *rng)
     return m + MARGIN * bytes;
 }
 
-static void drop(gr_dtype dtype, void *m)
-{
-    free((char *)m - MARGIN * gr_dtype_bytes(dtype));
-}
+static void drop(gr_dtype dtype, void *m) { free((char *)m - MARGIN * gr_dtype_bytes(dtype)); }
 
 static double at(gr_dtype dtype, const void *m, int64_t i)
 {

@@ -31,75 +31,30 @@ static gr_tensor *times(gr_tape *t, gr_tensor *d, choice chosen, double special)
     return found ? gr_mul(t, d, mask) : NULL;
 }
 
-static bool middle(const gr_tensor *x, int64_t k)
-{
-    return k == x->size / 2;
-}
-static bool every_thousandth(const gr_tensor *x, int64_t k)
-{
-    return k % 1000 == (x->size - 1) % 1000 / 2;
-}
+static bool middle(const gr_tensor *x, int64_t k) { return k == x->size / 2; }
+static bool every_thousandth(const gr_tensor *x, int64_t k) { return k % 1000 == (x->size - 1) % 1000 / 2; }
 static bool border(const gr_tensor *x, int64_t k)
 {
     return x->rank > 1 && k % x->shape[x->rank - 1] == x->shape[x->rank - 1] - 1;
 }
-static bool behind_the_first(const gr_tensor *x, int64_t k)
-{
-    return x->rank > 1 && k >= x->size / x->shape[0];
-}
+static bool behind_the_first(const gr_tensor *x, int64_t k) { return x->rank > 1 && k >= x->size / x->shape[0]; }
 
 #define ALTERATION(name) \
     static gr_tensor *name(gr_tape *t, const gr_node *n, int i, gr_tensor *g, gr_tensor *raw, gr_tensor *d)
 #define UNUSED (void)t, (void)n, (void)i, (void)g, (void)raw, (void)d
 
-ALTERATION(other_sign)
-{
-    return UNUSED, gr_neg(t, d);
-}
-ALTERATION(twice)
-{
-    return UNUSED, gr_scale(t, d, 2.0);
-}
-ALTERATION(half)
-{
-    return UNUSED, gr_scale(t, d, 0.5);
-}
-ALTERATION(times_count)
-{
-    return UNUSED, gr_scale(t, d, (double)n->in[0]->size);
-}
-ALTERATION(over_count)
-{
-    return UNUSED, gr_scale(t, d, 1.0 / (double)n->in[0]->size);
-}
-ALTERATION(zero)
-{
-    return UNUSED, gr_scale(t, d, 0.0);
-}
-ALTERATION(missing_one_in_1000)
-{
-    return UNUSED, times(t, d, every_thousandth, 0.0);
-}
-ALTERATION(one_off_by_1e_4)
-{
-    return UNUSED, times(t, d, middle, 1.0 + 1e-4);
-}
-ALTERATION(one_nan)
-{
-    return UNUSED, times(t, d, middle, (double)NAN);
-}
-ALTERATION(one_infinite)
-{
-    return UNUSED, times(t, d, middle, (double)INFINITY);
-}
-ALTERATION(wrong_at_the_border)
-{
-    return UNUSED, times(t, d, border, 0.0);
-}
-ALTERATION(wrong_behind_the_first_of_a_batch)
-{
-    return UNUSED, times(t, d, behind_the_first, 0.5);
-}
+ALTERATION(other_sign) { return UNUSED, gr_neg(t, d); }
+ALTERATION(twice) { return UNUSED, gr_scale(t, d, 2.0); }
+ALTERATION(half) { return UNUSED, gr_scale(t, d, 0.5); }
+ALTERATION(times_count) { return UNUSED, gr_scale(t, d, (double)n->in[0]->size); }
+ALTERATION(over_count) { return UNUSED, gr_scale(t, d, 1.0 / (double)n->in[0]->size); }
+ALTERATION(zero) { return UNUSED, gr_scale(t, d, 0.0); }
+ALTERATION(missing_one_in_1000) { return UNUSED, times(t, d, every_thousandth, 0.0); }
+ALTERATION(one_off_by_1e_4) { return UNUSED, times(t, d, middle, 1.0 + 1e-4); }
+ALTERATION(one_nan) { return UNUSED, times(t, d, middle, (double)NAN); }
+ALTERATION(one_infinite) { return UNUSED, times(t, d, middle, (double)INFINITY); }
+ALTERATION(wrong_at_the_border) { return UNUSED, times(t, d, border, 0.0); }
+ALTERATION(wrong_behind_the_first_of_a_batch) { return UNUSED, times(t, d, behind_the_first, 0.5); }
 
 /* The output's gradient as it came. */
 ALTERATION(no_chain_factor)
@@ -227,22 +182,10 @@ static gr_tensor *maybe_wrong(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
     return wrong ? wrong : d;
 }
 
-static gr_tensor *vjp_0(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return maybe_wrong(t, n, 0, g);
-}
-static gr_tensor *vjp_1(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return maybe_wrong(t, n, 1, g);
-}
-static gr_tensor *vjp_2(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return maybe_wrong(t, n, 2, g);
-}
-static gr_tensor *vjp_3(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return maybe_wrong(t, n, 3, g);
-}
+static gr_tensor *vjp_0(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 0, g); }
+static gr_tensor *vjp_1(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 1, g); }
+static gr_tensor *vjp_2(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 2, g); }
+static gr_tensor *vjp_3(gr_tape *t, const gr_node *n, gr_tensor *g) { return maybe_wrong(t, n, 3, g); }
 
 static void make_mutant(const gr_op *op, int input, const mutation *m)
 {
@@ -524,14 +467,8 @@ static gr_tensor *of_one_image(gr_tape *t, const gr_node *n, int i, gr_tensor *g
     return original->vjp[i](t, n, gr_mul(t, g, mask));
 }
 
-ALTERATION(of_the_first_image)
-{
-    return UNUSED, of_one_image(t, n, i, g, 0);
-}
-ALTERATION(of_the_last_image)
-{
-    return UNUSED, of_one_image(t, n, i, g, -1);
-}
+ALTERATION(of_the_first_image) { return UNUSED, of_one_image(t, n, i, g, 0); }
+ALTERATION(of_the_last_image) { return UNUSED, of_one_image(t, n, i, g, -1); }
 
 /* The kernel turned by half a circle: a correlation taken for a convolution. */
 ALTERATION(kernel_turned)
@@ -545,10 +482,7 @@ ALTERATION(kernel_turned)
 }
 
 /* Channels in and out the wrong way round, in the memory of the right way. */
-ALTERATION(channels_swapped)
-{
-    return UNUSED, gr_reshape(t, gr_permute(t, d, GR_AXES(1, 0, 2, 3)), d->rank, d->shape);
-}
+ALTERATION(channels_swapped) { return UNUSED, gr_reshape(t, gr_permute(t, d, GR_AXES(1, 0, 2, 3)), d->rank, d->shape); }
 
 /* Where the window or the kernel reaches into the padding: on the rim of the image. */
 static bool rim(const gr_tensor *x, int64_t k)
@@ -557,19 +491,10 @@ static bool rim(const gr_tensor *x, int64_t k)
     return i == 0 || j == 0 || i == rows - 1 || j == columns - 1;
 }
 
-static bool last_row(const gr_tensor *x, int64_t k)
-{
-    return k / x->shape[3] % x->shape[2] == x->shape[2] - 1;
-}
+static bool last_row(const gr_tensor *x, int64_t k) { return k / x->shape[3] % x->shape[2] == x->shape[2] - 1; }
 
-ALTERATION(wrong_on_the_rim)
-{
-    return UNUSED, times(t, d, rim, 1.01);
-}
-ALTERATION(last_row_missing)
-{
-    return UNUSED, times(t, d, last_row, 0.0);
-}
+ALTERATION(wrong_on_the_rim) { return UNUSED, times(t, d, rim, 1.01); }
+ALTERATION(last_row_missing) { return UNUSED, times(t, d, last_row, 0.0); }
 
 static const struct {
     const char *op;

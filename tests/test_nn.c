@@ -80,10 +80,7 @@ static double *room_for(const gr_tensor *x)
     return room;
 }
 
-static double rounding(gr_dtype dtype)
-{
-    return dtype == GR_F32 ? 4e-6 : 1e-13;
-}
+static double rounding(gr_dtype dtype) { return dtype == GR_F32 ? 4e-6 : 1e-13; }
 
 /* ---- Pooling: window by window ------------------------------------------------------------------------------ */
 

@@ -3,10 +3,7 @@
 
 /* ---- Paths ------------------------------------------------------------------------------------------------------- */
 
-static gr_tensor *diamond(gr_tape *t, gr_tensor *x)
-{
-    return gr_mul(t, gr_shift(t, x, 1.0), gr_scale(t, x, 2.0));
-}
+static gr_tensor *diamond(gr_tape *t, gr_tensor *x) { return gr_mul(t, gr_shift(t, x, 1.0), gr_scale(t, x, 2.0)); }
 
 static gr_tensor *diamonds(gr_tape *t, gr_tensor *x)
 {
@@ -14,25 +11,13 @@ static gr_tensor *diamonds(gr_tape *t, gr_tensor *x)
     return x;
 }
 
-static gr_tensor *product_with_itself(gr_tape *t, gr_tensor *x)
-{
-    return gr_mul(t, x, x);
-}
+static gr_tensor *product_with_itself(gr_tape *t, gr_tensor *x) { return gr_mul(t, x, x); }
 
-static gr_tensor *sum_with_itself(gr_tape *t, gr_tensor *x)
-{
-    return gr_add(t, gr_add(t, x, x), x);
-}
+static gr_tensor *sum_with_itself(gr_tape *t, gr_tensor *x) { return gr_add(t, gr_add(t, x, x), x); }
 
-static gr_tensor *difference_with_itself(gr_tape *t, gr_tensor *x)
-{
-    return gr_sub(t, x, x);
-}
+static gr_tensor *difference_with_itself(gr_tape *t, gr_tensor *x) { return gr_sub(t, x, x); }
 
-static gr_tensor *quotient_with_itself(gr_tape *t, gr_tensor *x)
-{
-    return gr_div(t, x, x);
-}
+static gr_tensor *quotient_with_itself(gr_tape *t, gr_tensor *x) { return gr_div(t, x, x); }
 
 static gr_tensor *both_sides_of_a_choice(gr_tape *t, gr_tensor *x)
 {

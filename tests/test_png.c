@@ -399,10 +399,7 @@ static bool read_one(void)
 
 static gr_tensor *to_write;
 
-static bool write_one(void)
-{
-    return gr_png_write(path_of("m.png"), to_write) == GR_OK;
-}
+static bool write_one(void) { return gr_png_write(path_of("m.png"), to_write) == GR_OK; }
 
 static void memory_may_run_out(void **state)
 {

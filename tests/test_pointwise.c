@@ -67,10 +67,7 @@ static void golden_arrays(void **state)
 }
 
 /* Rows rounded to F32, against the F64 loss of the rounded numbers. */
-static bool fits_f32(double x)
-{
-    return (fabs(x) <= (double)FLT_MAX && fabs(x) >= (double)FLT_MIN) || x == 0;
-}
+static bool fits_f32(double x) { return (fabs(x) <= (double)FLT_MAX && fabs(x) >= (double)FLT_MIN) || x == 0; }
 
 static void golden_points_in_f32(void **state)
 {
@@ -162,10 +159,7 @@ static const setup setups[] = {
     {.reduction = GR_NONE, .smoothing = 0.25, .weighted = true, .graph = true},
 };
 
-static bool applies(const setup *s, const loss *l)
-{
-    return s->smoothing == 0 || l->at == bce_at;
-}
+static bool applies(const setup *s, const loss *l) { return s->smoothing == 0 || l->at == bce_at; }
 
 static void arrays_against_loops(void **state)
 {

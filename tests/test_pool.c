@@ -14,10 +14,7 @@ static void ok(gr_status status)
     if (status) fail_msg("%s", gr_last_error());
 }
 
-static gr_tensor *total(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_ALL_AXES, false);
-}
+static gr_tensor *total(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_ALL_AXES, false); }
 
 /* ---- Training steps ------------------------------------------------------------------------------------------ */
 
@@ -117,15 +114,9 @@ static gr_optimizer *sgd(gr_params *params)
     return gr_sgd(params, &(gr_sgd_options){.lr = 0.1, .momentum = 0.9, .nesterov = true});
 }
 
-static gr_optimizer *adam(gr_params *params)
-{
-    return gr_adam(params, &(gr_adam_options){.lr = 0.01});
-}
+static gr_optimizer *adam(gr_params *params) { return gr_adam(params, &(gr_adam_options){.lr = 0.01}); }
 
-static gr_optimizer *rmsprop(gr_params *params)
-{
-    return gr_rmsprop(params, NULL);
-}
+static gr_optimizer *rmsprop(gr_params *params) { return gr_rmsprop(params, NULL); }
 
 static const struct training {
     const char *what;

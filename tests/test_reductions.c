@@ -10,10 +10,7 @@ typedef struct planes {
     int64_t outer, c, inner;
 } planes;
 
-static int64_t place(const planes *p, int64_t o, int64_t c, int64_t i)
-{
-    return (o * p->c + c) * p->inner + i;
-}
+static int64_t place(const planes *p, int64_t o, int64_t c, int64_t i) { return (o * p->c + c) * p->inner + i; }
 
 /* -log of the softmax's sum over a column, as e^(x - m). */
 static double log_sum(const gr_tensor *x, const planes *p, int64_t o, int64_t i, double *m)

@@ -9,20 +9,11 @@ enum { N_PARAMS = 4, N_ELEMENTS = 37, N_STEPS = 30 };
 
 static const int64_t lengths[N_PARAMS] = {1, N_ELEMENTS, 5, 0};
 
-static long double stiffness(int p, int64_t i)
-{
-    return 0.5L + 0.25L * (long double)((i + 3 * p) % 7);
-}
+static long double stiffness(int p, int64_t i) { return 0.5L + 0.25L * (long double)((i + 3 * p) % 7); }
 
-static long double target(int p, int64_t i)
-{
-    return 1.0L + 0.5L * (long double)((3 * i + p) % 5);
-}
+static long double target(int p, int64_t i) { return 1.0L + 0.5L * (long double)((3 * i + p) % 5); }
 
-static double start(int p, int64_t i)
-{
-    return -1.5 + 0.0625 * (double)((5 * i + p) % 11);
-}
+static double start(int p, int64_t i) { return -1.5 + 0.0625 * (double)((5 * i + p) % 11); }
 
 static void run_beside_recurrence(const rule *r, gr_dtype dtype, double tolerance)
 {

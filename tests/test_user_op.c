@@ -13,10 +13,7 @@ static void ok(gr_status status)
     if (status) fail_msg("%s", gr_last_error());
 }
 
-static gr_tensor *total(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_ALL_AXES, false);
-}
+static gr_tensor *total(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_ALL_AXES, false); }
 
 static gr_tensor *leaf(int rank, const int64_t shape[], double lo, double hi, uint64_t seed)
 {
@@ -87,10 +84,7 @@ static gr_tensor *log_cosh_p(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_tanh(t, z), 1.0 / (double)gr_size(n->in[0])));
 }
 
-static gr_tensor *log_cosh_p_saved(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_mul(t, g, n->saved);
-}
+static gr_tensor *log_cosh_p_saved(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_mul(t, g, n->saved); }
 
 static const gr_op log_cosh = {.name = "log_cosh",
                                .formula = "l = mean log cosh(s (p - y)) / s",
@@ -288,10 +282,7 @@ static gr_tensor *half_the_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_scale(t, gr_square(t, n->in[0]), 1.5));
 }
 
-static gr_tensor *wrong_sign(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_neg(t, cube_vjp(t, n, g));
-}
+static gr_tensor *wrong_sign(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_neg(t, cube_vjp(t, n, g)); }
 
 static gr_tensor *forgets_g(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -350,10 +341,7 @@ static gr_tensor *of_another_shape(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_slice(t, cube_vjp(t, n, g), 0, 0, 5);
 }
 
-static gr_tensor *of_too_few(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return total(t, cube_vjp(t, n, g));
-}
+static gr_tensor *of_too_few(gr_tape *t, const gr_node *n, gr_tensor *g) { return total(t, cube_vjp(t, n, g)); }
 
 static gr_tensor *null_in_silence(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -617,10 +605,93 @@ static void an_op_that_works_in_place(void **state)
     gr_tensor_free(wide);
 }
 
+/* ---- What one node has saved, as an input of another --------------------------------------------------------- */
+
+/* y = x^3, 3 x^2 being saved for the VJP, which does not differentiate it again. */
+static gr_status cube_that_saves(gr_node *n)
+{
+    gr_tensor *slope = gr_save(n, GR_F64, gr_rank(n->out), gr_shape(n->out));
+    if (!slope) return gr_last_status();
+    const double *x = gr_read_f64(n->in[0]);
+    double *y = gr_f64(n->out), *d = gr_f64(slope);
+    for (int64_t i = 0; i < gr_size(n->out); i++) y[i] = x[i] * x[i] * x[i], d[i] = 3.0 * x[i] * x[i];
+    return GR_OK;
+}
+
+static gr_tensor *saved_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_mul(t, g, n->saved); }
+
+static const gr_op saving_cube = {.name = "saving_cube",
+                                  .formula = "y = x^3",
+                                  .n_in = 1,
+                                  .shape = gr_shape_same,
+                                  .forward[GR_ANY_CPU] = {[GR_F64] = cube_that_saves},
+                                  .vjp = {saved_vjp}};
+
+/* A recorded gradient w 3 x^2 has the saved tensor for an input. A backward that gives the values of the cube back must
+ * leave it be: d/dw of the sum is 3 x^2 summed, whatever was computed in between. */
+static void a_saved_value_outlives_its_node(void **state)
+{
+    (void)state;
+    gr_tape *t = gr_tape_new();
+    gr_tensor *x = leaf(GR_SHAPE(40), 0.5, 2.0, 3), *w = leaf(GR_SCALAR, 2.0, 3.0, 4), *g;
+    double expected = 0.0;
+    for (int64_t i = 0; i < 40; i++) expected += 3.0 * gr_get(x, i) * gr_get(x, i);
+    gr_tensor *y = gr_mul(t, total(t, gr_apply(t, &saving_cube, &x, 1, NULL)), w);
+    ok(gr_grad(t, y, &x, 1, &g, GR_CREATE_GRAPH));
+    gr_tensor *sum = total(t, g);
+    ok(gr_backward(t, y, 0));
+    gr_zero_grad(w);
+    for (int i = 0; i < 8; i++) assert_non_null(gr_shift(t, gr_scale(t, x, 0.0), 1e6));
+    ok(gr_backward(t, sum, 0));
+    assert_true(close_to(gr_item(gr_gradient(w)), expected, 1e-14));
+    gr_tape_free(t);
+    gr_tensor_free(x);
+    gr_tensor_free(w);
+}
+
+/* ---- A result of indices ---------------------------------------------------------------------------------------- */
+
+static gr_status signs_shape(const gr_node *n, gr_type *type)
+{
+    if (gr_shape_same(n, type)) return gr_last_status();
+    type->dtype = GR_I32;
+    return GR_OK;
+}
+
+static gr_status signs_i32(gr_node *n)
+{
+    for (int64_t i = 0; i < gr_size(n->out); i++) gr_i32(n->out)[i] = gr_get(n->in[0], i) > 0.0;
+    return GR_OK;
+}
+
+static const gr_op signs = {.name = "signs",
+                            .formula = "y = [x > 0], as an index",
+                            .n_in = 1,
+                            .shape = signs_shape,
+                            .forward[GR_ANY_CPU] = {[GR_I32] = signs_i32},
+                            .vjp = {gr_vjp_zero}};
+
+/* Indices have no gradients, whatever they were computed from: they are constants, fit for gr_gather_rows(). */
+static void indices_made_of_a_leaf(void **state)
+{
+    (void)state;
+    gr_tape *t = gr_tape_new();
+    gr_tensor *x = leaf(GR_SHAPE(3), -1.0, 1.0, 5), *table = leaf(GR_SHAPE(2, 2), -1.0, 1.0, 6);
+    gr_tensor *index = gr_apply(t, &signs, &x, 1, NULL);
+    assert_non_null(index);
+    assert_false(gr_requires_grad(index));
+    ok(gr_backward(t, total(t, gr_gather_rows(t, table, index)), 0));
+    gr_tape_free(t);
+    gr_tensor_free(x);
+    gr_tensor_free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_op_of_ones_own),
+        cmocka_unit_test(a_saved_value_outlives_its_node),
+        cmocka_unit_test(indices_made_of_a_leaf),
         cmocka_unit_test(a_loss_of_ones_own),
         cmocka_unit_test(an_op_of_any_number_of_inputs),
         cmocka_unit_test(options_are_copied),

@@ -175,10 +175,7 @@ static gr_check_verdict check_with(network *w, gr_check_options o, gr_check_mode
     return r.verdict;
 }
 
-static bool is_pass(gr_check_verdict v)
-{
-    return v == GR_CHECK_PASS || v == GR_CHECK_KINK;
-}
+static bool is_pass(gr_check_verdict v) { return v == GR_CHECK_PASS || v == GR_CHECK_KINK; }
 
 /* Every way that there is; of large networks samples. Whether the first derivative passed: each op, and all together.
  * (In a deep network kinks lie close, steps are short, and of a thousand single derivatives the smallest may be

@@ -17,10 +17,7 @@ static void add_score(score *s, const gr_tensor *z, const gr_tensor *y, int64_t 
     s->which = i;
 }
 
-gr_tensor *row_of(gr_tensor *images, int64_t i)
-{
-    return need(gr_view_rows(images, i, 1));
-}
+gr_tensor *row_of(gr_tensor *images, int64_t i) { return need(gr_view_rows(images, i, 1)); }
 
 /* Logits [1,1,H,W] of an image [1,C,H,W], yours: the mean over all ways to see it. The network knows them all from its
  * training, and its errors are not the same in each. */

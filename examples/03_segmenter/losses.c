@@ -38,7 +38,7 @@ LOSS(focal) { return gr_focal(t, z, y, &(gr_focal_options){LOGITS, .alpha = 0.5,
 LOSS(sens_spec) { return gr_sensitivity_specificity(t, z, y, &(gr_sensitivity_specificity_options){LOGITS}); }
 LOSS(dice) { return gr_dice(t, z, y, OVERLAP(.epsilon = 1.0)); }
 LOSS(tversky) { return gr_tversky(t, z, y, &(gr_tversky_options){LOGITS, .fp_weight = 0.3, .fn_weight = 0.7}); }
-LOSS(focal_tversky) { return gr_focal_tversky(t, z, y, FOCAL_TVERSKY(.fp_weight = 0.3, .fn_weight = 0.7, .gamma = 0.75)); }
+LOSS(focal_tversky) { return gr_focal_tversky(t, z, y, FOCAL_TVERSKY(.fp_weight = 0.3, .fn_weight = 0.7)); }
 LOSS(huber) { return gr_huber(t, gr_sigmoid(t, z), y, &(gr_huber_options){.delta = 0.5}); }
 LOSS(smooth_l1) { return gr_smooth_l1(t, gr_sigmoid(t, z), y, &(gr_smooth_l1_options){.beta = 0.5}); }
 LOSS(jaccard) { return gr_jaccard(t, z, y, OVERLAP(.epsilon = 1.0)); }

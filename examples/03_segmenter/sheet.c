@@ -7,10 +7,7 @@ typedef struct colour {
 
 enum { SHEET_GAP = 8, SHEET_LABEL = 16, SHEET_LEAST = 128, SHEET_MOST = 512 };
 
-static int64_t on_sheet(const sheet *s, int64_t pixels)
-{
-    return (pixels + s->skip - 1) / s->skip * s->grow;
-}
+static int64_t on_sheet(const sheet *s, int64_t pixels) { return (pixels + s->skip - 1) / s->skip * s->grow; }
 
 sheet begin_sheet(int64_t rows, int64_t columns, int64_t h, int64_t w)
 {
@@ -93,10 +90,7 @@ void add_mask(sheet *s, const char *label, const float *values, const float *tru
     add_picture(s, label, as_mask, &(planes){values, truth, 0});
 }
 
-void next_row(sheet *s)
-{
-    s->used += (s->columns - s->used % s->columns) % s->columns;
-}
+void next_row(sheet *s) { s->used += (s->columns - s->used % s->columns) % s->columns; }
 
 void finish_sheet(sheet *s, const char *name)
 {

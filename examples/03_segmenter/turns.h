@@ -40,9 +40,6 @@ static inline int back(int how)
 }
 
 /* How many ways keep the shape of the image. */
-static inline int ways(const gr_tensor *images)
-{
-    return gr_dim(images, 2) == gr_dim(images, 3) ? 8 : 4;
-}
+static inline int ways(const gr_tensor *images) { return gr_dim(images, 2) == gr_dim(images, 3) ? 8 : 4; }
 
 #endif

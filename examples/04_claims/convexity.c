@@ -137,10 +137,7 @@ static void draw(experiment *e)
 
 /* ---- The experiment ----------------------------------------------------------------------------------------- */
 
-static bool near(double a, double b, double tolerance)
-{
-    return fabs(a - b) < tolerance;
-}
+static bool near(double a, double b, double tolerance) { return fabs(a - b) < tolerance; }
 
 static finding test(experiment *e)
 {

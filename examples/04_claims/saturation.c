@@ -7,15 +7,9 @@ static const char *const loss_names[2] = {"cross entropy", "MSE"};
 
 /* ---- Gradients ---------------------------------------------------------------------------------------------- */
 
-static gr_tensor *mse_of(gr_tape *t, gr_tensor *z, gr_tensor *y)
-{
-    return gr_mse(t, gr_sigmoid(t, z), y, NULL);
-}
+static gr_tensor *mse_of(gr_tape *t, gr_tensor *z, gr_tensor *y) { return gr_mse(t, gr_sigmoid(t, z), y, NULL); }
 
-static gr_tensor *cross_entropy_of(gr_tape *t, gr_tensor *z, gr_tensor *y)
-{
-    return gr_bce(t, z, y, &from_logits);
-}
+static gr_tensor *cross_entropy_of(gr_tape *t, gr_tensor *z, gr_tensor *y) { return gr_bce(t, z, y, &from_logits); }
 
 /* Cross entropy where the output is not a sigmoid but Phi(z), of the normal distribution. */
 static gr_tensor *cross_entropy_of_normal_cdf(gr_tape *t, gr_tensor *z, gr_tensor *y)

@@ -85,10 +85,7 @@ result_name name_of(const experiment *e, const char *suffix)
     return name;
 }
 
-FILE *begin_claim_plot(const experiment *e)
-{
-    return begin_plot(name_of(e, "").text, 460, 340);
-}
+FILE *begin_claim_plot(const experiment *e) { return begin_plot(name_of(e, "").text, 460, 340); }
 
 void end_claim_plot(experiment *e, FILE *script)
 {

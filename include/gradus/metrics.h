@@ -3,7 +3,7 @@
  *     gr_confusion c = {0};
  *     while (gr_batches_next(batches)) {
  *         gr_tensor *z = model(tape, gr_batch_x(batches));                                   // logits
- *         if (gr_confusion_add(z, gr_batch_y(batches), &(gr_confusion_options){.from_logits = true}, &c, 1)) return ...;
+ *         if (gr_confusion_add(z, gr_batch_y(batches), &(gr_confusion_options){.from_logits = true}, &c, 1)) break;
  *         gr_tape_reset(tape);
  *     }
  *     gr_metrics m = gr_metrics_of(&c);

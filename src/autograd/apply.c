@@ -133,6 +133,7 @@ static gr_tape_node *new_node(gr_tape *t, const gr_op *op, gr_tensor *const in[]
     for (int i = 0; i < n_in; i++) {
         copies[i] = in[i];
         node->versions[i] = gr_version_of(in[i]);
+        if (in[i]->temporary) in[i]->temporary = false; /* what one node has saved is to outlive it as an input here */
     }
     node->versions[n_in] = 0;
     if (op->attr_size && attr) node->call.attr = memcpy((char *)node + attr_at, attr, op->attr_size);
@@ -225,7 +226,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
     }
     gr_tape_node *node = new_node(t, op, in, n_in, attr);
     if (!node || !compute(t, &node->call)) return NULL;
-    append(t, node);
+    if (gr_is_float(gr_type_of(node->call.out))) append(t, node); /* indices have no gradients: they are constants */
     if (saved) *saved = node->call.saved ? gr_hold(node->call.saved) : NULL;
     return node->call.out;
 }

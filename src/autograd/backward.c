@@ -297,10 +297,7 @@ static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_ten
     return GR_OK;
 }
 
-static int complete(int flags)
-{
-    return flags & GR_CREATE_GRAPH ? flags | GR_RETAIN : flags;
-}
+static int complete(int flags) { return flags & GR_CREATE_GRAPH ? flags | GR_RETAIN : flags; }
 
 gr_status gr_backward_from(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, int flags)
 {

@@ -37,9 +37,7 @@ static gr_status broadcast_to(gr_node *n)
     return GR_OK;
 }
 
-const gr_op gr_op_broadcast_to = {.name = "broadcast_to",
-                                  .formula = "y = x, repeated",
-                                  .gradient = "dx = g, summed over what was repeated",
+const gr_op gr_op_broadcast_to = {GR_NAMED(broadcast_to, "y = x, repeated", "dx = g, summed over what was repeated"),
                                   .n_in = 1,
                                   .shape = broadcast_to_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = broadcast_to, [GR_F64] = broadcast_to},

@@ -19,15 +19,9 @@ static gr_status channel_affine_shape(const gr_node *n, gr_type *type)
 /* ---- dx = scale g,  dmean = -sum scale g,  dscale = sum g (x - mean),  dshift = sum g --------------------------- */
 
 /* [C] as [C,1,1], which broadcasts over images. */
-static gr_tensor *over_images(gr_tape *t, gr_tensor *x)
-{
-    return gr_reshape(t, x, GR_SHAPE(x->size, 1, 1));
-}
+static gr_tensor *over_images(gr_tape *t, gr_tensor *x) { return gr_reshape(t, x, GR_SHAPE(x->size, 1, 1)); }
 
-static gr_tensor *channel_sums(gr_tape *t, gr_tensor *g)
-{
-    return gr_sum(t, g, GR_AXES(0, 2, 3), false);
-}
+static gr_tensor *channel_sums(gr_tape *t, gr_tensor *g) { return gr_sum(t, g, GR_AXES(0, 2, 3), false); }
 
 static gr_tensor *channel_affine_dx(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -51,9 +45,8 @@ static gr_tensor *channel_affine_dshift(gr_tape *t, const gr_node *n, gr_tensor 
 }
 
 const gr_op gr_op_channel_affine = {
-    .name = "channel_affine",
-    .formula = "y = (x - mean) scale + shift, for each channel",
-    .gradient = "dx = scale g, dmean = -sum scale g, dscale = sum g (x - mean), dshift = sum g",
+    GR_NAMED(channel_affine, "y = (x - mean) scale + shift, for each channel",
+             "dx = scale g, dmean = -sum scale g, dscale = sum g (x - mean), dshift = sum g"),
     .n_in = 3,
     .n_optional = 1,
     .shape = channel_affine_shape,

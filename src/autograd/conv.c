@@ -7,10 +7,7 @@
 
 /* ---- Options and shapes -------------------------------------------------------------------------------------- */
 
-static const gr_conv_attr *conv_attr(const gr_node *n)
-{
-    return n->attr;
-}
+static const gr_conv_attr *conv_attr(const gr_node *n) { return n->attr; }
 
 static gr_status expect_conv_options(const char *who, const gr_conv2d_options *o)
 {
@@ -153,9 +150,8 @@ static gr_tensor *conv_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_conv2d = {
-    .name = "conv2d",
-    .formula = "y = x * k + b",
-    .gradient = "dx = conv_transpose2d(g, k), dk = conv2d_kernel(x, g), db = sum g over all but channels",
+    GR_NAMED(conv2d, "y = x * k + b",
+             "dx = conv_transpose2d(g, k), dk = conv2d_kernel(x, g), db = sum g over all but channels"),
     .n_in = 2,
     .n_optional = 1,
     .shape = conv_shape,
@@ -200,9 +196,8 @@ static gr_tensor *conv_adjoint_k_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_conv_transpose2d = {
-    .name = "conv_transpose2d",
-    .formula = "x = y *^T k + b, the adjoint: <x, u> = <y, u * k> for all u, without b",
-    .gradient = "dy = conv2d(g, k), dk = conv2d_kernel(g, y), db = sum g over all but channels",
+    GR_NAMED(conv_transpose2d, "x = y *^T k + b, the adjoint: <x, u> = <y, u * k> for all u, without b",
+             "dy = conv2d(g, k), dk = conv2d_kernel(g, y), db = sum g over all but channels"),
     .n_in = 2,
     .n_optional = 1,
     .shape = conv_adjoint_shape,
@@ -240,15 +235,10 @@ static gr_tensor *conv_kernel_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return call_adjoint(t, n, n->in[1], g, n->in[0]);
 }
 
-static gr_tensor *conv_kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return call_conv(t, n, n->in[0], g);
-}
+static gr_tensor *conv_kernel_y_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return call_conv(t, n, n->in[0], g); }
 
 const gr_op gr_op_conv2d_kernel = {
-    .name = "conv2d_kernel",
-    .formula = "k: <k, u> = <y, x * u> for all u",
-    .gradient = "dx = conv_transpose2d(y, g), dy = conv2d(x, g)",
+    GR_NAMED(conv2d_kernel, "k: <k, u> = <y, x * u> for all u", "dx = conv_transpose2d(y, g), dy = conv2d(x, g)"),
     .n_in = 2,
     .shape = conv_kernel_shape,
     .attr_size = sizeof(gr_conv_attr),

@@ -37,14 +37,9 @@ static gr_status dropout_shape(const gr_node *n, gr_type *type)
     return gr_shape_same(n, type);
 }
 
-static gr_tensor *dropout_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return GR_CALL(dropout, n->attr, g);
-}
+static gr_tensor *dropout_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return GR_CALL(dropout, n->attr, g); }
 
-const gr_op gr_op_dropout = {.name = "dropout",
-                             .formula = "y = m x / (1-p), m = 0 with probability p, else 1",
-                             .gradient = "dx = m g / (1-p)",
+const gr_op gr_op_dropout = {GR_NAMED(dropout, "y = m x / (1-p), m = 0 with probability p, else 1", "dx = m g / (1-p)"),
                              .n_in = 1,
                              .shape = dropout_shape,
                              .attr_size = sizeof(gr_dropout_attr),

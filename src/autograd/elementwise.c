@@ -4,15 +4,9 @@
 #include "tensor/broadcast.h"
 
 /* The numbers among an op's options, which most ops have none of. */
-static inline double number_a(const gr_node *n)
-{
-    return n->attr ? ((const gr_scalars *)n->attr)->a : 0.0;
-}
+static inline double number_a(const gr_node *n) { return n->attr ? ((const gr_scalars *)n->attr)->a : 0.0; }
 
-static inline double number_b(const gr_node *n)
-{
-    return n->attr ? ((const gr_scalars *)n->attr)->b : 0.0;
-}
+static inline double number_b(const gr_node *n) { return n->attr ? ((const gr_scalars *)n->attr)->b : 0.0; }
 
 /* Runs a kernel's spans over the elements, whose body is given the node; or, for map2, how the inputs broadcast. */
 static inline gr_status run_map1(gr_node *n, gr_span_body body)
@@ -62,9 +56,7 @@ static gr_tensor *where_db(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_where(t, n->in[0], gr_constant(t, gr_type_of(g), 0.0), g);
 }
 
-const gr_op gr_op_where = {.name = "where",
-                           .formula = "y = c ? a : b",
-                           .gradient = "dc = 0, da = c ? g : 0, db = c ? 0 : g",
+const gr_op gr_op_where = {GR_NAMED(where, "y = c ? a : b", "dc = 0, da = c ? g : 0, db = c ? 0 : g"),
                            .n_in = 3,
                            .shape = gr_shape_broadcast,
                            .forward = GR_KERNELS(where_map),
@@ -85,9 +77,7 @@ static gr_status clamp_shape(const gr_node *n, gr_type *type)
     return gr_shape_same(n, type);
 }
 
-const gr_op gr_op_inside = {.name = "inside",
-                            .formula = "y = [a <= x <= b]",
-                            .gradient = "dx = 0",
+const gr_op gr_op_inside = {GR_NAMED(inside, "y = [a <= x <= b]", "dx = 0"),
                             .n_in = 1,
                             .shape = clamp_shape,
                             .forward = GR_KERNELS(inside_map),
@@ -100,9 +90,7 @@ static gr_tensor *clamp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, GR_CALL(inside, n->attr, n->in[0]));
 }
 
-const gr_op gr_op_clamp = {.name = "clamp",
-                           .formula = "y = min(max(x, a), b)",
-                           .gradient = "dx = g [a <= x <= b]",
+const gr_op gr_op_clamp = {GR_NAMED(clamp, "y = min(max(x, a), b)", "dx = g [a <= x <= b]"),
                            .n_in = 1,
                            .shape = clamp_shape,
                            .forward = GR_KERNELS(clamp_map),
@@ -117,28 +105,18 @@ gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
 
 /* ---- The derivative of sigmoid, z = g y (1 - y):  dg = h y (1 - y),  dy = h g (1 - 2y),  h that of z ---------- */
 
-static gr_tensor *sigmoid_grad(gr_tape *t, gr_tensor *g, gr_tensor *y)
-{
-    return GR_CALL(sigmoid_grad, NULL, g, y);
-}
+static gr_tensor *sigmoid_grad(gr_tape *t, gr_tensor *g, gr_tensor *y) { return GR_CALL(sigmoid_grad, NULL, g, y); }
 
-static gr_tensor *sigmoid_grad_dg(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    return sigmoid_grad(t, h, n->in[1]);
-}
+static gr_tensor *sigmoid_grad_dg(gr_tape *t, const gr_node *n, gr_tensor *h) { return sigmoid_grad(t, h, n->in[1]); }
 
 static gr_tensor *sigmoid_grad_dy(gr_tape *t, const gr_node *n, gr_tensor *h)
 {
     return gr_mul(t, gr_mul(t, h, n->in[0]), gr_shift(t, gr_scale(t, n->in[1], -2.0), 1.0));
 }
 
-const gr_op gr_op_sigmoid_grad = {.name = "sigmoid_grad",
-                                  .formula = "z = g y (1 - y)",
-                                  .gradient = "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z",
-                                  .n_in = 2,
-                                  .shape = gr_shape_same,
-                                  .forward = GR_KERNELS(sigmoid_grad_map),
-                                  .vjp = {sigmoid_grad_dg, sigmoid_grad_dy}};
+const gr_op gr_op_sigmoid_grad = {
+    GR_NAMED(sigmoid_grad, "z = g y (1 - y)", "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z"), .n_in = 2,
+    .shape = gr_shape_same, .forward = GR_KERNELS(sigmoid_grad_map), .vjp = {sigmoid_grad_dg, sigmoid_grad_dy}};
 
 /* ---- The derivative of relu and its kin, z = [x > 0 ? a : b] g:  dx = 0,  dg = h [x > 0 ? a : b] -------------- */
 
@@ -152,9 +130,7 @@ static gr_tensor *gate_dg(gr_tape *t, const gr_node *n, gr_tensor *h)
     return gate(t, h, n->in[0], number_a(n), number_b(n));
 }
 
-const gr_op gr_op_gate = {.name = "gate",
-                          .formula = "z = [x > 0 ? a : b] g",
-                          .gradient = "dg = h [x > 0 ? a : b], dx = 0, h that of z",
+const gr_op gr_op_gate = {GR_NAMED(gate, "z = [x > 0 ? a : b] g", "dg = h [x > 0 ? a : b], dx = 0, h that of z"),
                           .n_in = 2,
                           .shape = gr_shape_same,
                           .forward = GR_KERNELS(gate_map),
@@ -172,10 +148,7 @@ static gr_tensor *less_one(gr_tape *t, gr_tensor *b)
 }
 
 /* Of a^b: a, and 1 where a is 0, as 0^b stays 0 for b > 0: no 0 * log 0. */
-static gr_tensor *or_one(gr_tape *t, gr_tensor *a)
-{
-    return gr_where(t, a, a, gr_constant(t, gr_type_of(a), 1.0));
-}
+static gr_tensor *or_one(gr_tape *t, gr_tensor *a) { return gr_where(t, a, a, gr_constant(t, gr_type_of(a), 1.0)); }
 
 /* x^a: the derivative of x^0 is 0, also at x = 0. */
 static gr_tensor *pow_scalar_dx(gr_tape *t, gr_tensor *g, gr_tensor *x, double a)
@@ -203,10 +176,7 @@ static gr_tensor *normal_density(gr_tape *t, gr_tensor *x)
 }
 
 /* For gelu and silu: beyond |x| = 1e4 their slope is exactly 0 or 1; clamping avoids inf * 0. */
-static gr_tensor *bounded(gr_tape *t, gr_tensor *x)
-{
-    return gr_clamp(t, x, -1e4, 1e4);
-}
+static gr_tensor *bounded(gr_tape *t, gr_tensor *x) { return gr_clamp(t, x, -1e4, 1e4); }
 
 /* Phi(x) + x phi(x) */
 static gr_tensor *gelu_slope(gr_tape *t, gr_tensor *x)
@@ -299,21 +269,12 @@ static int shift_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
                               __VA_ARGS__};
 
 /* The public functions. */
-#define UNARY_CALL(op)                           \
-    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x) \
-    {                                            \
-        return GR_CALL(op, NULL, x);             \
-    }
-#define UNARY_A_CALL(op)                                   \
-    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x, double a) \
-    {                                                      \
-        return GR_CALL(op, &(gr_scalars){.a = a}, x);      \
-    }
-#define BINARY_CALL(op)                                        \
-    gr_tensor *gr_##op(gr_tape *t, gr_tensor *a, gr_tensor *b) \
-    {                                                          \
-        return GR_CALL(op, NULL, a, b);                        \
-    }
+#define UNARY_CALL(op) \
+    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x) { return GR_CALL(op, NULL, x); }
+#define UNARY_A_CALL(op) \
+    gr_tensor *gr_##op(gr_tape *t, gr_tensor *x, double a) { return GR_CALL(op, &(gr_scalars){.a = a}, x); }
+#define BINARY_CALL(op) \
+    gr_tensor *gr_##op(gr_tape *t, gr_tensor *a, gr_tensor *b) { return GR_CALL(op, NULL, a, b); }
 
 #define UNARY(op, f, value, df, dx, ...)           \
     UNARY_VJP(op##_vjp, dx)                        \

@@ -52,13 +52,9 @@ static gr_tensor *gather_rows_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_scatter_rows(t, g, n->in[1], n->in[0]->shape[0]);
 }
 
-const gr_op gr_op_gather_rows = {.name = "gather_rows",
-                                 .formula = "y_i = table[index_i]",
-                                 .gradient = "dtable[index_i] += g_i",
-                                 .n_in = 2,
-                                 .shape = gather_rows_shape,
-                                 .forward[GR_ANY_CPU] = {[GR_F32] = gather_rows, [GR_F64] = gather_rows},
-                                 .vjp = {gather_rows_vjp}};
+const gr_op gr_op_gather_rows = {
+    GR_NAMED(gather_rows, "y_i = table[index_i]", "dtable[index_i] += g_i"), .n_in = 2, .shape = gather_rows_shape,
+    .forward[GR_ANY_CPU] = {[GR_F32] = gather_rows, [GR_F64] = gather_rows}, .vjp = {gather_rows_vjp}};
 
 gr_tensor *gr_gather_rows(gr_tape *t, gr_tensor *table, gr_tensor *index)
 {
@@ -106,9 +102,7 @@ static gr_tensor *scatter_rows_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_gather_rows(t, g, n->in[1]);
 }
 
-const gr_op gr_op_scatter_rows = {.name = "scatter_rows",
-                                  .formula = "y[index_i] += x_i",
-                                  .gradient = "dx_i = g[index_i]",
+const gr_op gr_op_scatter_rows = {GR_NAMED(scatter_rows, "y[index_i] += x_i", "dx_i = g[index_i]"),
                                   .n_in = 2,
                                   .shape = scatter_rows_shape,
                                   .forward[GR_ANY_CPU] = {[GR_F32] = scatter_rows, [GR_F64] = scatter_rows},

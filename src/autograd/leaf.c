@@ -13,15 +13,9 @@ gr_status gr_require_grad(gr_tensor *x)
     return GR_OK;
 }
 
-bool gr_requires_grad(const gr_tensor *x)
-{
-    return x && x->requires_grad;
-}
+bool gr_requires_grad(const gr_tensor *x) { return x && x->requires_grad; }
 
-gr_tensor *gr_gradient(const gr_tensor *x)
-{
-    return x && x->grad && (x->tape || x->has_grad) ? x->grad : NULL;
-}
+gr_tensor *gr_gradient(const gr_tensor *x) { return x && x->grad && (x->tape || x->has_grad) ? x->grad : NULL; }
 
 void gr_zero_grad(gr_tensor *x)
 {

@@ -4,10 +4,7 @@
 #include "autograd/op_kit.h"
 
 /* linear, which is the product of its first two inputs and more, has no options: it transposes nothing. */
-static int flags_of(const gr_node *n)
-{
-    return n->op->attr_size ? ((const gr_matmul_attr *)n->attr)->flags : 0;
-}
+static int flags_of(const gr_node *n) { return n->op->attr_size ? ((const gr_matmul_attr *)n->attr)->flags : 0; }
 
 /* The product of one matrix of each input: op(A) [m,k] by op(B) [k,n]. */
 static gr_product product_of(const gr_node *n)
@@ -102,9 +99,7 @@ static gr_tensor *matmul_vjp_b(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_matmul(t, n->in[0], g, ta ? 0 : GR_TRANS_A);
 }
 
-const gr_op gr_op_matmul = {.name = "matmul",
-                            .formula = "C = A B",
-                            .gradient = "dA = g B^T, dB = A^T g",
+const gr_op gr_op_matmul = {GR_NAMED(matmul, "C = A B", "dA = g B^T, dB = A^T g"),
                             .n_in = 2,
                             .shape = matmul_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = matmul, [GR_F64] = matmul},
@@ -154,15 +149,9 @@ static gr_status linear(gr_node *n)
     return GR_OK;
 }
 
-const gr_op gr_op_linear = {.name = "linear",
-                            .formula = "Y = X W + b",
-                            .gradient = "dX = g W^T, dW = X^T g, db = the rows of g, summed",
-                            .n_in = 3,
-                            .shape = linear_shape,
+const gr_op gr_op_linear = {GR_NAMED(linear, "Y = X W + b", "dX = g W^T, dW = X^T g, db = the rows of g, summed"),
+                            .n_in = 3, .shape = linear_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = linear, [GR_F64] = linear},
                             .vjp = {matmul_vjp_a, matmul_vjp_b, gr_vjp_same}};
 
-gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b)
-{
-    return GR_CALL(linear, NULL, x, w, b);
-}
+gr_tensor *gr_linear(gr_tape *t, gr_tensor *x, gr_tensor *w, gr_tensor *b) { return GR_CALL(linear, NULL, x, w, b); }

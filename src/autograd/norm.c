@@ -93,10 +93,7 @@ static inline int64_t run_at(const norm_plan *p, int64_t outer, int64_t group)
     return (outer * p->groups + group) * p->inner;
 }
 
-static inline int64_t channel_at(const norm_plan *p, int64_t k)
-{
-    return k / p->channel_run % p->channels;
-}
+static inline int64_t channel_at(const norm_plan *p, int64_t k) { return k / p->channel_run % p->channels; }
 
 /* Count, mean, and sum of squares about the mean. */
 typedef struct norm_moments {
@@ -284,10 +281,7 @@ static gr_tensor *norm_first_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return norm_dparam(t, n, g, ((const gr_norm_attr *)n->attr)->gamma);
 }
 
-static gr_tensor *norm_second_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return norm_dparam(t, n, g, false);
-}
+static gr_tensor *norm_second_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return norm_dparam(t, n, g, false); }
 
 /* ---- The ops ------------------------------------------------------------------------------------------------ */
 
@@ -315,10 +309,7 @@ static gr_tensor *apply_norm(gr_tape *t, const gr_op *op, gr_norm_attr a, gr_ten
     return gr_apply_with_saved(t, op, in, n, &a, saved);
 }
 
-static double epsilon_or_default(double epsilon)
-{
-    return epsilon == 0.0 ? 1e-5 : epsilon;
-}
+static double epsilon_or_default(double epsilon) { return epsilon == 0.0 ? 1e-5 : epsilon; }
 
 gr_tensor *gr_layer_norm(gr_tape *t, gr_tensor *x, int n_axes, gr_tensor *gamma, gr_tensor *beta, double epsilon)
 {

@@ -16,6 +16,9 @@
 #include "autograd/ops.def"
 #undef GR_OP
 
+/* How the record gr_op_<op> begins: with its name, its formula, and the gradients of its inputs. */
+#define GR_NAMED(op, formula_, gradient_) .name = #op, .formula = (formula_), .gradient = (gradient_)
+
 /* The call of op `op` of this library with its options and its inputs, on the tape t. */
 #define GR_CALL(op, attr, ...) \
     gr_apply(t, &gr_op_##op, (gr_tensor *[]){__VA_ARGS__}, GR_COUNT(((gr_tensor *[]){__VA_ARGS__})), attr)
@@ -90,9 +93,6 @@ void gr_branch_order(const gr_node *n, uint64_t *signature);
 void gr_branch_bounds(const gr_node *n, uint64_t *signature);
 
 /* -1, 0, 1, and 2 for a NaN. */
-static inline int gr_branch_of(double x)
-{
-    return x > 0.0 ? 1 : x < 0.0 ? -1 : x == 0.0 ? 0 : 2;
-}
+static inline int gr_branch_of(double x) { return x > 0.0 ? 1 : x < 0.0 ? -1 : x == 0.0 ? 0 : 2; }
 
 #endif

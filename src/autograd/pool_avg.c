@@ -14,14 +14,13 @@ static gr_tensor *avg_pool2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return GR_CALL(avg_pool2d_adjoint, &a, g);
 }
 
-const gr_op gr_op_avg_pool2d = {.name = "avg_pool2d",
-                                .formula = "y = mean of a window of x",
-                                .gradient = "dx = g / count, summed over the windows of an element",
-                                .n_in = 1,
-                                .attr_size = sizeof(gr_pool_attr),
-                                .shape = pool2d_shape,
-                                .forward = GR_KERNELS(avg_pool2d),
-                                .vjp = {avg_pool2d_vjp}};
+const gr_op gr_op_avg_pool2d = {
+    GR_NAMED(avg_pool2d, "y = mean of a window of x", "dx = g / count, summed over the windows of an element"),
+    .n_in = 1,
+    .attr_size = sizeof(gr_pool_attr),
+    .shape = pool2d_shape,
+    .forward = GR_KERNELS(avg_pool2d),
+    .vjp = {avg_pool2d_vjp}};
 
 gr_tensor *gr_avg_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options)
 {
@@ -57,9 +56,9 @@ static gr_tensor *avg_adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
     return GR_CALL(avg_pool2d, n->attr, h);
 }
 
-const gr_op gr_op_avg_pool2d_adjoint = {.name = "avg_pool2d_adjoint",
-                                        .formula = "z = g / count, summed over the windows of an element",
-                                        .gradient = "dg = mean of a window of h, that of z",
+const gr_op gr_op_avg_pool2d_adjoint = {GR_NAMED(avg_pool2d_adjoint,
+                                                 "z = g / count, summed over the windows of an element",
+                                                 "dg = mean of a window of h, that of z"),
                                         .n_in = 1,
                                         .attr_size = sizeof(gr_pool_attr),
                                         .shape = avg_adjoint_shape,

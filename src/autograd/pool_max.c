@@ -46,9 +46,7 @@ static gr_tensor *spread_at_winners_vjp(gr_tape *t, const gr_node *n, gr_tensor 
     return GR_CALL(max_pool2d_spread, n->attr, n->in[0], g);
 }
 
-const gr_op gr_op_max_pool2d = {.name = "max_pool2d",
-                                .formula = "y = max of a window of x",
-                                .gradient = "dx = g at the first winner",
+const gr_op gr_op_max_pool2d = {GR_NAMED(max_pool2d, "y = max of a window of x", "dx = g at the first winner"),
                                 .n_in = 1,
                                 .attr_size = sizeof(gr_pool_attr),
                                 .shape = pool2d_shape,
@@ -73,15 +71,14 @@ static gr_status pick_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-const gr_op gr_op_max_pool2d_pick = {.name = "max_pool2d_pick",
-                                     .formula = "y = v at the winner of each window of x",
-                                     .gradient = "dx = 0, dv = g at the winners",
-                                     .n_in = 2,
-                                     .attr_size = sizeof(gr_pool_attr),
-                                     .shape = pick_shape,
-                                     .forward = GR_KERNELS(max_pool2d_pick),
-                                     .branches = max_pool2d_branches,
-                                     .vjp = {gr_vjp_zero, spread_at_winners_vjp}};
+const gr_op gr_op_max_pool2d_pick = {
+    GR_NAMED(max_pool2d_pick, "y = v at the winner of each window of x", "dx = 0, dv = g at the winners"),
+    .n_in = 2,
+    .attr_size = sizeof(gr_pool_attr),
+    .shape = pick_shape,
+    .forward = GR_KERNELS(max_pool2d_pick),
+    .branches = max_pool2d_branches,
+    .vjp = {gr_vjp_zero, spread_at_winners_vjp}};
 
 /* ---- z = g at the winner of each window of x, added up, 0 elsewhere:  dg = h there, h that of z ------------------ */
 
@@ -102,9 +99,9 @@ static gr_tensor *pick_at_winners_vjp(gr_tape *t, const gr_node *n, gr_tensor *h
     return GR_CALL(max_pool2d_pick, n->attr, n->in[0], h);
 }
 
-const gr_op gr_op_max_pool2d_spread = {.name = "max_pool2d_spread",
-                                       .formula = "z = g at the winner of each window of x, 0 elsewhere",
-                                       .gradient = "dx = 0, dg = h at the winners, h that of z",
+const gr_op gr_op_max_pool2d_spread = {GR_NAMED(max_pool2d_spread,
+                                                "z = g at the winner of each window of x, 0 elsewhere",
+                                                "dx = 0, dg = h at the winners, h that of z"),
                                        .n_in = 2,
                                        .attr_size = sizeof(gr_pool_attr),
                                        .shape = spread_shape,

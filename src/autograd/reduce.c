@@ -5,8 +5,8 @@
 #include "tensor/broadcast.h"
 
 /* A reduction is a broadcast read backwards: y, its reduced axes left in place as 1, broadcasts to x. With neighbouring
- * axes of one kind merged, x is rows of `length`. If the last axis is reduced, a row becomes one number of y; if not, it
- * goes element by element to a row of y. Several rows may go to one place of y:
+ * axes of one kind merged, x is rows of `length`. If the last axis is reduced, a row becomes one number of y; if not,
+ * it goes element by element to a row of y. Several rows may go to one place of y:
  *
  *     x [2,3,4,5], over axis 3:        24 rows of 5,  each to one number, row r at y[r]
  *     x [2,3,4,5], over axes 0 and 3:  24 rows of 5,  each to one number, row r at y[r % 12]
@@ -174,13 +174,8 @@ static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_broadcast_to(t, over_x(t, n, g), n->in[0]->rank, n->in[0]->shape);
 }
 
-const gr_op gr_op_sum = {.name = "sum",
-                         .formula = "y = sum x",
-                         .gradient = "dx = g, repeated",
-                         REDUCTION(sum),
-                         .terms = sum_terms,
-                         .shape = reduced_shape,
-                         .vjp = {sum_vjp}};
+const gr_op gr_op_sum = {GR_NAMED(sum, "y = sum x", "dx = g, repeated"), REDUCTION(sum), .terms = sum_terms,
+                         .shape = reduced_shape, .vjp = {sum_vjp}};
 
 REDUCTION_CALL(sum)
 
@@ -191,13 +186,8 @@ static gr_tensor *mean_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return sum_vjp(t, n, gr_scale(t, g, 1.0 / (double)reduced_count(n)));
 }
 
-const gr_op gr_op_mean = {.name = "mean",
-                          .formula = "y = (sum x) / n",
-                          .gradient = "dx = g / n, repeated",
-                          REDUCTION(mean),
-                          .terms = mean_terms,
-                          .shape = reduced_shape_of_some,
-                          .vjp = {mean_vjp}};
+const gr_op gr_op_mean = {GR_NAMED(mean, "y = (sum x) / n", "dx = g / n, repeated"), REDUCTION(mean),
+                          .terms = mean_terms, .shape = reduced_shape_of_some, .vjp = {mean_vjp}};
 
 REDUCTION_CALL(mean)
 
@@ -211,20 +201,10 @@ static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, over_x(t, n, g), gr_div(t, won, winners));
 }
 
-const gr_op gr_op_max = {.name = "max",
-                         .formula = "y = max x",
-                         .gradient = "dx = g [x = y] / number of winners",
-                         REDUCTION(max),
-                         .branches = extreme_branches,
-                         .shape = reduced_shape_of_some,
-                         .vjp = {extreme_vjp}};
-const gr_op gr_op_min = {.name = "min",
-                         .formula = "y = min x",
-                         .gradient = "dx = g [x = y] / number of winners",
-                         REDUCTION(min),
-                         .branches = extreme_branches,
-                         .shape = reduced_shape_of_some,
-                         .vjp = {extreme_vjp}};
+const gr_op gr_op_max = {GR_NAMED(max, "y = max x", "dx = g [x = y] / number of winners"), REDUCTION(max),
+                         .branches = extreme_branches, .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
+const gr_op gr_op_min = {GR_NAMED(min, "y = min x", "dx = g [x = y] / number of winners"), REDUCTION(min),
+                         .branches = extreme_branches, .shape = reduced_shape_of_some, .vjp = {extreme_vjp}};
 
 REDUCTION_CALL(max)
 REDUCTION_CALL(min)
@@ -236,12 +216,8 @@ static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, over_x(t, n, g), gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, n->out))));
 }
 
-const gr_op gr_op_logsumexp = {.name = "logsumexp",
-                               .formula = "y = log sum e^x",
-                               .gradient = "dx = g e^(x - y)",
-                               REDUCTION(logsumexp),
-                               .shape = reduced_shape_of_some,
-                               .vjp = {logsumexp_vjp}};
+const gr_op gr_op_logsumexp = {GR_NAMED(logsumexp, "y = log sum e^x", "dx = g e^(x - y)"), REDUCTION(logsumexp),
+                               .shape = reduced_shape_of_some, .vjp = {logsumexp_vjp}};
 
 REDUCTION_CALL(logsumexp)
 

@@ -40,9 +40,7 @@ static int reshape_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     return 1;
 }
 
-const gr_op gr_op_reshape = {.name = "reshape",
-                             .formula = "y = x in another shape",
-                             .gradient = "dx = g in x's shape",
+const gr_op gr_op_reshape = {GR_NAMED(reshape, "y = x in another shape", "dx = g in x's shape"),
                              .n_in = 1,
                              .shape = reshape_shape,
                              .attr_size = sizeof(gr_type),
@@ -78,11 +76,7 @@ static gr_status detach_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-const gr_op gr_op_detach = {.name = "detach",
-                            .formula = "y = x, a constant",
-                            .gradient = "dx = 0",
-                            .n_in = 1,
-                            .shape = detach_shape,
+const gr_op gr_op_detach = {GR_NAMED(detach, "y = x, a constant", "dx = 0"), .n_in = 1, .shape = detach_shape,
                             .vjp = {gr_vjp_zero}};
 
 gr_tensor *gr_detach(gr_tape *t, gr_tensor *x)
@@ -156,14 +150,13 @@ static gr_status permute(gr_node *n)
     return GR_OK;
 }
 
-const gr_op gr_op_permute = {.name = "permute",
-                             .formula = "y = x with its axes in another order",
-                             .gradient = "dx = g with its axes back in place",
-                             .n_in = 1,
-                             .shape = permute_shape,
-                             .forward[GR_ANY_CPU] = {[GR_F32] = permute, [GR_F64] = permute},
-                             .attr_size = sizeof(gr_permute_attr),
-                             .vjp = {permute_vjp}};
+const gr_op gr_op_permute = {
+    GR_NAMED(permute, "y = x with its axes in another order", "dx = g with its axes back in place"),
+    .n_in = 1,
+    .shape = permute_shape,
+    .forward[GR_ANY_CPU] = {[GR_F32] = permute, [GR_F64] = permute},
+    .attr_size = sizeof(gr_permute_attr),
+    .vjp = {permute_vjp}};
 
 gr_tensor *gr_permute(gr_tape *t, gr_tensor *x, int n_axes, const int axes[])
 {
@@ -261,9 +254,7 @@ static gr_tensor *concat_vjp(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
     return gr_slice(t, g, axis, start, start + n->in[i]->shape[axis]);
 }
 
-const gr_op gr_op_concat = {.name = "concat",
-                            .formula = "y = x_0, x_1, ... along an axis",
-                            .gradient = "dx_i = the part of g that x_i became",
+const gr_op gr_op_concat = {GR_NAMED(concat, "y = x_0, x_1, ... along an axis", "dx_i = the part of g that x_i became"),
                             .n_in = GR_VARIADIC,
                             .shape = concat_shape,
                             .forward[GR_ANY_CPU] = {[GR_F32] = concat, [GR_F64] = concat},
@@ -342,9 +333,7 @@ static gr_tensor *slice_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_pad(t, g, r.axis, r.start, n->in[0]->shape[r.axis] - r.stop, 0.0);
 }
 
-const gr_op gr_op_slice = {.name = "slice",
-                           .formula = "y = x[start .. stop-1]",
-                           .gradient = "dx = g between zeros",
+const gr_op gr_op_slice = {GR_NAMED(slice, "y = x[start .. stop-1]", "dx = g between zeros"),
                            .n_in = 1,
                            .shape = slice_shape,
                            .forward[GR_ANY_CPU] = {[GR_F32] = slice, [GR_F64] = slice},
@@ -392,9 +381,7 @@ static gr_tensor *pad_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_slice(t, g, r->axis, r->before, r->before + n->in[0]->shape[gr_axis(n->in[0]->rank, r->axis)]);
 }
 
-const gr_op gr_op_pad = {.name = "pad",
-                         .formula = "y = x between constants",
-                         .gradient = "dx = the part of g that x became",
+const gr_op gr_op_pad = {GR_NAMED(pad, "y = x between constants", "dx = the part of g that x became"),
                          .n_in = 1,
                          .shape = pad_shape,
                          .forward[GR_ANY_CPU] = {[GR_F32] = pad, [GR_F64] = pad},
@@ -432,21 +419,13 @@ static gr_status cast(gr_node *n)
     return GR_OK;
 }
 
-static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
-{
-    return gr_cast(t, g, gr_type_of(n->in[0]));
-}
+static gr_tensor *cast_vjp(gr_tape *t, const gr_node *n, gr_tensor *g) { return gr_cast(t, g, gr_type_of(n->in[0])); }
 
-const gr_op gr_op_cast = {.name = "cast",
-                          .formula = "y = x in another dtype",
-                          .gradient = "dx = g in x's dtype",
+const gr_op gr_op_cast = {GR_NAMED(cast, "y = x in another dtype", "dx = g in x's dtype"),
                           .n_in = 1,
                           .shape = cast_shape,
                           .forward[GR_ANY_CPU] = {[GR_F32] = cast, [GR_F64] = cast},
                           .attr_size = sizeof(gr_cast_attr),
                           .vjp = {cast_vjp}};
 
-gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype)
-{
-    return GR_CALL(cast, &(gr_cast_attr){dtype}, x);
-}
+gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype) { return GR_CALL(cast, &(gr_cast_attr){dtype}, x); }

@@ -49,23 +49,11 @@ static gr_tensor *log_softmax_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 #define SOFTMAX(kernel) \
     .n_in = 1, .shape = softmax_shape, .attr_size = sizeof(gr_axis_attr), .forward = GR_KERNELS(kernel)
 
-const gr_op gr_op_softmax = {.name = "softmax",
-                             .formula = "y_c = e^x_c / sum e^x",
-                             .gradient = "dx = y (g - sum g y)",
-                             SOFTMAX(softmax),
+const gr_op gr_op_softmax = {GR_NAMED(softmax, "y_c = e^x_c / sum e^x", "dx = y (g - sum g y)"), SOFTMAX(softmax),
                              .vjp = {softmax_vjp}};
-const gr_op gr_op_log_softmax = {.name = "log_softmax",
-                                 .formula = "y_c = x_c - log sum e^x",
-                                 .gradient = "dx = g - e^y sum g",
-                                 SOFTMAX(log_softmax),
-                                 .vjp = {log_softmax_vjp}};
+const gr_op gr_op_log_softmax = {GR_NAMED(log_softmax, "y_c = x_c - log sum e^x", "dx = g - e^y sum g"),
+                                 SOFTMAX(log_softmax), .vjp = {log_softmax_vjp}};
 
-gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis)
-{
-    return GR_CALL(softmax, &(gr_axis_attr){axis}, x);
-}
+gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis) { return GR_CALL(softmax, &(gr_axis_attr){axis}, x); }
 
-gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis)
-{
-    return GR_CALL(log_softmax, &(gr_axis_attr){axis}, x);
-}
+gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis) { return GR_CALL(log_softmax, &(gr_axis_attr){axis}, x); }

@@ -4,10 +4,7 @@
 #include "autograd/tape_internal.h"
 #include "tensor/broadcast.h"
 
-bool gr_sums_to(const gr_tensor *g, const gr_tensor *x)
-{
-    return gr_broadcasts_to(x, g->rank, g->shape);
-}
+bool gr_sums_to(const gr_tensor *g, const gr_tensor *x) { return gr_broadcasts_to(x, g->rank, g->shape); }
 
 gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x)
 {

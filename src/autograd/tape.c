@@ -62,20 +62,11 @@ bool gr_set_recording(gr_tape *t, bool on)
     return was;
 }
 
-bool gr_is_recording(const gr_tape *t)
-{
-    return t->recording;
-}
+bool gr_is_recording(const gr_tape *t) { return t->recording; }
 
-bool gr_is_under_check(const gr_tape *t)
-{
-    return t->under_check;
-}
+bool gr_is_under_check(const gr_tape *t) { return t->under_check; }
 
-gr_pool *gr_pool_of(gr_tape *t)
-{
-    return &t->pool;
-}
+gr_pool *gr_pool_of(gr_tape *t) { return &t->pool; }
 
 gr_tape_stats gr_tape_statistics(const gr_tape *t)
 {

@@ -64,10 +64,7 @@ static inline gr_tensor *gr_hold(gr_tensor *x)
 }
 
 /* Whether nothing else refers to a gradient, so that it may be written to, or its buffer change hands. */
-static inline bool gr_is_ours_alone(const gr_tensor *x)
-{
-    return x->temporary && x->refs == 1 && !x->base;
-}
+static inline bool gr_is_ours_alone(const gr_tensor *x) { return x->temporary && x->refs == 1 && !x->base; }
 
 /* Whether a tensor is of one of the kinds that stand above struct gr_tensor; for assertions. */
 static inline bool gr_is_sound(const gr_tensor *x)

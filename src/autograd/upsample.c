@@ -74,10 +74,7 @@ typedef struct upsample_columns {
 } upsample_columns;
 
 /* Whether each pixel becomes a block of equal ones. */
-static inline bool is_blocks(const upsample_call *p)
-{
-    return p->mode == GR_NEAREST && p->factor[0] && p->factor[1];
-}
+static inline bool is_blocks(const upsample_call *p) { return p->mode == GR_NEAREST && p->factor[0] && p->factor[1]; }
 
 #define GR_KERNEL_FILE "autograd/upsample.kernels.inc"
 #include "tensor/kernel.h"
@@ -109,10 +106,7 @@ static gr_upsample_attr attr_back(const gr_node *n)
 
 /* ---- y_i = (1-f) x_k + f x_k+1:  dx_k += (1-f) g_i, dx_k+1 += f g_i ------------------------------------------- */
 
-static gr_status upsample2d_shape(const gr_node *n, gr_type *type)
-{
-    return resized_shape(n, type, true);
-}
+static gr_status upsample2d_shape(const gr_node *n, gr_type *type) { return resized_shape(n, type, true); }
 
 static gr_tensor *upsample2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
@@ -120,14 +114,13 @@ static gr_tensor *upsample2d_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     return GR_CALL(upsample2d_adjoint, &a, g);
 }
 
-const gr_op gr_op_upsample2d = {.name = "upsample2d",
-                                .formula = "y_i = (1-f) x_k + f x_k+1, by rows and by columns",
-                                .gradient = "dx_k += (1-f) g_i, dx_k+1 += f g_i",
-                                .n_in = 1,
-                                .attr_size = sizeof(gr_upsample_attr),
-                                .shape = upsample2d_shape,
-                                .forward = GR_KERNELS(upsample2d),
-                                .vjp = {upsample2d_vjp}};
+const gr_op gr_op_upsample2d = {
+    GR_NAMED(upsample2d, "y_i = (1-f) x_k + f x_k+1, by rows and by columns", "dx_k += (1-f) g_i, dx_k+1 += f g_i"),
+    .n_in = 1,
+    .attr_size = sizeof(gr_upsample_attr),
+    .shape = upsample2d_shape,
+    .forward = GR_KERNELS(upsample2d),
+    .vjp = {upsample2d_vjp}};
 
 gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width, gr_upsample_mode mode)
 {
@@ -136,10 +129,7 @@ gr_tensor *gr_upsample2d(gr_tape *t, gr_tensor *x, int64_t height, int64_t width
 
 /* ---- z_k += (1-f) g_i, z_k+1 += f g_i:  dg_i = (1-f) h_k + f h_k+1, h that of z --------------------------------- */
 
-static gr_status upsample2d_adjoint_shape(const gr_node *n, gr_type *type)
-{
-    return resized_shape(n, type, false);
-}
+static gr_status upsample2d_adjoint_shape(const gr_node *n, gr_type *type) { return resized_shape(n, type, false); }
 
 static gr_tensor *upsample2d_adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor *h)
 {
@@ -147,9 +137,9 @@ static gr_tensor *upsample2d_adjoint_vjp(gr_tape *t, const gr_node *n, gr_tensor
     return GR_CALL(upsample2d, &a, h);
 }
 
-const gr_op gr_op_upsample2d_adjoint = {.name = "upsample2d_adjoint",
-                                        .formula = "z_k += (1-f) g_i, z_k+1 += f g_i, by rows and by columns",
-                                        .gradient = "dg_i = (1-f) h_k + f h_k+1, h that of z",
+const gr_op gr_op_upsample2d_adjoint = {GR_NAMED(upsample2d_adjoint,
+                                                 "z_k += (1-f) g_i, z_k+1 += f g_i, by rows and by columns",
+                                                 "dg_i = (1-f) h_k + f h_k+1, h that of z"),
                                         .n_in = 1,
                                         .attr_size = sizeof(gr_upsample_attr),
                                         .shape = upsample2d_adjoint_shape,

@@ -1,5 +1,5 @@
 /* check.c: the public calls, and the table of modes. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 static const struct check_mode {
     const char *name;                /* in a report */
@@ -19,10 +19,7 @@ static const struct check_mode {
 };
 _Static_assert(GR_COUNT(modes) == GR_CHECK_N_MODES, "a row for each mode");
 
-const char *gr_check_mode_name(gr_check_mode m)
-{
-    return (int)m >= 0 && m < GR_CHECK_N_MODES ? modes[m].name : "?";
-}
+const char *gr_check_mode_name(gr_check_mode m) { return (int)m >= 0 && m < GR_CHECK_N_MODES ? modes[m].name : "?"; }
 
 /* ---- Options ------------------------------------------------------------------------------------------------ */
 

@@ -2,13 +2,10 @@
  * d_i df/dx_i; a failure is traced to its element by halving the direction, first between inputs, then within one. */
 #include <stdlib.h>
 
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* The power of 2 that makes the direction about as long as one element by itself. */
-static double scale_of_direction(int64_t elements)
-{
-    return ldexp(1.0, (int)(0.5 * log2((double)elements) + 0.5));
-}
+static double scale_of_direction(int64_t elements) { return ldexp(1.0, (int)(0.5 * log2((double)elements) + 0.5)); }
 
 static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
 {

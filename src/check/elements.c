@@ -1,5 +1,5 @@
 /* elements.c: derivatives compared one by one: all of them, samples of them, or of each element of the result. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 gr_status gr_check_element_of(gr_checker *c, int64_t element, double analytic, gr_check_element *e)
 {
@@ -43,15 +43,9 @@ static gr_status check_inputs(gr_checker *c, int64_t samples)
     return status;
 }
 
-gr_status gr_check_full(gr_checker *c)
-{
-    return check_inputs(c, 0);
-}
+gr_status gr_check_full(gr_checker *c) { return check_inputs(c, 0); }
 
-gr_status gr_check_sampled(gr_checker *c)
-{
-    return check_inputs(c, c->options.samples);
-}
+gr_status gr_check_sampled(gr_checker *c) { return check_inputs(c, c->options.samples); }
 
 /* Row by row the VJPs of unit vectors; column by column the differences, whose points serve all rows. */
 gr_status gr_check_jacobian(gr_checker *c)

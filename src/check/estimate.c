@@ -21,7 +21,7 @@
  * a slope on either side, from f at three points beside x. Of ops that do not tell their branches gr_has_kink()
  * measures, after a failure, whether the slopes on the two sides stay apart as h goes to 0.
  */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 enum { LEVELS = 9, RESTARTS = 5 };
 static const double incommensurate = 23.0 / 32.0; /* few bits, so that x + h stays exact */

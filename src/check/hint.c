@@ -1,10 +1,7 @@
 /* hint.c: what the ratio of a wrong derivative to the right one suggests. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
-static bool is_near(double a, double b)
-{
-    return fabs(a - b) <= 1e-3 * fabs(b);
-}
+static bool is_near(double a, double b) { return fabs(a - b) <= 1e-3 * fabs(b); }
 
 /* The ratio analytic / numeric that all failures among the worst share; NaN without one. */
 static double common_ratio(const gr_check_report *r)

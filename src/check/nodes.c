@@ -1,6 +1,6 @@
 /* nodes.c: a network taken apart, each op checked by itself at the inputs that it had, so that the first broken one has
  * a name. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* The one op of a node as a function. */
 static gr_tensor *run_node(gr_tape *t, gr_tensor *const x[], int n, void *context)
@@ -44,7 +44,8 @@ static bool hold_steps(const gr_tape_node *node, gr_tensor *const in[], int samp
 {
     bool more = false;
     for (int i = 0; i < node->call.n_in; i++) {
-        if (node->call.op->n_in != GR_VARIADIC && node->call.op->vjp[i] == gr_vjp_zero) in[i]->requires_grad = false;
+        const gr_op *op = node->call.op;
+        if (op->n_in != GR_VARIADIC && gr_has_vjp(op, i) && op->vjp[i] == gr_vjp_zero) in[i]->requires_grad = false;
         more |= in[i]->requires_grad && in[i]->size > samples;
     }
     return more;

@@ -1,5 +1,5 @@
 /* passes.c: what needs no differences: two passes that must agree with one another. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* ---- The same bits again ------------------------------------------------------------------------------------ */
 

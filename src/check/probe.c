@@ -21,7 +21,7 @@
  * The signature of a point is a hash of the branches that the ops took (branches.c). Between points of equal signature
  * lies no kink and no step.
  */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* ---- A result as terms -------------------------------------------------------------------------------------- */
 
@@ -132,10 +132,7 @@ static bool evaluate_point(gr_probe *p, gr_point *point)
     return true;
 }
 
-static double *new_values(const gr_probe *p)
-{
-    return gr_allocate((size_t)(p->n_terms + 1) * sizeof(double));
-}
+static double *new_values(const gr_probe *p) { return gr_allocate((size_t)(p->n_terms + 1) * sizeof(double)); }
 
 /* Finds out what the terms are, at the base. */
 static gr_status set_terms(gr_probe *p)
@@ -321,10 +318,7 @@ static inline void add_exactly(double *sum, double *rest, double x)
     *sum = total;
 }
 
-static double weight_of_term(const gr_probe *p, int64_t term)
-{
-    return p->output < 0 ? p->weights[term] : 1.0;
-}
+static double weight_of_term(const gr_probe *p, int64_t term) { return p->output < 0 ? p->weights[term] : 1.0; }
 
 /* A term as it is summed, at whichever of two points it is larger. */
 static double size_of_term(const gr_probe *p, int64_t term, const gr_point *a, const gr_point *b)

@@ -1,7 +1,7 @@
 /* report.c: what is told of a check: a table for people, CSV and JSON for programs. */
 #include <stdarg.h>
 
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
@@ -66,10 +66,7 @@ static void say_report(sink *s, const gr_check_report *r)
     for (int i = 0; i < r->n_worst; i++) say_element(s, &r->worst[i]);
 }
 
-void gr_check_fprint(FILE *file, const gr_check_report *r)
-{
-    say_report(&(sink){.file = file}, r);
-}
+void gr_check_fprint(FILE *file, const gr_check_report *r) { say_report(&(sink){.file = file}, r); }
 
 size_t gr_check_format(char *text, size_t capacity, const gr_check_report *r)
 {

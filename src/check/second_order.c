@@ -1,6 +1,6 @@
 /* second_order.c: the gradient of f as a function that is checked like any other; and whether the gradient that can be
  * differentiated is the one that an op gives without. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 static gr_tensor *weighted_sum(gr_tape *t, gr_tensor *x, gr_rng *rng)
 {

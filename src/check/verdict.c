@@ -1,6 +1,6 @@
 /* verdict.c: comparisons judged. A derivative of the tape is held against a slope from differences, with that slope's
  * error; the report gathers what comes out, and the whole gets a verdict. */
-#include "check_internal.h"
+#include "check/check_internal.h"
 
 /* Each verdict: its name, how bad an element of it is beside others, and how heavy it is where verdicts on two wholes
  * make one: VACUOUS beside PASS is PASS, and so is KINK. */

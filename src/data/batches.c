@@ -79,17 +79,8 @@ static gr_tensor *current(const char *who, const gr_batches *b, gr_tensor *tenso
     return tensor;
 }
 
-gr_tensor *gr_batch_x(const gr_batches *b)
-{
-    return current("batch_x", b, b ? b->current_x : NULL);
-}
+gr_tensor *gr_batch_x(const gr_batches *b) { return current("batch_x", b, b ? b->current_x : NULL); }
 
-gr_tensor *gr_batch_y(const gr_batches *b)
-{
-    return current("batch_y", b, b ? b->current_y : NULL);
-}
+gr_tensor *gr_batch_y(const gr_batches *b) { return current("batch_y", b, b ? b->current_y : NULL); }
 
-int64_t gr_batches_count(const gr_batches *b)
-{
-    return b ? (gr_dataset_size(b->set) + b->size - 1) / b->size : 0;
-}
+int64_t gr_batches_count(const gr_batches *b) { return b ? (gr_dataset_size(b->set) + b->size - 1) / b->size : 0; }

@@ -9,10 +9,7 @@
 static const char *const format_dtypes[] = {[GR_F32] = "F32", [GR_F64] = "F64", [GR_I32] = "I32"};
 _Static_assert(GR_COUNT(format_dtypes) == GR_N_DTYPES, "the format has a name for each dtype");
 
-static int count_of(const gr_params *params)
-{
-    return gr_params_count(params) + gr_params_buffer_count(params);
-}
+static int count_of(const gr_params *params) { return gr_params_count(params) + gr_params_buffer_count(params); }
 
 /* The parameters, then the buffers. */
 static gr_tensor *tensor_at(const gr_params *params, int i)

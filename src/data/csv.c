@@ -55,10 +55,7 @@ static item without_blanks(item it)
     return it;
 }
 
-static bool same(item a, item b)
-{
-    return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
-}
+static bool same(item a, item b) { return a.length == b.length && memcmp(a.text, b.text, a.length) == 0; }
 
 static bool is_missing(const csv_table *t, const char *text)
 {
@@ -69,10 +66,7 @@ static bool is_missing(const csv_table *t, const char *text)
     return false;
 }
 
-static bool is_given(const char *option)
-{
-    return option && *option;
-}
+static bool is_given(const char *option) { return option && *option; }
 
 /* ---- Columns ------------------------------------------------------------------------------------------------ */
 

@@ -25,10 +25,7 @@ const char *gr_names_get(const gr_names *names, int index)
     return names && index >= 0 && index < names->count ? names->texts[index] : NULL;
 }
 
-static int64_t count_names(const gr_names *names)
-{
-    return names ? names->count : 0;
-}
+static int64_t count_names(const gr_names *names) { return names ? names->count : 0; }
 
 /* *to becomes texts order[start], order[start + 1], ..., `count` of them, in the order of `names` where `order` is
  * NULL. False with GR_ERR_MEMORY. Without names there is nothing to do. */
@@ -91,25 +88,13 @@ void gr_dataset_free(gr_dataset *set)
     gr_release(set);
 }
 
-int64_t gr_dataset_size(const gr_dataset *set)
-{
-    return set ? set->x->shape[0] : 0;
-}
+int64_t gr_dataset_size(const gr_dataset *set) { return set ? set->x->shape[0] : 0; }
 
-gr_tensor *gr_dataset_x(const gr_dataset *set)
-{
-    return set ? set->x : NULL;
-}
+gr_tensor *gr_dataset_x(const gr_dataset *set) { return set ? set->x : NULL; }
 
-gr_tensor *gr_dataset_y(const gr_dataset *set)
-{
-    return set ? set->y : NULL;
-}
+gr_tensor *gr_dataset_y(const gr_dataset *set) { return set ? set->y : NULL; }
 
-int gr_dataset_classes(const gr_dataset *set)
-{
-    return set ? set->n_classes : 0;
-}
+int gr_dataset_classes(const gr_dataset *set) { return set ? set->n_classes : 0; }
 
 const char *gr_dataset_class_name(const gr_dataset *set, int index)
 {
@@ -241,10 +226,7 @@ static void rescale(gr_tensor *x, int64_t n, int64_t features, const feature_mom
         }
 }
 
-static int64_t features_of(const gr_dataset *set)
-{
-    return set->x->size / set->x->shape[0];
-}
+static int64_t features_of(const gr_dataset *set) { return set->x->size / set->x->shape[0]; }
 
 static gr_status check_others(const gr_dataset *set, gr_dataset *const others[], int n_others)
 {

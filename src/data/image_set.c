@@ -40,10 +40,7 @@ static gr_status add_name(listing *l, const char *file)
     return GR_OK;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static gr_status list_folder(listing *l, const char *folder)
 {

@@ -3,7 +3,7 @@
 
 #include <gradus/metrics.h>
 
-#include "internal.h"
+#include "data/internal.h"
 #include "tensor/class_planes.h"
 
 /* ---- What fits together ------------------------------------------------------------------------------------- */
@@ -163,10 +163,7 @@ gr_status gr_confusion_add(const gr_tensor *p, const gr_tensor *y, const gr_conf
 
 /* ---- Ratios ------------------------------------------------------------------------------------------------- */
 
-static double fraction_of(int64_t part, int64_t whole)
-{
-    return whole ? (double)part / (double)whole : 1.0;
-}
+static double fraction_of(int64_t part, int64_t whole) { return whole ? (double)part / (double)whole : 1.0; }
 
 gr_metrics gr_metrics_of(const gr_confusion *c)
 {

@@ -81,10 +81,7 @@ static void png_put(png_structp png, png_bytep bytes, size_t size)
     }
 }
 
-static void png_flush_nothing(png_structp png)
-{
-    (void)png;
-}
+static void png_flush_nothing(png_structp png) { (void)png; }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */
 

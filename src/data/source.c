@@ -23,10 +23,7 @@ struct gr_source {
 /* ---- Quoting ------------------------------------------------------------------------------------------------ */
 
 /* Whether c is a byte of a UTF-8 character other than its first. */
-static bool continues(char c)
-{
-    return ((unsigned char)c & 0xc0) == 0x80;
-}
+static bool continues(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
 
 const char *gr_quote(gr_quoted *quoted, const char *text, size_t most)
 {
@@ -139,15 +136,9 @@ static bool start_unpacking(gr_source *s)
     return false;
 }
 
-static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes)
-{
-    return (int64_t)take_input(s, to, bytes);
-}
+static int64_t unpack(gr_source *s, unsigned char *to, size_t bytes) { return (int64_t)take_input(s, to, bytes); }
 
-static void stop_unpacking(gr_source *s)
-{
-    (void)s;
-}
+static void stop_unpacking(gr_source *s) { (void)s; }
 
 #endif
 
@@ -178,10 +169,7 @@ void gr_source_close(gr_source *s)
     gr_release(s);
 }
 
-bool gr_source_is_packed(const gr_source *s)
-{
-    return s->packed;
-}
+bool gr_source_is_packed(const gr_source *s) { return s->packed; }
 
 int64_t gr_source_read(gr_source *s, void *to, size_t bytes)
 {

@@ -27,20 +27,11 @@ gr_status gr_fail_bad_prediction(const gr_node *n)
     return GR_OK;
 }
 
-static bool no_number(double y)
-{
-    return y != y;
-}
+static bool no_number(double y) { return y != y; }
 
-gr_status gr_fail_bad_number(const gr_node *n)
-{
-    return gr_fail_bad_target(n, no_number, "a number");
-}
+gr_status gr_fail_bad_number(const gr_node *n) { return gr_fail_bad_target(n, no_number, "a number"); }
 
-static bool no_probability(double y)
-{
-    return !(y >= 0.0 && y <= 1.0);
-}
+static bool no_probability(double y) { return !(y >= 0.0 && y <= 1.0); }
 
 gr_status gr_fail_bad_probability(const gr_node *n)
 {

@@ -23,11 +23,9 @@ static gr_tensor *bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 }
 
 const gr_op gr_op_bce = {
-    .name = "bce",
-    .formula = "l = -(y log p + (1-y) log(1-p))",
-    .gradient = "dp = g ((1-y)/(1-p) - y/p), from logits dx = g ((1-y) s(x) - y s(-x)); dy = g (log(1-p) - log p)",
-    GR_POINTWISE(bce),
-    .vjp = {bce_p, bce_y}};
+    GR_NAMED(bce, "l = -(y log p + (1-y) log(1-p))",
+             "dp = g ((1-y)/(1-p) - y/p), from logits dx = g ((1-y) s(x) - y s(-x)); dy = g (log(1-p) - log p)"),
+    GR_POINTWISE(bce), .vjp = {bce_p, bce_y}};
 
 gr_tensor *gr_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

@@ -22,10 +22,7 @@ static gr_status softmax_pair_shape(const gr_node *n, gr_type *type)
 
 /* ---- z_c = p_c (v_c - sum p v),  J v with J = diag(p) - p p^T ------------------------------------------------- */
 
-static gr_tensor *sum_over_classes(gr_tape *t, gr_tensor *x)
-{
-    return gr_sum(t, x, GR_AXES(1), true);
-}
+static gr_tensor *sum_over_classes(gr_tape *t, gr_tensor *x) { return gr_sum(t, x, GR_AXES(1), true); }
 
 /* h^T J v = sum p h v - (sum p h)(sum p v), by p: h v - v sum p h - h sum p v;  then by x: J of that */
 static gr_tensor *softmax_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
@@ -36,24 +33,15 @@ static gr_tensor *softmax_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
 }
 
 /* J is symmetric */
-static gr_tensor *softmax_grad_v(gr_tape *t, const gr_node *n, gr_tensor *h)
-{
-    return gr_softmax_grad(t, n->in[0], h);
-}
+static gr_tensor *softmax_grad_v(gr_tape *t, const gr_node *n, gr_tensor *h) { return gr_softmax_grad(t, n->in[0], h); }
 
 const gr_op gr_op_softmax_grad = {
-    .name = "softmax_grad",
-    .formula = "z_c = p_c (v_c - sum p v), p = softmax(x)",
-    .gradient = "dv_c = p_c (h_c - sum p h), dx = the same of h (v - sum p v) - v sum p h, h that of z",
-    .n_in = 2,
-    .shape = softmax_pair_shape,
-    .forward = GR_KERNELS(softmax_grad),
+    GR_NAMED(softmax_grad, "z_c = p_c (v_c - sum p v), p = softmax(x)",
+             "dv_c = p_c (h_c - sum p h), dx = the same of h (v - sum p v) - v sum p h, h that of z"),
+    .n_in = 2, .shape = softmax_pair_shape, .forward = GR_KERNELS(softmax_grad),
     .vjp = {softmax_grad_x, softmax_grad_v}};
 
-gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v)
-{
-    return GR_CALL(softmax_grad, NULL, x, v);
-}
+gr_tensor *gr_softmax_grad(gr_tape *t, gr_tensor *x, gr_tensor *v) { return GR_CALL(softmax_grad, NULL, x, v); }
 
 /* ---- e = y (1-p) + (1-y) p ------------------------------------------------------------------------------------- */
 
@@ -69,10 +57,7 @@ static gr_tensor *class_error_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_mul(t, g, gr_shift(t, gr_scale(t, gr_softmax(t, n->in[0], 1), -2.0), 1.0));
 }
 
-const gr_op gr_op_class_error = {.name = "class_error",
-                                 .formula = "e = y (1-p) + (1-y) p, p = softmax(x)",
-                                 .gradient = "dx_c = p_c (v_c - sum p v), v = g (1 - 2y); dy = g (1 - 2p)",
-                                 .n_in = 2,
-                                 .shape = softmax_pair_shape,
-                                 .forward = GR_KERNELS(class_error),
+const gr_op gr_op_class_error = {GR_NAMED(class_error, "e = y (1-p) + (1-y) p, p = softmax(x)",
+                                          "dx_c = p_c (v_c - sum p v), v = g (1 - 2y); dy = g (1 - 2p)"),
+                                 .n_in = 2, .shape = softmax_pair_shape, .forward = GR_KERNELS(class_error),
                                  .vjp = {class_error_x, class_error_y}};

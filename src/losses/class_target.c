@@ -77,9 +77,7 @@ static gr_tensor *class_target_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_through_class_target(t, n, g);
 }
 
-const gr_op gr_op_class_target = {.name = "class_target",
-                                  .formula = "T = w ((1-s) y + s/C)",
-                                  .gradient = "dy = g w (1 - s)",
+const gr_op gr_op_class_target = {GR_NAMED(class_target, "T = w ((1-s) y + s/C)", "dy = g w (1 - s)"),
                                   .n_in = 2,
                                   .n_optional = 1,
                                   .shape = class_target_shape,

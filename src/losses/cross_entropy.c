@@ -37,10 +37,7 @@ static gr_status cross_entropy_shape(const gr_node *n, gr_type *type)
     return GR_OK;
 }
 
-static bool no_fraction(double y)
-{
-    return !(y >= 0.0 && y < (double)INFINITY);
-}
+static bool no_fraction(double y) { return !(y >= 0.0 && y < (double)INFINITY); }
 
 /* The kernel has met something bad: finds it, and says what it is. */
 static gr_status fail_bad_class(const gr_node *n)
@@ -164,11 +161,9 @@ const gr_op gr_op_cross_entropy = {.name = "cross_entropy",
                                    CROSS_ENTROPY(cross_entropy),
                                    .vjp = {class_p, cross_entropy_y}};
 const gr_op gr_op_kl = {
-    .name = "kl",
-    .formula = "l = sum y (log y - log p)",
-    .gradient = "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = g (log y_c + 1 - log p_c)",
-    CROSS_ENTROPY(kl),
-    .vjp = {class_p, kl_y}};
+    GR_NAMED(kl, "l = sum y (log y - log p)",
+             "dp_c = -g y_c / p_c, from logits dx_c = g (p_c sum y - y_c); dy_c = g (log y_c + 1 - log p_c)"),
+    CROSS_ENTROPY(kl), .vjp = {class_p, kl_y}};
 
 enum { HAS_CLASS_OPTIONS = GR_HAS_LOGITS | GR_HAS_SMOOTHING | GR_HAS_CLASSES };
 

@@ -58,13 +58,11 @@ static gr_tensor *focal_y(gr_tape *t, const gr_node *n, gr_tensor *g)
                                  gr_scale(t, gr_mul(t, positive.power, positive.log), alpha)));
 }
 
-const gr_op gr_op_focal = {.name = "focal",
-                           .formula = "l = -(a (1-p)^c y log p + (1-a) p^c (1-y) log(1-p)), a = alpha, c = gamma",
-                           .gradient = "dp = g (a y (1-p)^c (c log p / (1-p) - 1/p) + (1-a) (1-y) p^c (1/(1-p) - c "
-                                       "log(1-p) / p)), from logits times p (1-p); "
-                                       "dy = g ((1-a) p^c log(1-p) - a (1-p)^c log p)",
-                           GR_POINTWISE(focal),
-                           .vjp = {focal_x, focal_y}};
+const gr_op gr_op_focal = {GR_NAMED(focal, "l = -(a (1-p)^c y log p + (1-a) p^c (1-y) log(1-p)), a = alpha, c = gamma",
+                                    "dp = g (a y (1-p)^c (c log p / (1-p) - 1/p) + (1-a) (1-y) p^c (1/(1-p) - c "
+                                    "log(1-p) / p)), from logits times p (1-p); "
+                                    "dy = g ((1-a) p^c log(1-p) - a (1-p)^c log p)"),
+                           GR_POINTWISE(focal), .vjp = {focal_x, focal_y}};
 
 gr_tensor *gr_focal(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_focal_options *options)
 {

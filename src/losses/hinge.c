@@ -1,15 +1,9 @@
 /* hinge.c: the hinge loss, Eq. 4:  l = max(0, 1 - y x) for a score x and y in {-1, +1}. */
 #include "losses/loss_kit.h"
 
-static bool no_sign(double y)
-{
-    return y != 1.0 && y != -1.0;
-}
+static bool no_sign(double y) { return y != 1.0 && y != -1.0; }
 
-static gr_status gr_fail_bad_sign(const gr_node *n)
-{
-    return gr_fail_bad_target(n, no_sign, "-1 or 1");
-}
+static gr_status gr_fail_bad_sign(const gr_node *n) { return gr_fail_bad_target(n, no_sign, "-1 or 1"); }
 
 #define GR_KERNEL_FILE "losses/hinge.kernels.inc"
 #include "tensor/kernel.h"
@@ -29,12 +23,8 @@ static void hinge_branches(const gr_node *n, uint64_t *signature)
         gr_fold_branch(signature, gr_branch_of(1.0 - gr_element(n->in[1], i) * gr_element(n->in[0], i)));
 }
 
-const gr_op gr_op_hinge = {.name = "hinge",
-                           .formula = "l = max(0, 1 - y x)",
-                           .gradient = "dx = -g y [y x < 1]",
-                           GR_POINTWISE(hinge),
-                           .branches = hinge_branches,
-                           .vjp = {hinge_x}};
+const gr_op gr_op_hinge = {GR_NAMED(hinge, "l = max(0, 1 - y x)", "dx = -g y [y x < 1]"), GR_POINTWISE(hinge),
+                           .branches = hinge_branches, .vjp = {hinge_x}};
 
 gr_tensor *gr_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_loss_options *options)
 {

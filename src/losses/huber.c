@@ -54,18 +54,12 @@ static void huber_branches(const gr_node *n, uint64_t *signature)
     }
 }
 
-const gr_op gr_op_huber = {.name = "huber",
-                           .formula = "l = d^2/2, or a (|d| - a/2) beyond |d| = a, d = p - y, a = delta",
-                           .gradient = "dp = g min(max(d, -a), a), dy = -dp",
-                           GR_POINTWISE(huber),
-                           .branches = huber_branches,
-                           .vjp = {huber_p, huber_y}};
-const gr_op gr_op_smooth_l1 = {.name = "smooth_l1",
-                               .formula = "l = d^2/(2 b), or |d| - b/2 beyond |d| = b, d = p - y, b = beta",
-                               .gradient = "dp = g min(max(d/b, -1), 1), dy = -dp",
-                               GR_POINTWISE(smooth_l1),
-                               .branches = huber_branches,
-                               .vjp = {smooth_l1_p, smooth_l1_y}};
+const gr_op gr_op_huber = {GR_NAMED(huber, "l = d^2/2, or a (|d| - a/2) beyond |d| = a, d = p - y, a = delta",
+                                    "dp = g min(max(d, -a), a), dy = -dp"),
+                           GR_POINTWISE(huber), .branches = huber_branches, .vjp = {huber_p, huber_y}};
+const gr_op gr_op_smooth_l1 = {GR_NAMED(smooth_l1, "l = d^2/(2 b), or |d| - b/2 beyond |d| = b, d = p - y, b = beta",
+                                        "dp = g min(max(d/b, -1), 1), dy = -dp"),
+                               GR_POINTWISE(smooth_l1), .branches = huber_branches, .vjp = {smooth_l1_p, smooth_l1_y}};
 
 static gr_tensor *huber_apply(gr_tape *t, const gr_op *op, const char *what, gr_tensor *p, gr_tensor *y,
                               const gr_loss_options *base, double delta)

@@ -17,12 +17,8 @@ static gr_tensor *l1_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_loss_scaled(t, n, g, gr_sign(t, gr_sub(t, n->in[1], n->in[0])));
 }
 
-const gr_op gr_op_l1 = {.name = "l1",
-                        .formula = "l = |p - y|",
-                        .gradient = "dp = g sign(p - y), dy = -dp",
-                        GR_POINTWISE(l1),
-                        .branches = gr_branch_order,
-                        .vjp = {l1_p, l1_y}};
+const gr_op gr_op_l1 = {GR_NAMED(l1, "l = |p - y|", "dp = g sign(p - y), dy = -dp"), GR_POINTWISE(l1),
+                        .branches = gr_branch_order, .vjp = {l1_p, l1_y}};
 
 gr_tensor *gr_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

@@ -24,10 +24,7 @@ typedef struct gr_loss_attr {
     double delta;        /* |p - y| where the square meets the line: Huber's delta, smooth L1's beta */
 } gr_loss_attr;
 
-static inline const gr_loss_attr *gr_loss_attr_of(const gr_node *n)
-{
-    return n->attr;
-}
+static inline const gr_loss_attr *gr_loss_attr_of(const gr_node *n) { return n->attr; }
 
 /* The weight of each position, or of each class; NULL without. */
 static inline const gr_tensor *gr_loss_weight(const gr_node *n)

@@ -92,9 +92,7 @@ static void lovasz_branches(const gr_node *n, uint64_t *signature)
     }
 }
 
-const gr_op gr_op_lovasz = {.name = "lovasz",
-                            .formula = "l = sum_i e_i (J_i - J_(i-1)), e falling",
-                            .gradient = "de_i = g (J_i - J_(i-1))",
+const gr_op gr_op_lovasz = {GR_NAMED(lovasz, "l = sum_i e_i (J_i - J_(i-1)), e falling", "de_i = g (J_i - J_(i-1))"),
                             .n_in = 2,
                             .n_optional = 1,
                             .shape = lovasz_shape,

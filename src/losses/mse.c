@@ -17,10 +17,7 @@ static gr_tensor *mse_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     return gr_loss_scaled(t, n, g, gr_scale(t, gr_sub(t, n->in[0], n->in[1]), -2.0));
 }
 
-const gr_op gr_op_mse = {.name = "mse",
-                         .formula = "l = (p - y)^2",
-                         .gradient = "dp = 2 g (p - y), dy = -dp",
-                         GR_POINTWISE(mse),
+const gr_op gr_op_mse = {GR_NAMED(mse, "l = (p - y)^2", "dp = 2 g (p - y), dy = -dp"), GR_POINTWISE(mse),
                          .vjp = {mse_p, mse_y}};
 
 gr_tensor *gr_mse(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)

@@ -37,15 +37,14 @@ static void ratio_branches(const gr_node *n, uint64_t *signature)
         gr_fold_branch(signature, gr_element(n->in[0], i) + gr_element(n->in[1], i) < least);
 }
 
-const gr_op gr_op_ratio = {.name = "ratio",
-                           .formula = "r = a / (a + b)",
-                           .gradient = "da = g b / (a + b)^2, db = -g a / (a + b)^2; 0 where a + b = 0",
-                           .n_in = 2,
-                           .shape = gr_shape_same,
-                           .forward = GR_KERNELS(ratio),
-                           .attr_size = sizeof(gr_scalars),
-                           .branches = ratio_branches,
-                           .vjp = {ratio_a, ratio_b}};
+const gr_op gr_op_ratio = {
+    GR_NAMED(ratio, "r = a / (a + b)", "da = g b / (a + b)^2, db = -g a / (a + b)^2; 0 where a + b = 0"),
+    .n_in = 2,
+    .shape = gr_shape_same,
+    .forward = GR_KERNELS(ratio),
+    .attr_size = sizeof(gr_scalars),
+    .branches = ratio_branches,
+    .vjp = {ratio_a, ratio_b}};
 
 gr_tensor *gr_ratio(gr_tape *t, gr_tensor *a, gr_tensor *b, double of_nothing)
 {

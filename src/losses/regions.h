@@ -54,10 +54,7 @@ typedef struct gr_balanced_attr {
     bool fixed;
 } gr_balanced_attr;
 
-static inline const gr_region_attr *gr_region_attr_of(const gr_node *n)
-{
-    return n->attr;
-}
+static inline const gr_region_attr *gr_region_attr_of(const gr_node *n) { return n->attr; }
 
 static inline region_layout gr_region_layout_of(const gr_node *n)
 {
@@ -116,8 +113,8 @@ gr_status gr_complete_epsilon(const char *who, double *epsilon, bool unsmoothed)
 /* The class weights of the classes that are counted; NULL without. */
 gr_tensor *gr_region_class_weight(const gr_region_call *c);
 
-/* Losses of regions, weighted by class and reduced. A mean is over the regions where anything was counted; in the second
- * form over those where `filled` is above 0, or over all of them if that is NULL. */
+/* Losses of regions, weighted by class and reduced. A mean is over the regions where anything was counted; in the
+ * second form over those where `filled` is above 0, or over all of them if that is NULL. */
 gr_tensor *gr_region_reduce(const gr_region_call *c, gr_tensor *losses);
 gr_tensor *gr_region_reduce_over(const gr_region_call *c, gr_tensor *losses, gr_tensor *filled);
 

@@ -14,10 +14,7 @@ static const char *loss_that_counts(const gr_node *n)
 }
 
 /* The weight is the last input; there are `others` in front of it. */
-static gr_tensor *count_weight(const gr_node *n, int others)
-{
-    return n->n_in > others ? n->in[others] : NULL;
-}
+static gr_tensor *count_weight(const gr_node *n, int others) { return n->n_in > others ? n->in[others] : NULL; }
 
 /* ---- Checks ------------------------------------------------------------------------------------------------- */
 

@@ -2,10 +2,7 @@
  * logit.inc is the same for kernels. */
 #include "losses/loss_kit.h"
 
-gr_tensor *gr_complement(gr_tape *t, gr_tensor *p)
-{
-    return gr_shift(t, gr_neg(t, p), 1.0);
-}
+gr_tensor *gr_complement(gr_tape *t, gr_tensor *p) { return gr_shift(t, gr_neg(t, p), 1.0); }
 
 /* Chosen, not clamped: where the choice is the constant, an infinite gradient is dropped, and not 0 times it, a NaN. */
 gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p)
@@ -25,8 +22,9 @@ gr_tensor *gr_log_q(gr_tape *t, const gr_node *n)
 {
     gr_tensor *p = n->in[0];
     if (gr_loss_attr_of(n)->from_logits) return gr_log_sigmoid(t, gr_neg(t, p));
-    gr_tensor *half = gr_constant(t, gr_dtype_of(p), 0.5), *small = gr_log1p(t, gr_neg(t, gr_minimum(t, p, half)));
-    return gr_where(t, gr_greater(t, p, half), gr_log(t, gr_not_zero(t, gr_complement(t, p))), small);
+    gr_tensor *half = gr_constant(t, gr_dtype_of(p), 0.5), *large = gr_greater(t, p, half);
+    gr_tensor *small = gr_log1p(t, gr_neg(t, gr_where(t, large, half, p)));
+    return gr_where(t, large, gr_log(t, gr_not_zero(t, gr_complement(t, p))), small);
 }
 
 gr_tensor *gr_two_class_slope(gr_tape *t, const gr_node *n, gr_tensor *positive, gr_tensor *negative)

@@ -6,10 +6,7 @@
  * b = 1 - beta, where beta is 1 minus the ratio of positives among a region's elements. */
 #include "losses/regions.h"
 
-static const gr_balanced_attr *balanced_attr_of(const gr_node *n)
-{
-    return n->attr;
-}
+static const gr_balanced_attr *balanced_attr_of(const gr_node *n) { return n->attr; }
 
 static region_layout balanced_layout(const gr_node *n)
 {

@@ -4,10 +4,7 @@
  * a training step ever sees, and no weight moves. It is for measuring. */
 #include "losses/loss_kit.h"
 
-static bool no_label(double y)
-{
-    return y != 0.0 && y != 1.0;
-}
+static bool no_label(double y) { return y != 0.0 && y != 1.0; }
 
 static gr_status gr_fail_bad_label(const gr_node *n)
 {
@@ -33,12 +30,8 @@ static void zero_one_branches(const gr_node *n, uint64_t *signature)
         gr_fold_branch(signature, gr_branch_of(gr_element(n->in[0], i) - threshold));
 }
 
-const gr_op gr_op_zero_one = {.name = "zero_one",
-                              .formula = "l = [label(p) != y]",
-                              .gradient = "dp = 0",
-                              GR_POINTWISE(zero_one),
-                              .branches = zero_one_branches,
-                              .vjp = {zero_one_p}};
+const gr_op gr_op_zero_one = {GR_NAMED(zero_one, "l = [label(p) != y]", "dp = 0"), GR_POINTWISE(zero_one),
+                              .branches = zero_one_branches, .vjp = {zero_one_p}};
 
 gr_tensor *gr_zero_one(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options)
 {

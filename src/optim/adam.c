@@ -46,12 +46,6 @@ static gr_optimizer *new_adam(gr_params *params, bool decoupled, const gr_adam_o
     return gr_optimizer_new(params, decoupled ? &adamw : &adam, 2, numbers);
 }
 
-gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options)
-{
-    return new_adam(params, false, options);
-}
+gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options) { return new_adam(params, false, options); }
 
-gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options)
-{
-    return new_adam(params, true, options);
-}
+gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options) { return new_adam(params, true, options); }

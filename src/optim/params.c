@@ -79,35 +79,20 @@ gr_tensor *gr_params_add_buffer(gr_params *params, const char *name, gr_tensor *
 
 /* ---- Looking ------------------------------------------------------------------------------------------------ */
 
-static int count(const gr_params *params, int list)
-{
-    return params ? (int)params->lists[list].n : 0;
-}
+static int count(const gr_params *params, int list) { return params ? (int)params->lists[list].n : 0; }
 
 static gr_tensor *at(const gr_params *params, int list, int position)
 {
     return position >= 0 && position < count(params, list) ? params->lists[list].tensors[position] : NULL;
 }
 
-int gr_params_count(const gr_params *params)
-{
-    return count(params, GR_PARAMETERS);
-}
+int gr_params_count(const gr_params *params) { return count(params, GR_PARAMETERS); }
 
-gr_tensor *gr_params_at(const gr_params *params, int position)
-{
-    return at(params, GR_PARAMETERS, position);
-}
+gr_tensor *gr_params_at(const gr_params *params, int position) { return at(params, GR_PARAMETERS, position); }
 
-int gr_params_buffer_count(const gr_params *params)
-{
-    return count(params, GR_BUFFERS);
-}
+int gr_params_buffer_count(const gr_params *params) { return count(params, GR_BUFFERS); }
 
-gr_tensor *gr_params_buffer_at(const gr_params *params, int position)
-{
-    return at(params, GR_BUFFERS, position);
-}
+gr_tensor *gr_params_buffer_at(const gr_params *params, int position) { return at(params, GR_BUFFERS, position); }
 
 int64_t gr_params_elements(const gr_params *params)
 {

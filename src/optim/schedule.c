@@ -3,10 +3,7 @@
 
 static const double pi = 3.14159265358979323846;
 
-static bool is_rate(double x)
-{
-    return x >= 0.0 && isfinite(x);
-}
+static bool is_rate(double x) { return x >= 0.0 && isfinite(x); }
 
 /* A kind of schedule. */
 typedef struct schedule_kind {
@@ -27,10 +24,7 @@ static double step_rate(const gr_schedule *c, int64_t s)
     return c->base * pow(c->gamma, (double)times);
 }
 
-static double exponential_rate(const gr_schedule *c, int64_t s)
-{
-    return c->base * pow(c->gamma, (double)s);
-}
+static double exponential_rate(const gr_schedule *c, int64_t s) { return c->base * pow(c->gamma, (double)s); }
 
 static double cosine_rate(const gr_schedule *c, int64_t s)
 {

@@ -1,5 +1,5 @@
 /* broadcast.c: merges the axes of broadcast tensors into as few as their strides allow. */
-#include "broadcast.h"
+#include "tensor/broadcast.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-/* broadcast.h: which shapes broadcast, and the walk over up to three tensors in step with one that they broadcast to. */
+/* broadcast.h: which shapes broadcast, and the walk over up to three tensors in step with one that they fit. */
 #ifndef GR_BROADCAST_H
 #define GR_BROADCAST_H
 

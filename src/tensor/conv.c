@@ -46,10 +46,7 @@ static inline void prefetch_lines(conv_prefetch *f)
 /* The kernel is packed by all threads, which take this many channels of results at a time. */
 enum { PANEL_CHANNELS = 64 };
 
-static int64_t panels_of(const gr_conv_plan *p)
-{
-    return (p->result_channels + PANEL_CHANNELS - 1) / PANEL_CHANNELS;
-}
+static int64_t panels_of(const gr_conv_plan *p) { return (p->result_channels + PANEL_CHANNELS - 1) / PANEL_CHANNELS; }
 
 /* A span of results, drawn at gr_conv_plan, of one phase and a block of channels. */
 typedef struct conv_span {
@@ -70,10 +67,7 @@ static gr_span_body const conv_workers[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(conv
 static gr_span_body const dk_workers[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dk_worker);
 static const int64_t conv_lanes[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(LANES);
 
-int64_t gr_conv_lanes(gr_dtype dtype)
-{
-    return conv_lanes[gr_cpu_level()][dtype];
-}
+int64_t gr_conv_lanes(gr_dtype dtype) { return conv_lanes[gr_cpu_level()][dtype]; }
 
 void gr_conv_execute(gr_dtype dtype, gr_conv_plan *p)
 {

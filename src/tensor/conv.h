@@ -132,10 +132,7 @@ typedef struct gr_conv_plan {
 /* Channels of results that are computed at once, at most; numbers that one worker's sums for the gradient of k take. */
 enum { GR_CONV_MAX_BLOCK = 8, GR_CONV_SUMS = 3 << 17 };
 
-static inline int64_t gr_conv_round_up(int64_t n, int64_t unit)
-{
-    return (n + unit - 1) / unit * unit;
-}
+static inline int64_t gr_conv_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 /* Elements of one channel. */
 static inline int64_t gr_conv_source_plane(const gr_conv_plan *p)

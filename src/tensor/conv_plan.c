@@ -14,15 +14,9 @@ enum { MAX_ROW_IN_PLACE = 1024 };
 /* Multiplications that are worth a thread: fewer take less time than to wake it. */
 enum { WORTH_A_THREAD = 1 << 17 };
 
-static int64_t lesser(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+static int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* ---- One axis: which source does a result read? --------------------------------------------------------------- */
 

@@ -17,15 +17,9 @@ const char *gr_status_text(gr_status status)
     return known ? status_texts[status] : "unknown status";
 }
 
-const char *gr_last_error(void)
-{
-    return last_error;
-}
+const char *gr_last_error(void) { return last_error; }
 
-gr_status gr_last_status(void)
-{
-    return last_status;
-}
+gr_status gr_last_status(void) { return last_status; }
 
 void gr_clear_error(void)
 {

@@ -1,5 +1,5 @@
-/* gemm.c: matrix products. OpenBLAS computes them, cut and transposed as it is fastest at; a matrix times a single column
- * or row has a kernel here, for a call of OpenBLAS costs more than that arithmetic. What is computed:
+/* gemm.c: matrix products. OpenBLAS computes them, cut and transposed as it is fastest at; a matrix times a single
+ * column or row has a kernel here, for a call of OpenBLAS costs more than that arithmetic. What is computed:
  *
  *     for (i < m)                       // A [m,k], with ta A [k,m]; B [k,n], with tb B [n,k]; C [m,n]
  *         for (j < n) {
@@ -52,9 +52,9 @@ static void transpose(gr_dtype dtype, int64_t rows, int64_t columns, const void 
 /* ---- Tiles -------------------------------------------------------------------------------------------------- */
 
 /* With AVX-512 OpenBLAS takes a product of up to a million multiplications straight from A and B, at the processor's
- * full speed; A B^T only where C is small, and at a slow pace where k is. Larger products it first packs, copies into an
- * order of its own, which costs a tenth of the time or more. So a product of medium size is cut into tiles of C that it
- * need not pack. The threads are then ours, and no bit depends on their number.
+ * full speed; A B^T only where C is small, and at a slow pace where k is. Larger products it first packs, copies into
+ * an order of its own, which costs a tenth of the time or more. So a product of medium size is cut into tiles of C
+ * that it need not pack. The threads are then ours, and no bit depends on their number.
  *
  * Where C has few columns, vectors along its rows would be half empty: a tile is computed as C^T = B^T A^T. */
 enum {
@@ -65,8 +65,8 @@ enum {
     FEW_COLUMNS = 16
 };
 
-/* Other products are cut for the sake of the bits: OpenBLAS would cut them by the number of threads. It leaves a product
- * alone that is called from one of several threads, or that has little work. */
+/* Other products are cut for the sake of the bits: OpenBLAS would cut them by the number of threads. It leaves a
+ * product alone that is called from one of several threads, or that has little work. */
 enum { SQUARE_SIDE = 512, UNCUT_WORK = 1 << 18 };
 
 /* A transposed matrix on the stack: no more than half of a first-level cache and of what a thread's stack can spare. */
@@ -75,10 +75,7 @@ typedef union gemm_scratch {
     double f64[4096];
 } gemm_scratch;
 
-static int64_t scratch_elements(gr_dtype dtype)
-{
-    return (int64_t)(sizeof(gemm_scratch) / gr_dtype_bytes(dtype));
-}
+static int64_t scratch_elements(gr_dtype dtype) { return (int64_t)(sizeof(gemm_scratch) / gr_dtype_bytes(dtype)); }
 
 typedef struct tiling {
     gr_product p;

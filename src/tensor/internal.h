@@ -36,10 +36,7 @@ void *gr_grow_array(void *array, int64_t n, int64_t more, int64_t *capacity, siz
 
 gr_block *gr_block_new(size_t bytes); /* NULL with GR_ERR_MEMORY */
 void gr_block_free(gr_block *block);  /* NULL: nothing */
-static inline void *gr_block_data(gr_block *block)
-{
-    return (char *)block + GR_ALIGNMENT;
-}
+static inline void *gr_block_data(gr_block *block) { return (char *)block + GR_ALIGNMENT; }
 
 /* Free blocks by size class, eight classes to an octave. Each tape has a pool of its own, which needs no lock. */
 enum { GR_N_SIZE_CLASSES = 8 * 48 };
@@ -111,20 +108,11 @@ struct gr_tensor {
     alignas(16) char small[GR_SMALL_BYTES];
 };
 
-static inline size_t gr_dtype_bytes(gr_dtype dtype)
-{
-    return dtype == GR_F64 ? 8 : 4;
-}
+static inline size_t gr_dtype_bytes(gr_dtype dtype) { return dtype == GR_F64 ? 8 : 4; }
 
-static inline size_t gr_bytes(const gr_tensor *t)
-{
-    return (size_t)t->size * gr_dtype_bytes((gr_dtype)t->dtype);
-}
+static inline size_t gr_bytes(const gr_tensor *t) { return (size_t)t->size * gr_dtype_bytes((gr_dtype)t->dtype); }
 
-static inline gr_dtype gr_type_of(const gr_tensor *t)
-{
-    return (gr_dtype)t->dtype;
-}
+static inline gr_dtype gr_type_of(const gr_tensor *t) { return (gr_dtype)t->dtype; }
 
 static inline bool gr_same_shape(const gr_tensor *a, const gr_tensor *b)
 {
@@ -158,15 +146,9 @@ static inline bool gr_set_element(gr_tensor *t, int64_t i, double value)
 }
 
 /* Whether the values of a tensor, or those of the tensor that it is a view of, are no longer there. */
-static inline bool gr_is_gone(const gr_tensor *t)
-{
-    return t->values_gone || (t->base && t->base->values_gone);
-}
+static inline bool gr_is_gone(const gr_tensor *t) { return t->values_gone || (t->base && t->base->values_gone); }
 
-static inline uint32_t gr_version_of(const gr_tensor *t)
-{
-    return t->base ? t->base->version : t->version;
-}
+static inline uint32_t gr_version_of(const gr_tensor *t) { return t->base ? t->base->version : t->version; }
 
 /* Counts a change of the elements, so that a value changed between forward and backward is an error that names it. */
 static inline void gr_touch(gr_tensor *t)
@@ -175,21 +157,12 @@ static inline void gr_touch(gr_tensor *t)
     t->is_one = false;
 }
 
-static inline bool gr_is_float(gr_dtype dtype)
-{
-    return dtype == GR_F32 || dtype == GR_F64;
-}
+static inline bool gr_is_float(gr_dtype dtype) { return dtype == GR_F32 || dtype == GR_F64; }
 
 /* The smallest normal number of a dtype. */
-static inline double gr_smallest_normal(gr_dtype dtype)
-{
-    return dtype == GR_F32 ? 0x1p-126 : 0x1p-1022;
-}
+static inline double gr_smallest_normal(gr_dtype dtype) { return dtype == GR_F32 ? 0x1p-126 : 0x1p-1022; }
 
-static inline int64_t gr_lesser(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+static inline int64_t gr_lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* The number of elements of a shape, checked: rank, signs, and that its bytes fit into a ptrdiff_t. -1 with an
  * error that begins with `who`. */
@@ -259,10 +232,7 @@ static inline void gr_parallel(int64_t n, int64_t grain, gr_span_body body, void
 enum { GR_GRAIN = 16384 };
 
 /* How many items of so many elements make a span worth a thread. */
-static inline int64_t gr_grain_for(int64_t elements)
-{
-    return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1;
-}
+static inline int64_t gr_grain_for(int64_t elements) { return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1; }
 
 /* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers
  * it. */

@@ -96,10 +96,7 @@ static char digit(const decimal *d, int place)
     return i >= 0 && i < d->n ? d->digits[i] : '0';
 }
 
-static int digits_behind(const decimal *d)
-{
-    return d->n - 1 > d->exponent ? d->n - 1 - d->exponent : 0;
-}
+static int digits_behind(const decimal *d) { return d->n - 1 > d->exponent ? d->n - 1 - d->exponent : 0; }
 
 /* Returns the exponent and, where the format has exponents, leaves d.ddd. */
 static int split_exponent(const number_format *f, decimal *d)

@@ -6,10 +6,7 @@
 
 #include "tensor/internal.h"
 
-static uint64_t rotate(uint64_t x, int by)
-{
-    return x << by | x >> (64 - by);
-}
+static uint64_t rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
 /* splitmix64 (Steele, Lea and Flood, 2014): four words of state from one, never all zero. */
 gr_rng gr_rng_seed(uint64_t seed)
@@ -51,10 +48,7 @@ gr_rng gr_rng_split(gr_rng *rng)
     return before;
 }
 
-double gr_rng_uniform(gr_rng *rng)
-{
-    return (double)(gr_rng_u64(rng) >> 11) * 0x1p-53;
-}
+double gr_rng_uniform(gr_rng *rng) { return (double)(gr_rng_u64(rng) >> 11) * 0x1p-53; }
 
 /* log x for 0 < x < 1, of operations that IEEE 754 rounds exactly: x = m 2^e with m in [sqrt(1/2), sqrt(2)), and
  * log m = 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1)/(m+1), |s| < 0.172. */

@@ -234,20 +234,11 @@ gr_tensor *gr_kaiming_normal(gr_dtype dtype, int rank, const int64_t shape[], gr
 
 /* ---- Looking and changing ----------------------------------------------------------------------------------- */
 
-gr_dtype gr_dtype_of(const gr_tensor *t)
-{
-    return t ? gr_type_of(t) : GR_F32;
-}
+gr_dtype gr_dtype_of(const gr_tensor *t) { return t ? gr_type_of(t) : GR_F32; }
 
-int gr_rank(const gr_tensor *t)
-{
-    return t ? t->rank : 0;
-}
+int gr_rank(const gr_tensor *t) { return t ? t->rank : 0; }
 
-const int64_t *gr_shape(const gr_tensor *t)
-{
-    return t ? t->shape : NULL;
-}
+const int64_t *gr_shape(const gr_tensor *t) { return t ? t->shape : NULL; }
 
 int64_t gr_dim(const gr_tensor *t, int axis)
 {
@@ -255,15 +246,9 @@ int64_t gr_dim(const gr_tensor *t, int axis)
     return i < 0 ? -1 : t->shape[i];
 }
 
-int64_t gr_size(const gr_tensor *t)
-{
-    return t ? t->size : 0;
-}
+int64_t gr_size(const gr_tensor *t) { return t ? t->size : 0; }
 
-const char *gr_name(const gr_tensor *t)
-{
-    return t && t->name ? t->name : "";
-}
+const char *gr_name(const gr_tensor *t) { return t && t->name ? t->name : ""; }
 
 gr_status gr_set_name(gr_tensor *t, const char *name)
 {
@@ -295,20 +280,11 @@ static const void *elements(const char *who, const gr_tensor *t, gr_dtype dtype)
     return NULL;
 }
 
-const float *gr_read_f32(const gr_tensor *t)
-{
-    return elements("read_f32", t, GR_F32);
-}
+const float *gr_read_f32(const gr_tensor *t) { return elements("read_f32", t, GR_F32); }
 
-const double *gr_read_f64(const gr_tensor *t)
-{
-    return elements("read_f64", t, GR_F64);
-}
+const double *gr_read_f64(const gr_tensor *t) { return elements("read_f64", t, GR_F64); }
 
-const int32_t *gr_read_i32(const gr_tensor *t)
-{
-    return elements("read_i32", t, GR_I32);
-}
+const int32_t *gr_read_i32(const gr_tensor *t) { return elements("read_i32", t, GR_I32); }
 
 /* The elements, and a change counted; NULL as elements(). */
 static void *changing(const char *who, gr_tensor *t, gr_dtype dtype)
@@ -318,20 +294,11 @@ static void *changing(const char *who, gr_tensor *t, gr_dtype dtype)
     return t->data;
 }
 
-float *gr_f32(gr_tensor *t)
-{
-    return changing("f32", t, GR_F32);
-}
+float *gr_f32(gr_tensor *t) { return changing("f32", t, GR_F32); }
 
-double *gr_f64(gr_tensor *t)
-{
-    return changing("f64", t, GR_F64);
-}
+double *gr_f64(gr_tensor *t) { return changing("f64", t, GR_F64); }
 
-int32_t *gr_i32(gr_tensor *t)
-{
-    return changing("i32", t, GR_I32);
-}
+int32_t *gr_i32(gr_tensor *t) { return changing("i32", t, GR_I32); }
 
 double gr_get(const gr_tensor *t, int64_t position)
 {

@@ -3,11 +3,8 @@
 
 /* Strides, dilations and groups are 1 where a row does not override them. */
 #pragma GCC diagnostic ignored "-Woverride-init"
-#define CONV(...)                                                             \
-    .attr = &(gr_conv_attr)                                                   \
-    {                                                                         \
-        .o = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1}, __VA_ARGS__ \
-    }
+#define CONV(...) \
+    .attr = &(gr_conv_attr) { .o = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1}, __VA_ARGS__ }
 #define SIGNED(...) IN(-1, 1, __VA_ARGS__)
 
 static const sample conv_samples[] = {

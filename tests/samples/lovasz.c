@@ -1,11 +1,8 @@
 /* lovasz.c: calls of the ops in src/losses/lovasz.c. */
 #include "sample_kit.h"
 
-#define ATTR(...)             \
-    .attr = &(gr_region_attr) \
-    {                         \
-        __VA_ARGS__           \
-    }
+#define ATTR(...) \
+    .attr = &(gr_region_attr) { __VA_ARGS__ }
 #define ERRORS IN(0, 2, 2, 3, 2, 3)
 #define MASK BITS(2, 3, 2, 3)
 

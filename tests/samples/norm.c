@@ -1,11 +1,8 @@
 /* norm.c: calls of the ops in src/autograd/norm.c. */
 #include "sample_kit.h"
 
-#define NORM(...)           \
-    .attr = &(gr_norm_attr) \
-    {                       \
-        __VA_ARGS__         \
-    }
+#define NORM(...) \
+    .attr = &(gr_norm_attr) { __VA_ARGS__ }
 #define BATCH .kind = GR_NORM_BATCH, .epsilon = 1e-2
 #define LAYER(axes) .kind = GR_NORM_LAYER, .epsilon = 1e-2, .n_axes = (axes)
 #define GROUPS(count) .kind = GR_NORM_GROUP, .epsilon = 1e-2, .groups = (count)

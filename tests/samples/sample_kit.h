@@ -28,19 +28,13 @@
     }
 
 /* Windows of pooling: kernel, stride and padding, rows before columns; more options may follow. */
-#define POOL(...)           \
-    .attr = &(gr_pool_attr) \
-    {                       \
-        __VA_ARGS__         \
-    }
+#define POOL(...) \
+    .attr = &(gr_pool_attr) { __VA_ARGS__ }
 #define WINDOW(kh, kw, sh, sw, ph, pw) .kernel = {kh, kw}, .stride = {sh, sw}, .padding = {ph, pw}
 
 /* Options of a loss; weights for its positions; signs, labels of 0 and 1, and indices of classes, for its targets. */
-#define LOSS(...)           \
-    .attr = &(gr_loss_attr) \
-    {                       \
-        __VA_ARGS__         \
-    }
+#define LOSS(...) \
+    .attr = &(gr_loss_attr) { __VA_ARGS__ }
 #define WEIGHTS(...)                               \
     {                                              \
         SHAPE(__VA_ARGS__), VALUES(0.5, 0, 2, 1.5) \

@@ -1,11 +1,8 @@
 /* soft_counts.c: calls of the ops in src/losses/soft_counts.c. */
 #include "sample_kit.h"
 
-#define ATTR(...)             \
-    .attr = &(gr_region_attr) \
-    {                         \
-        __VA_ARGS__           \
-    }
+#define ATTR(...) \
+    .attr = &(gr_region_attr) { __VA_ARGS__ }
 #define IMAGES IN(0.05, 0.95, 2, 3, 2, 2)
 #define LOGITS IN(-3, 3, 2, 3, 2, 2)
 #define CLASSES(...)                                               \

@@ -1,11 +1,8 @@
 /* upsample.c: calls of the ops in src/autograd/upsample.c. */
 #include "sample_kit.h"
 
-#define TO(rows, columns, mode_)                 \
-    .attr = &(gr_upsample_attr)                  \
-    {                                            \
-        .size = {rows, columns}, .mode = (mode_) \
-    }
+#define TO(rows, columns, mode_) \
+    .attr = &(gr_upsample_attr) { .size = {rows, columns}, .mode = (mode_) }
 
 static const sample samples[] = {
     {.what = "twice", .in = {IN(-2, 2, 1, 2, 2, 3)}, TO(4, 6, GR_NEAREST)},

@@ -2,11 +2,8 @@
 #include "sample_kit.h"
 
 #define PROBABILITIES(...) IN(0.05, 0.95, __VA_ARGS__)
-#define BALANCED(region_, fixed_, ...)                                \
-    .attr = &(gr_balanced_attr)                                       \
-    {                                                                 \
-        .loss = {__VA_ARGS__}, .region = (region_), .fixed = (fixed_) \
-    }
+#define BALANCED(region_, fixed_, ...) \
+    .attr = &(gr_balanced_attr) { .loss = {__VA_ARGS__}, .region = (region_), .fixed = (fixed_) }
 
 static const sample weighted_samples[] = {
     {.what = "mean of probabilities", .in = {PROBABILITIES(3, 4), PROBABILITIES(3, 4)}, LOSS(.beta = 5)},
