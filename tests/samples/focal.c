@@ -39,7 +39,7 @@ static const sample samples[] = {
     {.what = "the negatives ignored",
      .in = {IN(-3, 3, 5), BITS(5)},
      LOSS(.from_logits = true, .ignore = true, .alpha = 0.25, .gamma = 2),
-     .verdict = {[1] = GR_CHECK_KINK}},
+     .value_only = true},
     {.what = "logits for probabilities",
      .in = {{SHAPE(2, 2), VALUES(0, 3.25, 0.5, 1)}, BITS(2, 2)},
      LOSS(.alpha = 0.25, .gamma = 2),

@@ -29,7 +29,6 @@ typedef struct sample {
     const void *attr;    /* the op's options */
     const char *refused; /* NULL, or a part of the message with which the call is refused */
     bool value_only; /* at a place where finite differences say nothing (a kink, a step): values are looked at only */
-    bool on_step;    /* some element lies on a step, such as the ignored value: higher derivatives are not resolved */
     gr_check_verdict verdict[MAX_SAMPLE_INPUTS]; /* of the derivative by each input; 0 is GR_CHECK_PASS */
 } sample;
 

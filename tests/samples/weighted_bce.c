@@ -64,7 +64,7 @@ static const sample balanced_samples[] = {
     {.what = "the negatives ignored",
      .in = {IN(-3, 3, 1, 1, 5), {SHAPE(1, 1, 5), VALUES(0.75, 0, 0.5, 0.25, 0)}},
      BALANCED(GR_PER_PLANE, false, .from_logits = true, .ignore = true),
-     .on_step = true},
+     .value_only = true},
     {.what = "a matrix has no planes",
      .in = {PROBABILITIES(3, 4), PROBABILITIES(3, 4)},
      BALANCED(GR_PER_PLANE, false, 0),
