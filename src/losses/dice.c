@@ -23,8 +23,7 @@ gr_tensor *gr_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_overlap_opti
     return gr_region_reduce(&c, dice_losses(&c, t, "dice", p, y, o));
 }
 
-/* log cosh d = log(1 + 2 sinh^2(d/2)), and with f = e^(d/2) - 1, sinh(d/2) = (f + f/(1+f)) / 2: nothing cancels near 0.
- */
+/* log cosh d = log(1 + 2 sinh^2(d/2)), with f = e^(d/2) - 1, sinh(d/2) = (f + f/(1+f)) / 2: nothing cancels near 0. */
 static gr_tensor *log_cosh(gr_tape *t, gr_tensor *d)
 {
     gr_tensor *f = gr_expm1(t, gr_scale(t, d, 0.5));

@@ -1,8 +1,7 @@
 /* soft_counts.c: TP = sum p y, FP = sum p (1-y), FN = sum (1-p) y, TN = sum (1-p) (1-y) over regions, in one pass over
  * prediction and target. From logits p is s(x) and 1-p is s(-x); through a softmax 1-p is the sum of the other classes.
  *
- * A plane is counted in blocks that do not depend on the number of threads, and the blocks are added up in their order.
- */
+ * A plane is counted in blocks that do not depend on the number of threads, and they are added up in their order. */
 #include <assert.h>
 
 #include "losses/regions.h"
