@@ -6,7 +6,7 @@ static const sample samples[] = {
     {.what = "sum of probabilities, soft targets",
      .in = {IN(0.05, 0.95, 3, 4), IN(0.05, 0.95, 3, 4)},
      LOSS(.reduction = GR_SUM)},
-    {.what = "one half", .in = {{SHAPE(3), VALUES(0.5, 0.25, 0.75)}, IN(0.05, 0.95, 3)}, LOSS(0)},
+    {.what = "one half", .in = {{SHAPE(3), VALUES(0.5, 0.25, 0.75)}, {SHAPE(3), VALUES(0.3, 0.6, 0.9)}}, LOSS(0)},
     {.what = "none", .in = {IN(0.05, 0.95, 5), IN(0.05, 0.95, 5)}, LOSS(.reduction = GR_NONE)},
     {.what = "mean of logits", .in = {IN(-3, 3, 3, 4), IN(0.05, 0.95, 3, 4)}, LOSS(.from_logits = true)},
     {.what = "logits, soft targets, smoothed",
