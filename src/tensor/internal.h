@@ -82,7 +82,10 @@ struct gr_tensor {
     int64_t size;
     void *data;
     uint8_t dtype, rank;
-    gr_tape *tape; /* its owner; NULL: the caller, or the leaf whose gradient it is */
+    gr_tape *tape;        /* its owner; NULL: the caller, or the leaf whose gradient it is */
+    int64_t serial;       /* the order of creation on its tape */
+    gr_tensor *prev;      /* made before it on its tape */
+    gr_tensor *next_leaf; /* of a leaf: reached by the same backward */
     /* All that begins as zero, from here to `small`: */
     gr_block *block; /* owned */
     gr_tensor *base; /* whose data a view shares */
@@ -99,11 +102,9 @@ struct gr_tensor {
     bool is_one;     /* the derivative of an output by itself, as backward made it */
     bool is_target;  /* its gradient was asked for by name */
     int32_t refs;    /* of the tape's own: gradients in flight, values saved, views of it */
-    int64_t serial;  /* the order of creation */
     gr_tensor *grad;
     gr_tensor *pending_grad; /* being gathered by a backward under way */
-    gr_tensor *next_leaf;    /* reached by the same backward */
-    gr_tensor *prev, *next;  /* in the order of creation, on the tape */
+    gr_tensor *next;         /* made after it, as `prev` was before it */
     gr_tape_node *node;      /* that computed it */
     alignas(16) char small[GR_SMALL_BYTES];
 };
