@@ -82,10 +82,12 @@ struct gr_tensor {
     int64_t size;
     void *data;
     uint8_t dtype, rank;
-    gr_tape *tape;        /* its owner; NULL: the caller, or the leaf whose gradient it is */
-    int64_t serial;       /* the order of creation on its tape */
-    gr_tensor *prev;      /* made before it on its tape */
-    gr_tensor *next_leaf; /* of a leaf: reached by the same backward */
+    gr_tape *tape;  /* its owner; NULL: the caller, or the leaf whose gradient it is */
+    int64_t serial; /* the order of creation on its tape */
+    union {
+        gr_tensor *prev;      /* of a result: made before it on its tape */
+        gr_tensor *next_leaf; /* of a leaf: reached by the same backward */
+    };
     /* All that begins as zero, from here to `small`: */
     gr_block *block; /* owned */
     gr_tensor *base; /* whose data a view shares */
@@ -108,6 +110,7 @@ struct gr_tensor {
     gr_tape_node *node;      /* that computed it */
     alignas(16) char small[GR_SMALL_BYTES];
 };
+_Static_assert(sizeof(gr_tensor) % 64 == 0, "records in a row keep to their cache lines");
 
 static inline size_t gr_dtype_bytes(gr_dtype dtype) { return dtype == GR_F64 ? 8 : 4; }
 
