@@ -11,8 +11,7 @@
  *     nodes.c         each op that f recorded, checked by itself
  *     check.c         the public calls and the table of modes
  *
- * Aside stand hint.c, which check.c asks at the end, and report.c, which writes down what a check has left behind.
- */
+ * Aside stand hint.c, which check.c asks at the end, and report.c, which writes down what a check has left behind. */
 #ifndef GR_CHECK_INTERNAL_H
 #define GR_CHECK_INTERNAL_H
 

@@ -19,8 +19,7 @@
  * All of that holds where f is smooth between x-h and x+h. Ops tell by which branches they went; where those differ
  * from the ones at x the step is shortened. Where no step is short enough, x is on a kink: there is no derivative, but
  * a slope on either side, from f at three points beside x. Of ops that do not tell their branches gr_has_kink()
- * measures, after a failure, whether the slopes on the two sides stay apart as h goes to 0.
- */
+ * measures, after a failure, whether the slopes on the two sides stay apart as h goes to 0. */
 #include "check/check_internal.h"
 
 enum { LEVELS = 9, RESTARTS = 5 };

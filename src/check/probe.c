@@ -19,8 +19,7 @@
  * that become NaN are tied to it.
  *
  * The signature of a point is a hash of the branches that the ops took (branches.c). Between points of equal signature
- * lies no kink and no step.
- */
+ * lies no kink and no step. */
 #include "check/check_internal.h"
 
 /* ---- A result as terms -------------------------------------------------------------------------------------- */

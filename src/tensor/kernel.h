@@ -12,8 +12,7 @@
  *     static gr_status K(name)(gr_node *n) { ... written against `real` ... }
  *
  * Within such a pass `real` is float or double, K(name) is name_f32_avx2 and so on, and the functions of math.inc are
- * K(exp) and so on. Loops are plain C, which the compiler turns into vector instructions.
- */
+ * K(exp) and so on. Loops are plain C, which the compiler turns into vector instructions. */
 #ifndef GR_KERNEL_H
 #define GR_KERNEL_H
 
