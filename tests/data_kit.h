@@ -1,10 +1,9 @@
-/* data_kit.h: what the tests of data share: memory that is watched, files in a folder of their own, sets as text. */
+/* data_kit.h: what the tests of data share: memory that is watched, files of the user's, sets as text, IDX and gzip. */
 #ifndef GR_TESTS_DATA_KIT_H
 #define GR_TESTS_DATA_KIT_H
 
-#include "helpers.h"
+#include "files.h"
 #include <locale.h>
-#include <unistd.h>
 #include <gradus/data.h>
 #include "data/internal.h"
 
@@ -52,44 +51,7 @@ static inline int stop_watching(void **state)
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 
-static char directory[256];
-
-static inline const char *path_of(const char *name)
-{
-    static char paths[4][512];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
-    return path;
-}
-
-static inline const char *put(const char *name, const void *bytes, size_t size)
-{
-    const char *path = path_of(name);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-    return path;
-}
-
-static inline const char *put_text(const char *text) { return put("table.csv", text, strlen(text)); }
-
-static inline int make_directory(void **state)
-{
-    (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%s/gradus-test-data-XXXXXX", parent && *parent ? parent : "/tmp");
-    return mkdtemp(directory) ? 0 : -1;
-}
-
-static inline int remove_directory(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"table.csv", "file.idx", "labels.idx", "file.gz"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) remove(path_of(names[i]));
-    return rmdir(directory);
-}
+static inline const char *put_text(const char *text) { return put_file("table.csv", text, strlen(text)); }
 
 /* A file of the user's test data; NULL where there is none. */
 static inline const char *user_file(const char *name)
@@ -129,14 +91,6 @@ static inline const char *dump(const gr_dataset *set)
     return text;
 }
 
-static inline void assert_error(const char *what, gr_status status, const char *part)
-{
-    if (gr_last_status() != status || !strstr(gr_last_error(), part))
-        fail_msg("%s: status \"%s\", message \"%s\"; expected \"%s\" and \"%s\"", what,
-                 gr_status_text(gr_last_status()), gr_last_error(), gr_status_text(status), part);
-    gr_clear_error();
-}
-
 /* ---- IDX --------------------------------------------------------------------------------------------------------- */
 
 typedef struct bytes {
@@ -166,7 +120,7 @@ static inline void add_header(bytes *b, int type, int rank, const uint32_t dims[
 
 #define DIMS(...) (int)(sizeof((uint32_t[]){__VA_ARGS__}) / 4), ((uint32_t[]){__VA_ARGS__})
 
-static inline const char *put_bytes(const char *name, const bytes *b) { return put(name, b->at, b->size); }
+static inline const char *put_bytes(const char *name, const bytes *b) { return put_file(name, b->at, b->size); }
 
 static bytes file, packed; /* too large for a stack */
 

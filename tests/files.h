@@ -90,7 +90,7 @@ static inline unsigned char *get_file(const char *path, size_t *size)
 /* ---- Failing allocations ------------------------------------------------------------------------------------ */
 
 /* Runs what returns whether it went well once for each of its allocations, which fails; every failure must be one of
- * memory, and nothing may leak. Returns how many there are. */
+ * memory, nothing may leak, and the next run must go well. Returns how many there are. */
 static inline int64_t every_allocation_fails(const char *what, bool (*run)(void))
 {
     counting memory;
@@ -106,6 +106,7 @@ static inline int64_t every_allocation_fails(const char *what, bool (*run)(void)
         if (well) return n - 1;
         if (!memory.failures) fail_msg("%s: %s", what, gr_last_error());
         if (gr_last_status() != GR_ERR_MEMORY) fail_msg("%s, call %lld: %s", what, (long long)n, gr_last_error());
+        if (!run()) fail_msg("%s, after call %lld: %s", what, (long long)n, gr_last_error());
     }
 }
 

@@ -195,7 +195,7 @@ static void csv_refuses_files(void **state)
     assert_error("no file", GR_ERR_IO, "no such file: No such file");
     assert_null(gr_csv_read(directory, NULL, NULL));
     assert_error("a directory", GR_ERR_IO, "csv_read: ");
-    assert_null(gr_csv_read(put("table.csv", "a,b\n1,\0\n", 8), NULL, NULL));
+    assert_null(gr_csv_read(put_file("table.csv", "a,b\n1,\0\n", 8), NULL, NULL));
     assert_error("a NUL", GR_ERR_FORMAT, "line 2: a byte 0");
 }
 
@@ -227,7 +227,7 @@ static void csv_limits_columns(void **state)
     assert_non_null(text);
     memset(text, ',', size);
     watch_memory(0);
-    assert_null(gr_csv_read(put("table.csv", text, size), NULL, NULL));
+    assert_null(gr_csv_read(put_file("table.csv", text, size), NULL, NULL));
     assert_error("3 million columns", GR_ERR_FORMAT, "line 1: more than 1000000 fields");
     assert_int_equal(the_watch.live, 0);
     free(text);

@@ -97,7 +97,7 @@ static void idx_refuses(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         watch_memory(0);
-        const char *path = put("file.idx", cases[i].data, cases[i].size);
+        const char *path = put_file("file.idx", cases[i].data, cases[i].size);
         if (gr_idx_read(path, false)) fail_msg("%s: was read", cases[i].name);
         if (!strstr(gr_last_error(), directory)) fail_msg("%s: no path in: %s", cases[i].name, gr_last_error());
         assert_error(cases[i].name, GR_ERR_FORMAT, cases[i].message);
