@@ -40,11 +40,11 @@ typedef struct gr_point {
 } gr_point;
 
 /* A line through the inputs. The elements of those that are differentiated are counted through all inputs; along the
- * line elements first .. last-1 move by t / scale, each up or down by chance where `signs` is not 0. */
+ * line elements first .. last-1 move by t / length, each up or down by chance where `signs` is not 0. */
 typedef struct gr_line {
     int64_t first, last;
     uint64_t signs;
-    double scale; /* a power of 2 */
+    double length; /* of the direction, about: a power of 2 */
 } gr_line;
 
 /* Whether an element goes down as t goes up: a bit of a hash. */
@@ -130,7 +130,7 @@ gr_status gr_probe_gradient(gr_probe *p, int64_t output, double *gradient);
 
 typedef struct gr_slope {
     double value, error;    /* of the derivative along the line */
-    double scale;           /* the mean slope of f's terms over the first step: what the error may be compared with */
+    double terms_slope;     /* the mean slope of f's terms over the first step: what the error may be compared with */
     double h, above, below; /* the step that the value is from, f(x+h) and f(x-h) */
     bool kink;              /* no derivative exists; these are the slopes on the two sides, and `error` is theirs */
     double left, right;
@@ -164,13 +164,13 @@ gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_op
 gr_status gr_checker_close(gr_checker *c, gr_status status);
 
 /* Judges an analytic value against a slope and fills in what the report says of it, but for its place. An agreement is
- * relative to `scale`. */
-void gr_check_judge(gr_checker *c, double analytic, double scale, gr_slope *s, gr_check_element *e);
+ * relative to `relative_to`. */
+void gr_check_judge(gr_checker *c, double analytic, double relative_to, gr_slope *s, gr_check_element *e);
 void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e);
 
 /* Puts a comparison into the report; the same for two numbers that are not a derivative and its estimate. */
 void gr_check_note(gr_check_report *r, const gr_check_element *e);
-void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b, double scale);
+void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b, double relative_to);
 
 /* The verdict on the whole, from what is in the report; what two such verdicts make together. */
 void gr_check_settle(gr_checker *c);

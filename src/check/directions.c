@@ -5,7 +5,7 @@
 #include "check/check_internal.h"
 
 /* The power of 2 that makes the direction about as long as one element by itself. */
-static double scale_of_direction(int64_t elements) { return ldexp(1.0, (int)(0.5 * log2((double)elements) + 0.5)); }
+static double length_of_direction(int64_t elements) { return ldexp(1.0, (int)(0.5 * log2((double)elements) + 0.5)); }
 
 static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
 {
@@ -23,7 +23,7 @@ static gr_status compare_direction(gr_checker *c, const gr_line *l, gr_check_ele
     gr_slope s;
     double along = 0.0, squares = 0.0;
     for (int64_t k = l->first; k < l->last; k++) {
-        const double a = c->gradient[k] / l->scale;
+        const double a = c->gradient[k] / l->length;
         along += gr_goes_down(l, k) ? -a : a;
         squares += a * a;
     }
@@ -55,7 +55,7 @@ static gr_status trace_failure(gr_checker *c, gr_line l)
         bool found = false;
         half[0].last = half[1].first = middle_of(&c->probe, &l);
         for (int i = 0; i < 2 && !found; i++) {
-            half[i].scale = scale_of_direction(half[i].last - half[i].first);
+            half[i].length = length_of_direction(half[i].last - half[i].first);
             if (compare_direction(c, &half[i], &e)) return gr_last_status();
             found = e.verdict == GR_CHECK_FAIL;
             if (found) l = half[i];
@@ -74,7 +74,7 @@ gr_status gr_check_directions(gr_checker *c)
     bool traced = false;
     if (gr_probe_gradient(&c->probe, -1, c->gradient)) return gr_last_status();
     for (int i = 0; i < c->options.directions && elements; i++) {
-        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .scale = scale_of_direction(elements)};
+        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .length = length_of_direction(elements)};
         gr_check_element e;
         if (compare_direction(c, &l, &e)) return gr_last_status();
         gr_check_note(c->report, &e);

@@ -4,7 +4,7 @@
 gr_status gr_check_element_of(gr_checker *c, int64_t element, double analytic, gr_check_element *e)
 {
     gr_slope s;
-    const gr_line line = {.first = element, .last = element + 1, .scale = 1.0};
+    const gr_line line = {.first = element, .last = element + 1, .length = 1.0};
     *e = (gr_check_element){.output = -1};
     gr_check_place(c, element, e);
     if (gr_estimate(&c->probe, line, &c->options, &s)) return gr_last_status();
@@ -59,7 +59,7 @@ gr_status gr_check_jacobian(gr_checker *c)
     for (int64_t j = 0; j < outputs && !status; j++) status = gr_probe_gradient(p, j, rows + j * inputs);
     for (int64_t i = 0; i < inputs && !status; i++) {
         p->output = -1;
-        status = gr_probe_on(p, (gr_line){.first = i, .last = i + 1, .scale = 1.0});
+        status = gr_probe_on(p, (gr_line){.first = i, .last = i + 1, .length = 1.0});
         for (int64_t j = 0; j < outputs && !status; j++) {
             p->output = j;
             status = note_element(c, i, rows[j * inputs + i]);

@@ -264,7 +264,7 @@ gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_s
         derivative found;
         enum between between = probe_both_sides(p, h);
         if (between == SMOOTH) {
-            if (!smooth) s->scale = mean_slope(p, h);
+            if (!smooth) s->terms_slope = mean_slope(p, h);
             smooth = true;
             between = five ? five_points(p, h, &found) : two_tables(p, h, negligible * o->rtol, &found);
         }
@@ -274,7 +274,7 @@ gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *o, gr_s
             continue;
         }
         keep_better(p, &found, s);
-        const double enough = fmax((five ? 1e-6 : 1e-9) * fabs(s->value), 1e-12 * s->scale);
+        const double enough = fmax((five ? 1e-6 : 1e-9) * fabs(s->value), 1e-12 * s->terms_slope);
         if (s->error <= enough || found.error <= 8.0 * found.noise) break;
         h *= 0x1p-5;
         tries++;

@@ -3,7 +3,7 @@
  * A line. The elements of all inputs that are differentiated are counted through. Along a line some of them, one or
  * all, move by t:
  *
- *     x_k(t) = x_k +- t / scale,    first <= k < last
+ *     x_k(t) = x_k +- t / length,    first <= k < last
  *
  * A point is f at one t. It is not kept as a number but as the terms that f is the sum of:
  *
@@ -180,7 +180,7 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
     p->seed = seed;
     p->capacity = capacity;
     p->output = -1;
-    p->line.scale = 1.0; /* along which nothing moves yet */
+    p->line.length = 1.0; /* along which nothing moves yet */
     p->t = gr_tape_new();
     if (!p->t) return gr_last_status();
     p->t->under_check = true;
@@ -240,7 +240,7 @@ int gr_probe_input(const gr_probe *p, int64_t element)
 static void move_inputs(const gr_probe *p, double t)
 {
     const gr_line *l = &p->line;
-    const double step = t / l->scale;
+    const double step = t / l->length;
     for (int64_t k = l->first, i = gr_probe_input(p, k); k < l->last; k++) {
         while (k >= p->start[i + 1]) i++;
         const int64_t at = k - p->start[i];
@@ -279,7 +279,7 @@ gr_status gr_probe_repeats(gr_probe *p, bool *same)
 
 gr_status gr_probe_on(gr_probe *p, gr_line line)
 {
-    assert(line.first >= 0 && line.first < line.last && line.last <= p->n_elements && line.scale > 0.0);
+    assert(line.first >= 0 && line.first < line.last && line.last <= p->n_elements && line.length > 0.0);
     p->line = line;
     p->constant_moves = false;
     for (int i = 0; i < p->capacity; i++) p->points[i].t = 0.0; /* an empty place: f at 0 is the base */

@@ -46,10 +46,10 @@ gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *s)
     if (first_gradient(p, s, 0, plain) || first_gradient(p, s, GR_CREATE_GRAPH, graph)) return gr_last_status();
     for (int64_t k = 0; k < p->n_elements; k++) largest = fmax(largest, fabs(plain[k]));
     for (int64_t k = 0; k < p->n_elements; k++) {
-        const double scale = fmax(fabs(plain[k]), fabs(graph[k]));
-        const double allowed = c->options.rtol * scale + 1e-12 * largest;
+        const double relative_to = fmax(fabs(plain[k]), fabs(graph[k]));
+        const double allowed = c->options.rtol * relative_to + 1e-12 * largest;
         if (fabs(plain[k] - graph[k]) <= allowed || (isnan(plain[k]) && isnan(graph[k]))) continue;
-        gr_check_note_pair(c, k, GR_CHECK_FAIL, graph[k], plain[k], scale);
+        gr_check_note_pair(c, k, GR_CHECK_FAIL, graph[k], plain[k], relative_to);
     }
     return GR_OK;
 }

@@ -65,7 +65,7 @@ static gr_check_verdict judge_kink(const gr_check_options *o, double a, const gr
 }
 
 /* |a - slope| <= rtol relative_to + atol + 4 error, and the error is small: PASS. Where the error is large, 30 more of
- * it prove a value wrong. s->scale is the slope of the terms, whose own rounding may add 2^-46 of it. */
+ * it prove a value wrong. s->terms_slope is the slope of the terms, whose own rounding may add 2^-46 of it. */
 static gr_check_verdict judge(const gr_check_options *o, double a, double relative_to, const gr_slope *s)
 {
     if (!isfinite(a)) return GR_CHECK_FAIL;
@@ -73,13 +73,13 @@ static gr_check_verdict judge(const gr_check_options *o, double a, double relati
     if (!isfinite(s->value)) return GR_CHECK_FAIL;
     if (s->constant && a == 0.0) return GR_CHECK_PASS;
     const double error = confidence * s->error, difference = fabs(a - s->value);
-    const double allowed = o->rtol * relative_to + o->atol + error + 0x1p-46 * s->scale;
-    const bool sharp = error <= fmax(sharpness * relative_to, fmax(1e-9 * s->scale, o->atol));
+    const double allowed = o->rtol * relative_to + o->atol + error + 0x1p-46 * s->terms_slope;
+    const bool sharp = error <= fmax(sharpness * relative_to, fmax(1e-9 * s->terms_slope, o->atol));
     if (sharp) return difference <= allowed ? GR_CHECK_PASS : GR_CHECK_FAIL;
     return difference <= allowed + 30.0 * error ? GR_CHECK_UNRESOLVED : GR_CHECK_FAIL;
 }
 
-static void describe_slope(const gr_slope *s, double analytic, double scale, gr_check_element *e)
+static void describe_slope(const gr_slope *s, double analytic, double relative_to, gr_check_element *e)
 {
     e->analytic = analytic;
     e->numeric = s->value;
@@ -91,18 +91,18 @@ static void describe_slope(const gr_slope *s, double analytic, double scale, gr_
     e->right = s->kink ? s->right : s->value;
     if (s->kink) e->numeric = fmin(fmax(analytic, fmin(s->left, s->right)), fmax(s->left, s->right));
     const double difference = fabs(analytic - e->numeric);
-    e->relative = difference == 0.0 ? 0.0 : difference / scale;
+    e->relative = difference == 0.0 ? 0.0 : difference / relative_to;
 }
 
-void gr_check_judge(gr_checker *c, double analytic, double scale, gr_slope *s, gr_check_element *e)
+void gr_check_judge(gr_checker *c, double analytic, double relative_to, gr_slope *s, gr_check_element *e)
 {
-    e->verdict = judge(&c->options, analytic, scale, s);
+    e->verdict = judge(&c->options, analytic, relative_to, s);
     if (e->verdict == GR_CHECK_FAIL && isfinite(analytic) && !s->kink && gr_has_kink(&c->probe, s->h, s))
         e->verdict = judge_kink(&c->options, analytic, s);
-    describe_slope(s, analytic, scale, e);
+    describe_slope(s, analytic, relative_to, e);
     c->largest = fmax(c->largest, fmax(fabs(analytic), s->kink ? 0.0 : fabs(s->value)));
-    if (e->verdict == GR_CHECK_UNRESOLVED) c->worst_unresolved = fmax(c->worst_unresolved, scale + s->error);
-    const double zero = confidence * s->error + 0x1p-46 * s->scale;
+    if (e->verdict == GR_CHECK_UNRESOLVED) c->worst_unresolved = fmax(c->worst_unresolved, relative_to + s->error);
+    const double zero = confidence * s->error + 0x1p-46 * s->terms_slope;
     c->anything |= fabs(analytic) > zero || s->kink || fabs(s->value) > zero;
 }
 
@@ -151,9 +151,10 @@ void gr_check_note(gr_check_report *r, const gr_check_element *e)
     r->worst[at] = *e;
 }
 
-void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b, double scale)
+void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b, double relative_to)
 {
-    gr_check_element e = {.verdict = v, .analytic = a, .numeric = b, .relative = a == b ? 0.0 : fabs(a - b) / scale};
+    gr_check_element e = {
+        .verdict = v, .analytic = a, .numeric = b, .relative = a == b ? 0.0 : fabs(a - b) / relative_to};
     gr_check_place(c, element, &e);
     c->anything |= a != 0.0 || b != 0.0;
     c->largest = fmax(c->largest, fabs(b));
