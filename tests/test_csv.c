@@ -32,7 +32,10 @@ static const good_table good_tables[] = {
     {"line ends in quotes", "\"a\nb\",c\n1,\"x\r\ny\"\n", {0}, "a\nb | 1 >0 | x\r\ny", 0},
     {"quoted to the end", "a,b\n1,\"x\"", {0}, "a | 1 >0 | x", 0},
     {"quoted CRLF", "a,b\r\n1,\"x\"\r\n2,\"y\"\r\n", {0}, "a | 1 >0 | 2 >1 | x y", 0},
-    {"blanks belong to classes, not to numbers", "a,b\n 1 , x\n\t2\t,x\n", {0}, "a | 1 >0 | 2 >1 |  x x", 0},
+    {"blanks around fields", "a,b\n 1 , x\n\t2\t,x\n3,x \t\n 4\t,\tx", {0}, "a | 1 >0 | 2 >0 | 3 >0 | 4 >0 | x", 0},
+    {"blanks around quotes", "a, \"b\"\n1, \"x\"\n2,\"x\" \r\n3\t,\t\"x\"\t", {0}, "a | 1 >0 | 2 >0 | 3 >0 | x", 0},
+    {"blanks within quotes", "a,b\n\" 1 \",\" x\"\n2,x\n", {0}, "a | 1 >0 | 2 >1 |  x x", 0},
+    {"blanks within a class", "a,b\n1, x  y \n2,x  y\n", {0}, "a | 1 >0 | 2 >0 | x  y", 0},
     {"UTF-8",
      "gr\xC3\xB6\xC3\x9F"
      "e,b\n1,\xE2\x82\xAC\n",
@@ -50,7 +53,7 @@ static const good_table good_tables[] = {
     {"features by position", "a,b,c,d\n1,2,3,x\n", {.features = "2,0"}, "c a | 3 1 >0 | x", 0},
     {"drop", "a,b,c,d\n1,p,3,x\n", {.drop = "b"}, "a c | 1 3 >0 | x", 0},
     {"columns that are not used hold anything", "a,b,c\n1,?!,x\n2,,x\n", {.drop = "b"}, "a | 1 >0 | 2 >0 | x", 0},
-    {"blanks around names", "ID, Size ,Kind\n1,2,x\n", {.features = "Size"}, " Size  | 2 >0 | x", 0},
+    {"blanks around names", "ID, Size ,Kind\n1,2,x\n", {.features = "Size"}, "Size | 2 >0 | x", 0},
     {"a name twice, unused", "a,b,b,c\n1,2,3,x\n", {.drop = "1,2"}, "a | 1 >0 | x", 0},
     {"no header", "1,x\n2,y\n", {.no_header = true}, "| 1 >0 | 2 >1 | x y", 0},
     {"by position", "7,M,1\n8,B,2\n", {.no_header = true, .target = "1", .drop = "0"}, "| 1 >1 | 2 >0 | B M", 0},
@@ -61,6 +64,8 @@ static const good_table good_tables[] = {
     {"missing where unused", "a,b,c\nNA,1,x\n", {.drop = "a"}, "b | 1 >0 | x", 0},
     {"missing by another text", "a,b\n-999,x\n1,NA\n2,none\n", {.missing = "-999,none"}, "a | 1 >0 | NA", 2},
     {"missing with blanks and quotes", "a,b\n NA ,x\n\"NA\",x\n1,x\n", {0}, "a | 1 >0 | x", 2},
+    {"missing, as others write it", "a,b\nN/A,x\n1,NULL\n2,null\n3,#N/A\n4,<NA>\n5,n/a\n6,x\n", {0}, "a | 6 >0 | x", 6},
+    {"missing, in a list with blanks", "a,b\n-999,x\n1,none\n2,x\n", {.missing = " -999, none"}, "a | 2 >0 | x", 2},
     {"missing is only the empty text", "a,b\n,x\n1,NA\n", {.missing = ""}, "a | 1 >0 | NA", 1},
     {"a class of dropped rows only", "a,b\nNA,p\n1,q\n", {0}, "a | 1 >0 | q", 1},
     {"missing numeric target", "a,b\n1,NA\n2,3\n", {.numeric_target = true}, "a | 2 >3 |", 1},
@@ -72,7 +77,7 @@ static void csv_reads(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof good_tables / sizeof *good_tables; i++) {
         const good_table *g = &good_tables[i];
-        gr_csv_report report = {-1, -1};
+        gr_csv_report report = {.rows = -1, .dropped = -1};
         watch_memory(0);
         gr_dataset *set = gr_csv_read(put_text(g->text), &g->options, &report);
         if (!set) fail_msg("%s: %s", g->name, gr_last_error());
@@ -173,7 +178,7 @@ static void csv_refuses(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad_tables / sizeof *bad_tables; i++) {
         const bad_table *b = &bad_tables[i];
-        gr_csv_report report = {-1, -1};
+        gr_csv_report report = {.rows = -1, .dropped = -1};
         const char *path = put_text(b->text);
         watch_memory(0);
         if (gr_csv_read(path, &b->options, &report)) fail_msg("%s: was read", b->name);

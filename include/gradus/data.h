@@ -98,32 +98,49 @@ GR_EXPORT int64_t gr_batches_count(const gr_batches *batches); /* batches in an 
 
 /* RFC 4180: fields separated by `separator`, quoted with ", a quote within as "", line ends LF or CRLF. A UTF-8 byte
  * order mark and empty lines are skipped, and the file may be gzip'd. Numbers are decimal with a point, whatever the
- * locale; blanks around them, around missing values and around the names in these options do not count.
+ * locale. Blanks around a field and around the items of these options do not count; those within quotes belong to a
+ * class.
  * A column is named by its header or else, as a decimal number, by its position from 0. For a file without a usable
  * header: {.skip_lines = 1, .no_header = true, .target = "1", .drop = "0"}. */
 typedef struct gr_csv_options {
-    char separator;        /* 0: ',' */
-    int skip_lines;        /* lines before the header, or before the first row */
-    bool no_header;        /* the first row is data */
-    const char *target;    /* the column to predict; NULL: the last */
-    const char *features;  /* columns to use, in this order, separated by commas; NULL: all the others */
-    const char *drop;      /* columns to leave out, separated by commas */
-    const char *missing;   /* texts of missing values, separated by commas; NULL: "NA,NaN,nan,?,", which ends with "" */
-    bool numeric_target;   /* y is F32 [n,1] instead of class indices */
-    bool error_on_missing; /* default: a row with a missing field that is used is dropped and counted */
-    int64_t max_bytes;     /* refuse a larger file, unpacked; 0: 1 GiB */
+    char separator;         /* 0: ',' */
+    int skip_lines;         /* lines before the header, or before the first row */
+    bool no_header;         /* the first row is data */
+    const char *target;     /* the column to predict; NULL: the last */
+    const char *features;   /* columns to use, in this order, separated by commas; NULL: all the others */
+    const char *drop;       /* columns to leave out, separated by commas */
+    const char *missing;    /* texts of missing values, by commas; NULL: "NA,NaN,nan,N/A,n/a,#N/A,<NA>,NULL,null,?,",
+                            * which ends with "" */
+    bool numeric_target;    /* y is numbers [n,1] instead of class indices */
+    bool error_on_missing;  /* default: a row with a missing field that is used is dropped and counted */
+    bool keep_row_numbers;  /* default: a first column without a name that counts the rows is left out */
+    gr_dtype dtype;         /* of numbers: GR_F32, the default, or GR_F64 */
+    int64_t max_bytes;      /* refuse a larger file, unpacked; 0: 1 GiB */
+    const gr_dataset *like; /* a set that was read before, as a training set: the same features, by their names, and the
+                             * same classes under the same numbers; anything else is refused */
 } gr_csv_options;
 
+/* What a caller should know of how a table was read. Columns count from 1, and 0 is none.
+ * The first row is the first sample, and no header, where it holds only numbers, or where its features are numbers and
+ * its target is a class of the rows below; but 0, 1, 2, ... are names. For a header of numbers: {.skip_lines = 1,
+ * .no_header = true}. A column counts the rows where it is 0, 1, 2, ... or 1, 2, 3, ...: that is no feature. */
 typedef struct gr_csv_report {
-    int64_t rows;    /* in the data set */
-    int64_t dropped; /* for a missing field */
+    int64_t rows;        /* in the data set */
+    int64_t dropped;     /* rows left out for a missing field */
+    int64_t rounded;     /* numbers above 2^24, or below 2^-126 and not 0, that F32 does not hold: see dtype */
+    bool first_row_read; /* the first row is no header but the first sample, although no_header was not set */
+    bool row_numbers;    /* the first column has no name and counts the rows: it was left out */
+    int numbered_column; /* the first of the features that counts the rows */
+    int unnamed;         /* features without a name in the header */
+    int numeric_names;   /* features whose name in the header is a number: is it a header? */
 } gr_csv_report;
 
-/* Reads features as F32 [n, features] and the target, I32 [n] with up to 10,000 classes or F32 [n,1]. NULL options
- * are the defaults; `report` may be NULL, and is all 0 after a failure. Errors carry the file, the line (counted
- * through quoted line ends) and the column, both from 1: GR_ERR_IO, GR_ERR_FORMAT (a row of another width, an open
- * quote, a field that is no number or none that F32 holds, too many classes, no rows), GR_ERR_OPTION (no such column,
- * or used twice), GR_ERR_MEMORY, GR_ERR_UNSUPPORTED (gzip'd, and the build has no zlib). */
+/* Reads features as [n, features] of options->dtype and the target, I32 [n] with up to 10,000 classes or numbers [n,1].
+ * NULL options are the defaults; `report` may be NULL, and is all 0 after a failure. Errors carry the file, the line
+ * (counted through quoted line ends) and the column, both from 1: GR_ERR_IO, GR_ERR_FORMAT (a row of another width, an
+ * open quote, a field that is no number or none that the dtype holds, too many classes, a class that is not in
+ * options->like, no rows), GR_ERR_OPTION (no such column, or used twice, other features than options->like has),
+ * GR_ERR_DTYPE, GR_ERR_MEMORY, GR_ERR_UNSUPPORTED (gzip'd, and the build has no zlib). */
 GR_EXPORT gr_dataset *gr_csv_read(const char *path, const gr_csv_options *options, gr_csv_report *report);
 
 /* ---- IDX (the format of MNIST), plain or gzip'd ------------------------------------------------------------- */

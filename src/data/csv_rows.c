@@ -18,6 +18,23 @@ gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int col
     return gr_fail(status, "csv_read: %s: line %lld%s: %s", GR_QUOTE_PATH(csv->path), (long long)line, where, text);
 }
 
+const char *gr_csv_other_separator(const gr_csv *csv, const char *text)
+{
+    static const char marks[] = ";\t|, ", *const names[] = {"';'", "a tab", "'|'", "','", "a blank"};
+    for (int k = 0; k < GR_COUNT(names); k++)
+        if (marks[k] != csv->separator && strchr(text, marks[k])) return names[k];
+    return NULL;
+}
+
+const char *gr_csv_row_hint(const gr_csv *csv)
+{
+    bool blanks = false;
+    for (int c = 0; c + 1 < csv->width; c++) blanks |= !*csv->fields[c].text;
+    if (blanks && (csv->separator == ' ' || csv->separator == '\t'))
+        return "; of several blanks side by side, each separates two columns";
+    return *csv->fields[csv->width - 1].text ? "" : "; a separator stands at the end of the line";
+}
+
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
 /* A byte 0 is refused: texts end at one, so that what follows it in a field would be lost. */
@@ -70,6 +87,13 @@ void gr_csv_close(gr_csv *csv)
 
 /* ---- One field ---------------------------------------------------------------------------------------------- */
 
+static bool is_blank(const gr_csv *csv, char c) { return (c == ' ' || c == '\t') && c != csv->separator; }
+
+static void skip_blanks(gr_csv *csv)
+{
+    while (is_blank(csv, *csv->at)) csv->at++;
+}
+
 /* A field whose opening quote is at `at`. Ends its text with a 0 and leaves `at` behind the closing quote. */
 static gr_status quoted_field(gr_csv *csv, gr_csv_field *field, int column)
 {
@@ -81,18 +105,21 @@ static gr_status quoted_field(gr_csv *csv, gr_csv_field *field, int column)
         csv->line += *csv->at == '\n';
         *to++ = *csv->at;
     }
+    skip_blanks(csv);
     char next = *csv->at;
     bool ends = csv->at == csv->end || next == csv->separator || next == '\n' || (next == '\r' && csv->at[1] == '\n');
+    const char *other = ends ? NULL : gr_csv_other_separator(csv, (char[]){next, '\0'});
     if (!ends)
         return gr_csv_fail(csv, GR_ERR_FORMAT, csv->line, column,
                            "text follows a closing quote: expected '%c' or the line's end; a quote within quotes is "
-                           "written \"\"",
-                           csv->separator);
+                           "written \"\"%s%s",
+                           csv->separator, other ? "; the separator looks like " : "", other ? other : "");
     *to = '\0';
     return GR_OK;
 }
 
-/* A field without quotes. Leaves `at` behind it; its text has no 0 yet. */
+/* A field without quotes. Leaves `at` behind it. Its text ends in a 0 where blanks are cut off, and has none yet where
+ * `at` is. */
 static gr_status plain_field(gr_csv *csv, gr_csv_field *field, int column)
 {
     char *p = field->text = csv->at;
@@ -103,6 +130,8 @@ static gr_status plain_field(gr_csv *csv, gr_csv_field *field, int column)
                            "a quote inside a field that does not begin with one: expected \"a \"\"quoted\"\" word\"");
     if (*p == '\r' && p[1] != '\n')
         return gr_csv_fail(csv, GR_ERR_FORMAT, csv->line, column, "a carriage return without a line feed");
+    while (p > field->text && is_blank(csv, p[-1])) p--;
+    if (p < csv->at) *p = '\0';
     return GR_OK;
 }
 
@@ -136,6 +165,7 @@ int gr_csv_next(gr_csv *csv)
         gr_csv_field *field = new_field(csv);
         if (!field) return -1;
         field->line = csv->line;
+        skip_blanks(csv);
         bool quoted = *csv->at == '"';
         if (quoted ? quoted_field(csv, field, csv->width) : plain_field(csv, field, csv->width)) return -1;
         char *stop = csv->at; /* a separator, a line's end or the end of the bytes */

@@ -134,6 +134,12 @@ int gr_csv_next(gr_csv *csv);
 gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int column, const char *format, ...)
     GR_PRINTF(5, 6);
 
+/* For messages: what the text may have for a separator in place of the table's, "';'"; NULL: nothing. */
+const char *gr_csv_other_separator(const gr_csv *csv, const char *text);
+
+/* What may have put empty fields into the newest row, behind a message; "" where there is nothing. */
+const char *gr_csv_row_hint(const gr_csv *csv);
+
 /* Whether the text is a decimal number, with or without blanks around it: a sign, digits with a point before, among or
  * behind them, an exponent. Hexadecimal digits, "inf" and "nan" are none. Sets *value. */
 bool gr_parse_number(const char *text, double *value);
