@@ -162,7 +162,11 @@ static settings read_settings(int argc, char *argv[])
         {"--separator", "C", "  between fields (,)", TEXT, &separator, 0, 0},
         {"--skip-lines", "N", "  lines in front of the header or the first row (0)", INTEGER, &skip_lines, 0, 1e6},
         {"--no-header", NULL, "  the first row is data", FLAG, &s.from.columns.no_header, 0, 0},
+        {"--row-numbers", NULL, "  learn from a first column without a name that counts the rows, too", FLAG,
+         &s.from.columns.keep_row_numbers, 0, 0},
+        {"--test", "FILE", "  a second table to judge by, with the same columns and classes", TEXT, &s.from.test, 0, 0},
         {"--idx", "IMAGES LABELS", "images: two IDX files like MNIST's, plain or gzip'd", TWO_TEXTS, &s.from.idx, 0, 0},
+        {"--test-idx", "IMAGES LABELS", "  two more to judge by", TWO_TEXTS, &s.from.test_idx, 0, 0},
         {"--samples", "N", "generated points, when no file is given (600)", INTEGER, &s.from.samples, 10, 1e6},
         {"--spread", "S", "  their standard deviation around (-1,-1) and (1,1) (1)", NUMBER, &s.from.spread, 0, 100},
         {"--train-share", "S", "share of the samples that is trained on (0.8)", NUMBER, &s.from.train_fraction, 0.01,
@@ -180,9 +184,10 @@ static settings read_settings(int argc, char *argv[])
     if (s.from.csv && s.from.idx[0]) refuse("--csv or --idx, not both");
     if (strlen(separator) != 1) refuse("--separator %s: expected one character", separator);
     const gr_csv_options *c = &s.from.columns;
-    if (!s.from.csv &&
-        (c->target || c->features || c->drop || c->missing || c->no_header || skip_lines || *separator != ','))
-        refuse("options for columns need --csv");
+    if (!s.from.csv && (c->target || c->features || c->drop || c->missing || c->no_header || c->keep_row_numbers ||
+                        skip_lines || *separator != ',' || s.from.test))
+        refuse("options for columns, and --test, need --csv");
+    if (s.from.test_idx[0] && !s.from.idx[0]) refuse("--test-idx needs --idx");
     s.from.columns.separator = *separator;
     s.from.columns.skip_lines = (int)skip_lines;
     if (quick && s.plan.epochs > 20) s.plan.epochs = 20;

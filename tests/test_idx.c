@@ -277,6 +277,34 @@ static void idx_reads_pairs(void **state)
     assert_int_equal(the_watch.live, 0);
 }
 
+/* 255 for what has no label makes 256 classes; labels may begin at 1. */
+static void idx_gaps_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *labels;
+        int classes, empty;
+    } cases[] = {{"\2\0\xff", 256, 253}, {"\1\2\3", 4, 1}, {"\2\0\1", 3, 0}, {"\0\0\0", 1, 0}};
+    file.size = 0;
+    add_header(&file, 0x08, DIMS(3, 1, 1));
+    add(&file, "\1\2\3", 3);
+    put_file("file.idx", file.at, file.size);
+    for (int i = 0; i < GR_COUNT(cases); i++) {
+        watch_memory(0);
+        const char *labels = put_labels(0x08, cases[i].labels, 3);
+        gr_dataset *set = gr_idx_read_pair(path_of("file.idx"), labels);
+        if (!set) fail_msg("%s", gr_last_error());
+        assert_int_equal(gr_dataset_classes(set), cases[i].classes);
+        assert_int_equal(gr_dataset_empty_classes(set), cases[i].empty);
+        the_watch.fail_at = the_watch.calls + 1;
+        assert_int_equal(gr_dataset_empty_classes(set), -1);
+        assert_int_equal(gr_last_status(), GR_ERR_MEMORY);
+        gr_dataset_free(set);
+        assert_int_equal(the_watch.live, 0);
+    }
+    assert_int_equal(gr_dataset_empty_classes(NULL), 0);
+}
+
 /* ---- Damaged files ----------------------------------------------------------------------------------------------- */
 
 static void damaged_idx(void **state)
@@ -344,6 +372,7 @@ int main(void)
         cmocka_unit_test_teardown(gzip_is_checked, stop_watching),
         cmocka_unit_test_teardown(gzip_bomb_is_harmless, stop_watching),
         cmocka_unit_test_teardown(idx_reads_pairs, stop_watching),
+        cmocka_unit_test_teardown(idx_gaps_are_told, stop_watching),
         cmocka_unit_test_teardown(damaged_idx, stop_watching),
         cmocka_unit_test(user_mnist),
     };

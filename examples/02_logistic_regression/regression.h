@@ -9,7 +9,8 @@
 
 /* Where the samples come from, and how many of them are for training. */
 typedef struct source {
-    const char *csv, *idx[2]; /* files, or neither: generated */
+    const char *csv, *idx[2];       /* files, or neither: generated */
+    const char *test, *test_idx[2]; /* to be judged by; neither: what is left of the samples above */
     gr_csv_options columns;
     int64_t samples;
     double spread, train_fraction;

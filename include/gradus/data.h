@@ -48,6 +48,10 @@ GR_EXPORT gr_tensor *gr_dataset_y(const gr_dataset *set); /* borrowed */
  * that was split off has as many as the whole. */
 GR_EXPORT int gr_dataset_classes(const gr_dataset *set);
 
+/* How many of these classes no sample has. Labels that begin at 1, or in which 255 stands for none, leave such gaps; so
+ * does a split that got no sample of a class. -1 with GR_ERR_MEMORY. */
+GR_EXPORT int gr_dataset_empty_classes(const gr_dataset *set);
+
 /* The name of a class or a feature in the file it was read from; NULL where it has none. Classes are numbered in the
  * order of their names' bytes: "B" is 0 and "M" is 1, and "10" comes before "9". */
 GR_EXPORT const char *gr_dataset_class_name(const gr_dataset *set, int index);
@@ -151,7 +155,8 @@ GR_EXPORT gr_dataset *gr_csv_read(const char *path, const gr_csv_options *option
  * have or exceeds, damaged gzip), GR_ERR_DTYPE (`integer`, and the file holds floats), GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_idx_read(const char *path, bool integer);
 
-/* Images [n, rows, columns] of bytes as x [n, rows*columns], F32 in 0..1, and labels [n] in 0..9999 as classes. */
+/* Images [n, rows, columns] of bytes as x [n, rows*columns], F32 in 0..1, and labels [n] in 0..9999 as classes. Where
+ * 255 marks what has no label, there are 256 classes: gr_dataset_empty_classes() tells. */
 GR_EXPORT gr_dataset *gr_idx_read_pair(const char *images, const char *labels);
 
 /* ---- PNG ---------------------------------------------------------------------------------------------------- */

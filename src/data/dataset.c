@@ -96,6 +96,24 @@ gr_tensor *gr_dataset_y(const gr_dataset *set) { return set ? set->y : NULL; }
 
 int gr_dataset_classes(const gr_dataset *set) { return set ? set->n_classes : 0; }
 
+int gr_dataset_empty_classes(const gr_dataset *set)
+{
+    const int n = gr_dataset_classes(set);
+    if (n == 0 || set->y->dtype != GR_I32) return 0;
+    bool *seen = gr_allocate((size_t)n);
+    if (!seen) return -1;
+    memset(seen, 0, (size_t)n);
+    const int32_t *index = set->y->data;
+    int empty = n;
+    for (int64_t i = 0; i < set->y->size; i++) {
+        if (index[i] < 0 || index[i] >= n || seen[index[i]]) continue;
+        seen[index[i]] = true;
+        empty--;
+    }
+    gr_release(seen);
+    return empty;
+}
+
 const char *gr_dataset_class_name(const gr_dataset *set, int index)
 {
     return set ? gr_names_get(set->classes, index) : NULL;
