@@ -100,10 +100,19 @@ static void take_number(const option *o, const char *text)
     }
 }
 
+/* What a full disk did not take of the standard output is a failure, too. */
+static void finish_output(void)
+{
+    if (!fflush(stdout) && !ferror(stdout)) return;
+    fprintf(stderr, "%s: cannot write the output: %s\n", lesson_name, strerror(errno));
+    _exit(1);
+}
+
 void read_options(int argc, char *argv[], const char *what, const option options[], int n)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     if (argc > 0) lesson_name = slash ? slash + 1 : argv[0];
+    atexit(finish_output);
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) print_help(what, options, n);
     for (int i = 1; i < argc; i++) {

@@ -397,8 +397,9 @@ static void user_penguins(void **state)
     assert_error("a text", GR_ERR_FORMAT, "line 2, column 2 (island): \"Torgersen\" is not a number");
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(csv_reads, stop_watching),
         cmocka_unit_test(csv_needs_no_options),

@@ -71,13 +71,15 @@ enum { GR_CHECK_MAX_INPUTS = 64 };
 GR_EXPORT GR_NODISCARD gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *const x[], int n,
                                                     const gr_check_options *options, gr_check_report *report);
 
-/* The report as a table for people. gr_check_format() fills `text` as snprintf does and returns the length needed. */
-GR_EXPORT void gr_check_fprint(FILE *file, const gr_check_report *report);
+/* The report as a table for people. gr_check_format() fills `text` as snprintf does and returns the length needed.
+ * What writes to a file flushes it. Errors: GR_ERR_NULL, GR_ERR_IO (the file did not take it). Numbers have a decimal
+ * point, whatever the locale. */
+GR_EXPORT gr_status gr_check_fprint(FILE *file, const gr_check_report *report);
 GR_EXPORT size_t gr_check_format(char *text, size_t capacity, const gr_check_report *report);
 
 /* The report for programs: a line of CSV for each of the worst elements, below a line of names; one JSON object. */
-GR_EXPORT void gr_check_fprint_csv(FILE *file, const gr_check_report *report);
-GR_EXPORT void gr_check_fprint_json(FILE *file, const gr_check_report *report);
+GR_EXPORT gr_status gr_check_fprint_csv(FILE *file, const gr_check_report *report);
+GR_EXPORT gr_status gr_check_fprint_json(FILE *file, const gr_check_report *report);
 
 /* "PASS", ... */
 GR_EXPORT const char *gr_check_verdict_name(gr_check_verdict verdict);

@@ -54,8 +54,8 @@ GR_EXPORT gr_tensor *gr_params_add_buffer(gr_params *params, const char *name, g
 GR_EXPORT int gr_params_buffer_count(const gr_params *params);
 GR_EXPORT gr_tensor *gr_params_buffer_at(const gr_params *params, int position); /* in the order added; NULL: none */
 
-/* One line for each: name, dtype, shape, number of elements; and the total. */
-GR_EXPORT void gr_params_fprint(FILE *file, const gr_params *params);
+/* One line for each: name, dtype, shape, number of elements; and the total. Errors: those of gr_fprint(). */
+GR_EXPORT gr_status gr_params_fprint(FILE *file, const gr_params *params);
 
 /* A copy of all of them in another dtype, without gradients: to check in F64 what trains in F32. Buffers are copied
  * too, in that dtype if they are floats. NULL with GR_ERR_NULL, GR_ERR_DTYPE (i32), GR_ERR_MEMORY. */

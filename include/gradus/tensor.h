@@ -112,9 +112,10 @@ GR_EXPORT double gr_item(const gr_tensor *tensor);
 
 /* Writes the tensor as NumPy would show it: nested brackets, aligned columns, and for more than 1000 elements the
  * first and last three of each axis; then dtype and shape. gr_format() writes up to `capacity` bytes, the final 0
- * included, and returns the length that the whole text has, as snprintf() does. gr_fprint() adds a new line. */
+ * included, and returns the length that the whole text has, as snprintf() does. gr_fprint() adds a new line; its errors
+ * are GR_ERR_IO (the file did not take it: it is flushed, to see), GR_ERR_NULL and GR_ERR_MEMORY. */
 GR_EXPORT size_t gr_format(char *text, size_t capacity, const gr_tensor *tensor);
-GR_EXPORT void gr_fprint(FILE *file, const gr_tensor *tensor);
+GR_EXPORT gr_status gr_fprint(FILE *file, const gr_tensor *tensor);
 
 /* ---- Advanced ----------------------------------------------------------------------------------------------- */
 

@@ -27,7 +27,7 @@ static void put_values(const drawing *d, const gr_tensor *x)
     } else if (x->values_gone) {
         fputs("given back", d->file);
     } else if (x->size <= d->max_elements) {
-        for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%.4g", i ? " " : "", gr_element(x, i));
+        for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%s", i ? " " : "", GR_NUMBER(4, gr_element(x, i)));
     } else {
         double low = gr_element(x, 0), high = low, sum = 0.0;
         for (int64_t i = 0; i < x->size; i++) {
@@ -35,7 +35,7 @@ static void put_values(const drawing *d, const gr_tensor *x)
             high = fmax(high, gr_element(x, i));
             sum += gr_element(x, i);
         }
-        fprintf(d->file, "%.3g .. %.3g .. %.3g", low, sum / (double)x->size, high);
+        fprintf(d->file, "%s .. %s .. %s", GR_NUMBER(3, low), GR_NUMBER(3, sum / (double)x->size), GR_NUMBER(3, high));
     }
 }
 
@@ -109,5 +109,5 @@ gr_status gr_draw(FILE *file, const gr_tape *t, const gr_draw_options *options)
             options && options->top_down ? "TB" : "LR");
     for (const gr_tape_node *node = t->first; node; node = node->next) put_node(&d, node);
     fputs("}\n", file);
-    return ferror(file) ? gr_fail(GR_ERR_IO, "draw: the file did not take it") : GR_OK;
+    return gr_file_status("draw", file);
 }

@@ -35,11 +35,15 @@ static void say_counts(sink *s, const gr_check_report *r)
     if (*r->hint) say(s, "hint: %s\n", r->hint);
 }
 
+#define EXPONENT(digits, x) gr_number_text(&(gr_text){{0}}, 'e', digits, x)
+
 static void say_element(sink *s, const gr_check_element *e)
 {
-    say(s, "%-16s %-24s %16.9e %16.9e %9.1e %9.1e %16.9e %16.9e %8.1e", gr_check_verdict_name(e->verdict), e->place,
-        e->analytic, e->numeric, e->error, e->relative, e->below, e->above, e->step);
-    if (e->left < e->right || e->left > e->right) say(s, "  between %.6g and %.6g", e->left, e->right);
+    say(s, "%-16s %-24s %16s %16s %9s %9s %16s %16s %8s", gr_check_verdict_name(e->verdict), e->place,
+        EXPONENT(9, e->analytic), EXPONENT(9, e->numeric), EXPONENT(1, e->error), EXPONENT(1, e->relative),
+        EXPONENT(9, e->below), EXPONENT(9, e->above), EXPONENT(1, e->step));
+    if (e->left < e->right || e->left > e->right)
+        say(s, "  between %s and %s", GR_NUMBER(6, e->left), GR_NUMBER(6, e->right));
     if (e->output >= 0) say(s, "  of output %lld", (long long)e->output);
     if (e->op) say(s, "  %s, node %lld", e->op, (long long)e->node);
     say(s, "\n");
@@ -66,7 +70,12 @@ static void say_report(sink *s, const gr_check_report *r)
     for (int i = 0; i < r->n_worst; i++) say_element(s, &r->worst[i]);
 }
 
-void gr_check_fprint(FILE *file, const gr_check_report *r) { say_report(&(sink){.file = file}, r); }
+gr_status gr_check_fprint(FILE *file, const gr_check_report *r)
+{
+    if (!file || !r) return gr_fail_null("check_fprint", file ? "the report" : "file");
+    say_report(&(sink){.file = file}, r);
+    return gr_file_status("check_fprint", file);
+}
 
 size_t gr_check_format(char *text, size_t capacity, const gr_check_report *r)
 {
@@ -100,8 +109,9 @@ static void csv_text(sink *s, const char *text)
     say(s, "\"");
 }
 
-void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
+gr_status gr_check_fprint_csv(FILE *file, const gr_check_report *r)
 {
+    if (!file || !r) return gr_fail_null("check_fprint_csv", file ? "the report" : "file");
     sink s = {.file = file};
     say(&s, "verdict,place,input,index,output,op,node");
     for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%s", element_numbers[k].name);
@@ -112,9 +122,10 @@ void gr_check_fprint_csv(FILE *file, const gr_check_report *r)
         say(&s, ",%d,%lld,%lld", e->input, (long long)e->index, (long long)e->output);
         csv_text(&s, e->op ? e->op : "");
         say(&s, ",%lld", (long long)e->node);
-        for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%.17g", number_of(e, k));
+        for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%s", GR_NUMBER(17, number_of(e, k)));
     }
     say(&s, "\n");
+    return gr_file_status("check_fprint_csv", file);
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------------------- */
@@ -134,7 +145,7 @@ static void json_text(sink *s, const char *before, const char *text)
 /* JSON knows no NaN and no infinity. */
 static void json_number(sink *s, const char *name, double x)
 {
-    if (isfinite(x)) say(s, ", \"%s\": %.17g", name, x);
+    if (isfinite(x)) say(s, ", \"%s\": %s", name, GR_NUMBER(17, x));
     else say(s, ", \"%s\": \"%s\"", name, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
 }
 
@@ -149,8 +160,9 @@ static void json_element(sink *s, const gr_check_element *e)
     say(s, "}");
 }
 
-void gr_check_fprint_json(FILE *file, const gr_check_report *r)
+gr_status gr_check_fprint_json(FILE *file, const gr_check_report *r)
 {
+    if (!file || !r) return gr_fail_null("check_fprint_json", file ? "the report" : "file");
     sink s = {.file = file};
     json_text(&s, "{\"verdict\": ", gr_check_verdict_name(r->verdict));
     json_text(&s, ", \"mode\": ", gr_check_mode_name(r->mode));
@@ -169,4 +181,5 @@ void gr_check_fprint_json(FILE *file, const gr_check_report *r)
         json_element(&s, &r->worst[i]);
     }
     say(&s, "]}\n");
+    return gr_file_status("check_fprint_json", file);
 }

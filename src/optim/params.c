@@ -109,8 +109,9 @@ gr_tensor *gr_params_get(const gr_params *params, const char *name)
     return w;
 }
 
-void gr_params_fprint(FILE *file, const gr_params *params)
+gr_status gr_params_fprint(FILE *file, const gr_params *params)
 {
+    if (!file) return gr_fail_null("params_fprint", "file");
     static const char total[] = "total";
     int name_width = (int)sizeof total - 1, shape_width = 0;
     for (int i = 0; i < gr_params_count(params); i++) {
@@ -127,6 +128,7 @@ void gr_params_fprint(FILE *file, const gr_params *params)
                 GR_SHAPE_TEXT(w), width, (long long)w->size);
     }
     fprintf(file, "%-*s  %*s  %-*s  %*lld\n", name_width, total, 3, "", shape_width, "", width, elements);
+    return gr_file_status("params_fprint", file);
 }
 
 /* ---- All of them -------------------------------------------------------------------------------------------- */

@@ -211,6 +211,13 @@ const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[]);
 const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position);
 #define GR_SHAPE_TEXT(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
 
+/* A number as printf's %.*g writes it, or %.*e where `as` is 'e', with a point whatever the locale. Returns text->s. */
+const char *gr_number_text(gr_text *text, char as, int digits, double x);
+#define GR_NUMBER(digits, x) gr_number_text(&(gr_text){{0}}, 'g', digits, x)
+
+/* What a function returns that wrote to a caller's file: GR_ERR_IO where the file did not take all of it. */
+gr_status gr_file_status(const char *who, FILE *file);
+
 /* For an argument that is NULL: where a failure is noted already, which may have led to it, that one stays and its
  * status is returned; otherwise notes GR_ERR_NULL, "who: what is NULL". */
 gr_status gr_fail_null(const char *who, const char *what);

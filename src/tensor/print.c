@@ -3,6 +3,7 @@
  * One format serves all elements that are shown: padded to one width around the point, or with exponents where the
  * largest and the smallest lie too far apart for that. A number gets as many digits as tell it from its neighbours, but
  * no more than eight behind the point; a scalar gets them all. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -260,13 +261,37 @@ size_t gr_format(char *text, size_t capacity, const gr_tensor *t)
     return w.length;
 }
 
-void gr_fprint(FILE *file, const gr_tensor *t)
+gr_status gr_fprint(FILE *file, const gr_tensor *t)
 {
+    if (!file) return gr_fail_null("fprint", "file");
     char line[16384];
     size_t length = gr_format(line, sizeof line, t);
     char *text = length < sizeof line ? line : gr_allocate(length + 1);
-    if (!text) return;
+    if (!text) return GR_ERR_MEMORY;
     gr_format(text, length + 1, t);
     fprintf(file, "%s\n", text);
     if (text != line) gr_release(text);
+    return gr_file_status("fprint", file);
+}
+
+/* ---- For whatever else is written ---------------------------------------------------------------------------- */
+
+const char *gr_number_text(gr_text *text, char as, int digits, double x)
+{
+    static const char plain[] = "+-0123456789einfa";
+    snprintf(text->s, sizeof text->s, as == 'e' ? "%.*e" : "%.*g", digits, x);
+    char *point = text->s + strspn(text->s, plain);
+    if (!*point) return text->s;
+    const char *rest = point + strcspn(point, plain); /* the locale's point may be several bytes */
+    *point = '.';
+    memmove(point + 1, rest, strlen(rest) + 1);
+    return text->s;
+}
+
+gr_status gr_file_status(const char *who, FILE *file)
+{
+    errno = 0;
+    if (!fflush(file) && !ferror(file)) return GR_OK;
+    return gr_fail(GR_ERR_IO, "%s: the file did not take all of it: %s", who,
+                   errno ? strerror(errno) : "an earlier write failed");
 }
