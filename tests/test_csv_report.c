@@ -224,11 +224,7 @@ static const struct {
      GR_ERR_FORMAT,
      "column 1 (a): \"1,000\" is not a number: expected a decimal"},
     {"hexadecimal", "a,y\n0x1p3,M\n", {0}, GR_ERR_FORMAT, "column 1 (a): \"0x1p3\" is not a number"},
-    {"a name in a first row of numbers",
-     "5,1\n7,0\n",
-     {.target = "y"},
-     GR_ERR_OPTION,
-     "the first row holds only numbers"},
+    {"a name in a first row of numbers", "5,1\n7,0\n", {.target = "y"}, GR_ERR_OPTION, "the first row is a sample"},
 };
 
 static void strange_tables_are_refused(void **state)

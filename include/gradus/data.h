@@ -16,7 +16,7 @@
  *             ...
  *         }
  *
- * A data set is n samples: features x [n, ...] and targets y, of n rows: I32 [n] for classes, F32 [n, 1] for numbers.
+ * A data set is n samples: features x [n, ...] and targets y, of n rows: I32 [n] for classes, floats [n,1] for numbers.
  * Readers do not trust a file: every size in it is checked before memory is asked for, and memory grows with what the
  * file holds, not with what it claims.
  */

@@ -104,7 +104,7 @@ static int fail_no_column(const csv_table *t, const char *option, item name)
     for (int c = 0; t->csv.header && c < t->csv.columns && used < 120; c++)
         used +=
             (size_t)snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : ": ", GR_QUOTE(t->csv.header[c]));
-    if (t->report.first_row_read) snprintf(known, sizeof known, ": the first row holds only numbers, and no names");
+    if (t->report.first_row_read) snprintf(known, sizeof known, ": the first row is a sample, and no header");
     gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: no column \"%s\" among the %d%s", GR_QUOTE_PATH(t->csv.path), option,
             GR_QUOTE(wanted), t->csv.columns, known);
     return -1;
