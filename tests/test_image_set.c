@@ -35,22 +35,23 @@ static bool start(void)
 
 static gr_dataset *read_set(const gr_image_set_options *options)
 {
-    return gr_image_set_read(path_of("images"), path_of("masks"), options);
+    return gr_image_set_read(path_of("images"), path_of("masks"), options, NULL);
 }
 
 static void pairs_are_read(void **state)
 {
     (void)state;
+    static const gr_image_set_options above_half = {.values = "128-255"};
     if (!start()) skip();
     put_image("images/b.png", 1, 2, 3, 10);
     put_image("masks/b.PNG", 1, 2, 3, 125);
     put_image("images/a.b.png", 3, 2, 3, 20); /* colours: made grey, as the first one is not */
-    put_image("masks/a.b.png", 3, 2, 3, 200);
+    put_image("masks/a.b.png", 1, 2, 3, 200);
     put_image("images/B.png", 1, 2, 3, 30);
     put_image("masks/B.png", 1, 2, 3, 0);
     put_file("images/notes.txt", "x", 1);
     put_file("images/.png", "x", 1);
-    gr_dataset *set = read_set(NULL);
+    gr_dataset *set = read_set(&above_half);
     if (!set) fail_msg("%s", gr_last_error());
     const gr_tensor *x = gr_dataset_x(set), *y = gr_dataset_y(set);
     assert_true(gr_dataset_size(set) == 3 && gr_dim(x, 1) == 1 && gr_dim(x, 2) == 2 && gr_dim(x, 3) == 3);
@@ -76,7 +77,7 @@ static void pairs_are_read(void **state)
     gr_dataset_free(one);
     gr_dataset_free(two);
     gr_dataset_free(set);
-    set = read_set(&(gr_image_set_options){.limit = 2, .channels = 3});
+    set = read_set(&(gr_image_set_options){.limit = 2, .channels = 3, .values = "128-255"});
     assert_true(set && gr_dataset_size(set) == 2 && gr_dim(gr_dataset_x(set), 1) == 3);
     gr_dataset_free(set);
 }
@@ -98,9 +99,9 @@ static void partners_must_be_there(void **state)
     put_image("images/b.PNG", 1, 2, 2, 0);
     assert_null(read_set(NULL));
     assert_error("twice", GR_ERR_FORMAT, "have the name b");
-    assert_null(gr_image_set_read(path_of("nowhere"), path_of("masks"), NULL));
+    assert_null(gr_image_set_read(path_of("nowhere"), path_of("masks"), NULL, NULL));
     assert_error("no folder", GR_ERR_IO, "image_set_read: cannot open the folder");
-    assert_null(gr_image_set_read(path_of("images"), NULL, NULL));
+    assert_null(gr_image_set_read(path_of("images"), NULL, NULL, NULL));
     assert_error("NULL", GR_ERR_NULL, "no folder of masks");
     static const gr_image_set_options bad[] = {{.channels = 2},
                                                {.limit = -1},
@@ -119,9 +120,9 @@ static void shapes_must_agree(void **state)
     put_image("masks/a.png", 1, 4, 6, 120);
     put_image("images/b.png", 1, 6, 4, 0);
     put_image("masks/b.png", 1, 6, 4, 0);
-    assert_null(read_set(NULL));
+    assert_null(read_set(&(gr_image_set_options){.values = "128-255"}));
     assert_error("sizes", GR_ERR_FORMAT, "not of the size of the first, 4 x 6: b: give a size or a crop");
-    gr_dataset *set = read_set(&(gr_image_set_options){.crop_height = 2, .crop_width = 4});
+    gr_dataset *set = read_set(&(gr_image_set_options){.values = "128-255", .crop_height = 2, .crop_width = 4});
     assert_true(set && gr_dim(gr_dataset_x(set), 2) == 2 && gr_dim(gr_dataset_x(set), 3) == 4);
     static const double middle[] = {7, 8, 9, 10, 13, 14, 15, 16};
     for (int i = 0; i < 8; i++) {
@@ -129,28 +130,30 @@ static void shapes_must_agree(void **state)
         assert_true(gr_get(gr_dataset_y(set), i) == (middle[i] + 120 > 127.5));
     }
     gr_dataset_free(set);
-    set = read_set(&(gr_image_set_options){.height = 2, .width = 3});
+    set = read_set(&(gr_image_set_options){.values = "128-255", .height = 2, .width = 3});
     assert_true(set && gr_dim(gr_dataset_x(set), 2) == 2 && gr_dim(gr_dataset_x(set), 3) == 3);
     assert_true(close_to(gr_get(gr_dataset_x(set), 0), (0 + 1 + 6 + 7) / 4.0 / 255.0, 1e-6)); /* area */
     assert_true(gr_get(gr_dataset_y(set), 0) == 0 &&
                 gr_get(gr_dataset_y(set), 1) == 1); /* nearest: 7 and 9, with 120 */
     gr_dataset_free(set);
-    set = read_set(&(gr_image_set_options){.crop_height = 4, .crop_width = 4, .height = 9, .width = 5});
+    set = read_set(
+        &(gr_image_set_options){.values = "128-255", .crop_height = 4, .crop_width = 4, .height = 9, .width = 5});
     assert_true(set && gr_dim(gr_dataset_y(set), 2) == 9 && gr_dim(gr_dataset_y(set), 3) == 5);
     gr_dataset_free(set);
-    assert_null(read_set(&(gr_image_set_options){.crop_height = 5, .crop_width = 4}));
+    assert_null(read_set(&(gr_image_set_options){.values = "128-255", .crop_height = 5, .crop_width = 4}));
     assert_error("crop", GR_ERR_FORMAT, "a is 4 x 6: smaller than the crop of 5 x 4");
     put_image("masks/b.png", 1, 5, 4, 0);
-    assert_null(read_set(&(gr_image_set_options){.height = 2, .width = 3}));
+    assert_null(read_set(&(gr_image_set_options){.values = "128-255", .height = 2, .width = 3}));
     assert_error("mask", GR_ERR_FORMAT, "image and mask differ in size: b");
     put_file("images/a.png", "broken file", 11);
-    assert_null(read_set(NULL));
+    assert_null(read_set(&(gr_image_set_options){.values = "128-255"}));
     assert_error("damage", GR_ERR_FORMAT, "images/a.png: Not a PNG file");
 }
 
 static bool read_it(void)
 {
-    gr_dataset *set = read_set(&(gr_image_set_options){.crop_height = 3, .crop_width = 3, .height = 2, .width = 2});
+    gr_dataset *set = read_set(
+        &(gr_image_set_options){.values = "128-255", .crop_height = 3, .crop_width = 3, .height = 2, .width = 2});
     gr_dataset_free(set);
     return set != NULL;
 }
@@ -158,7 +161,7 @@ static bool read_it(void)
 static bool split_it(void)
 {
     gr_rng rng = gr_rng_seed(1);
-    gr_dataset *set = read_set(NULL), *one = NULL, *two = NULL;
+    gr_dataset *set = read_set(&(gr_image_set_options){.values = "128-255"}), *one = NULL, *two = NULL;
     bool well = set && !gr_dataset_split(set, 0.5, &rng, &one, &two);
     gr_dataset_free(set);
     gr_dataset_free(one);
@@ -349,7 +352,7 @@ static void user_nuclei(void **state)
     snprintf(images, sizeof images, "%s/nuclei/test/images", root);
     snprintf(masks, sizeof masks, "%s/nuclei/test/masks", root);
     if (access(images, R_OK) != 0) skip();
-    gr_dataset *set = gr_image_set_read(images, masks, NULL);
+    gr_dataset *set = gr_image_set_read(images, masks, NULL, NULL);
     if (!set) fail_msg("%s", gr_last_error());
     assert_int_equal(gr_dataset_size(set), 30);
     assert_true(gr_dim(gr_dataset_x(set), 1) == 1 && gr_dim(gr_dataset_x(set), 2) == 256);

@@ -178,20 +178,45 @@ GR_EXPORT GR_NODISCARD gr_status gr_png_write(const char *path, const gr_tensor 
 /* ---- A folder of images beside a folder of masks ------------------------------------------------------------ */
 
 /* First the crop, then the size. Images are resized by area where they shrink and bilinearly where they grow, masks by
- * the nearest pixel. */
+ * the nearest pixel.
+ * What the pixels of masks mean is decided by all masks of the set: black and one other value, whichever that is (0 and
+ * 1, 0 and 255, 0 and 65535), black and one colour, a palette's first colour and one other, transparent and opaque.
+ * Anything else is refused, with the values and their shares: `values` says which are meant. */
 typedef struct gr_image_set_options {
     int channels;                    /* of x: 1 or 3; 0: as the first image has */
     int64_t crop_height, crop_width; /* the middle of each image, which must be as large; 0: all of it */
     int64_t height, width;           /* resized to this; 0: as it is */
     int64_t limit;                   /* read no more than the first of them; 0: all */
+    const char *suffix;              /* masks are called X_mask.png beside X.png: "_mask"; NULL: X.png */
+    const char *values;              /* what is foreground: numbers, ranges of them, colours, or what is more than half
+                                      * opaque: "128-255", "1,3", "#ff0000", "opaque". With `classes`: the value of each
+                                      * class in turn. NULL: see above; with `classes`: 0, 1, 2 ... */
+    int classes;                     /* 2 to 255: the masks are label maps with so many; 0: masks of one thing */
+    const char *ignore; /* of label maps: values that are no class, as in `values`; NULL: "255"; "": none */
 } gr_image_set_options;
 
-/* x [n,C,H,W], F32 in 0..1, and y [n,1,H,W], F32, 1 where the mask is over 1/2 and 0 elsewhere: the PNG files of both
- * folders, in the order of their names' bytes. An image and its mask have the same name but for the ending; other files
- * do not count. Without a size the images must have one. gr_dataset_sample_name() is the file's name. Errors: those of
- * gr_png_read(), GR_ERR_IO (a folder), GR_ERR_FORMAT (files without their partner, shapes that differ: the first few
- * are named), GR_ERR_OPTION. NULL options are the defaults. */
-GR_EXPORT gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_image_set_options *options);
+/* A mask in several files, one for each object, is a folder of them, masks/X/, of any names; it is their union. */
+typedef struct gr_image_set_report {
+    int64_t images;    /* in the data set */
+    int64_t left_out;  /* files and folders beside them: no PNG files, of another suffix, of no image */
+    int64_t joined;    /* masks that are the union of several files */
+    int64_t empty;     /* masks in which nothing is foreground; label maps without a class but 0 */
+    int64_t full;      /* masks in which everything is, as in a set of inverted ones; label maps without class 0 */
+    int64_t blank;     /* images of one value all over */
+    double foreground; /* its share of the pixels that are not ignored; all classes but 0 */
+    double ignored;    /* the share that is */
+    char meaning[400]; /* how the masks were read, with shares: "foreground is 255 (9.1 %); background is 0 (90.9 %)" */
+} gr_image_set_report;
+
+/* x [n,C,H,W], F32 in 0..1, and y: of masks F32 [n,1,H,W], 1 is foreground and 0 is not; of label maps I32 [n,H,W], a
+ * class below `classes`, or 255, to be given to losses and metrics as .ignore_index. Read are the PNG files of both
+ * folders, in the order of their names' bytes; an image and its mask have the same name but for suffix and ending.
+ * Without a size the images must have one. gr_dataset_sample_name() is the image's. NULL options are the defaults;
+ * `report` may be NULL, and is all 0 after a failure. A set may be without foreground: see `empty` there.
+ * Errors: those of gr_png_read(), GR_ERR_IO (a folder), GR_ERR_FORMAT (files without their partner, shapes that differ,
+ * of which the first few are named; masks that can be read in several ways), GR_ERR_OPTION. */
+GR_EXPORT gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_image_set_options *options,
+                                        gr_image_set_report *report);
 
 /* ---- Generated sets ----------------------------------------------------------------------------------------- */
 

@@ -1,21 +1,24 @@
-/* image_set.c: makes a data set of a folder of images and a folder of masks, paired by the names of their files. */
-#define _POSIX_C_SOURCE 200809L /* opendir, strcasecmp */
+/* image_set.c: makes a data set of a folder of images and a folder of masks, paired by the names of their files. Masks
+ * are read twice: first to learn what all of them hold (mask_values.c), then with what that means. */
+#define _POSIX_C_SOURCE 200809L /* opendir, stat, strcasecmp */
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "data/internal.h"
 
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 
-/* The PNG files of a folder, without the ending and in order. */
+/* The files of a folder that count, in the order of their names. */
 typedef struct listing {
     const char *folder;
-    char **names;
+    char **names; /* without ending and suffix; behind the 0 stands the name in the folder: "x", "x_mask.PNG" */
     int64_t count, capacity;
+    int64_t left_out; /* other files and folders */
 } listing;
 
 static void free_listing(listing *l)
@@ -24,25 +27,77 @@ static void free_listing(listing *l)
     gr_release(l->names);
 }
 
-/* Adds a file's name, if it is a PNG file: in two texts, one behind the other, so that "x.PNG" is "x" and "PNG". */
-static gr_status add_name(listing *l, const char *file)
+static const char *file_of(const listing *l, int64_t i) { return l->names[i] + strlen(l->names[i]) + 1; }
+
+static bool is_png(const char *file)
 {
-    size_t length = strlen(file);
-    if (length < 5 || file[0] == '.' || strcasecmp(file + length - 4, ".png") != 0) return GR_OK;
+    const size_t length = strlen(file);
+    return length > 4 && strcasecmp(file + length - 4, ".png") == 0;
+}
+
+/* "folder/file", for gr_release(). */
+static char *path_in(const char *folder, const char *file)
+{
+    const size_t room = strlen(folder) + strlen(file) + 2;
+    char *path = gr_allocate(room);
+    if (path) snprintf(path, room, "%s/%s", folder, file);
+    return path;
+}
+
+static gr_status add_name(listing *l, const char *file, size_t length)
+{
     char **names = gr_grow_array(l->names, l->count, 1, &l->capacity, sizeof *names);
     if (!names) return GR_ERR_MEMORY;
     l->names = names;
-    char *name = gr_allocate(length + 1);
+    const size_t whole = strlen(file) + 1;
+    char *name = gr_allocate(length + 1 + whole);
     if (!name) return GR_ERR_MEMORY;
-    memcpy(name, file, length + 1);
-    name[length - 4] = '\0';
+    memcpy(name, file, length);
+    name[length] = '\0';
+    memcpy(name + length + 1, file, whole);
     l->names[l->count++] = name;
     return GR_OK;
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static gr_status list_folder(listing *l, const char *folder)
+static int compare_name(const void *name, const void *b) { return strcmp(name, *(char *const *)b); }
+
+/* Which names a folder is searched for. */
+typedef struct filter {
+    const char *suffix;    /* of the masks; NULL: none */
+    bool masks;            /* names must have the suffix; of images must not */
+    const listing *images; /* a folder of the name of one of these counts; NULL: none does */
+} filter;
+
+/* Whether the newest name is that of an image, and its file a folder. -1 with an error. */
+static int is_folder_of_masks(const listing *l, const listing *images)
+{
+    struct stat info;
+    const char *name = l->names[l->count - 1];
+    if (!images->count || !bsearch(name, images->names, (size_t)images->count, sizeof(char *), compare_name)) return 0;
+    char *path = path_in(l->folder, file_of(l, l->count - 1));
+    const bool folder = path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    gr_release(path);
+    return path ? folder : -1;
+}
+
+/* Adds a file, or a folder, if it is one that counts. */
+static gr_status take_entry(listing *l, const char *file, const filter *f)
+{
+    if (file[0] == '.') return GR_OK;
+    const size_t length = strlen(file) - (is_png(file) ? 4 : 0), tail = f->suffix ? strlen(f->suffix) : 0;
+    const bool has = tail && length > tail && memcmp(file + length - tail, f->suffix, tail) == 0;
+    l->left_out++;
+    if ((tail && has != f->masks) || (!is_png(file) && !f->images)) return GR_OK;
+    if (add_name(l, file, length - (has ? tail : 0))) return GR_ERR_MEMORY;
+    const int counts = is_png(file) ? 1 : is_folder_of_masks(l, f->images);
+    if (counts > 0) l->left_out--;
+    else gr_release(l->names[--l->count]);
+    return counts < 0 ? GR_ERR_MEMORY : GR_OK;
+}
+
+static gr_status list_folder(listing *l, const char *folder, const filter *f)
 {
     *l = (listing){.folder = folder};
     DIR *dir = opendir(folder);
@@ -51,7 +106,7 @@ static gr_status list_folder(listing *l, const char *folder)
                        strerror(errno));
     gr_status status = GR_OK;
     errno = 0;
-    for (struct dirent *entry; !status && (entry = readdir(dir)); errno = 0) status = add_name(l, entry->d_name);
+    for (struct dirent *entry; !status && (entry = readdir(dir)); errno = 0) status = take_entry(l, entry->d_name, f);
     if (!status && errno)
         status =
             gr_fail(GR_ERR_IO, "image_set_read: cannot read the folder %s: %s", GR_QUOTE_PATH(folder), strerror(errno));
@@ -104,23 +159,74 @@ static gr_status check_partners(const listing *images, const listing *masks)
                        no_mask.count ? "no mask for " : "", end_few(&no_mask),
                        no_mask.count && no_image.count ? "; " : "", no_image.count ? "no image for " : "",
                        end_few(&no_image));
-    if (!images->count)
-        return gr_fail(GR_ERR_FORMAT, "image_set_read: no PNG files in %s", GR_QUOTE_PATH(images->folder));
-    return GR_OK;
+    if (images->count) return GR_OK;
+    return gr_fail(GR_ERR_FORMAT, "image_set_read: no PNG files in %s, and %lld others", GR_QUOTE_PATH(images->folder),
+                   (long long)images->left_out);
 }
 
-/* ---- One pair ----------------------------------------------------------------------------------------------- */
+/* ---- One image, one mask ------------------------------------------------------------------------------------ */
 
 static gr_tensor *read_image(const listing *l, int64_t i, int channels)
 {
-    const char *name = l->names[i], *ending = name + strlen(name) + 1;
-    size_t room = strlen(l->folder) + strlen(name) + 8;
-    char *path = gr_allocate(room);
-    if (!path) return NULL;
-    snprintf(path, room, "%s/%s.%s", l->folder, name, ending);
-    gr_tensor *image = gr_png_read(path, channels);
+    char *path = path_in(l->folder, file_of(l, i));
+    gr_tensor *image = path ? gr_png_read(path, channels) : NULL;
     gr_release(path);
     return image;
+}
+
+/* What the pixels of a mask mean, [1,H,W]; before that is decided their values are met, and it is all 0. */
+static gr_tensor *read_mask_file(const char *folder, const char *file, gr_mask_values *values)
+{
+    char *path = path_in(folder, file);
+    gr_tensor *mask = path ? gr_png_map(path, gr_mask_value, values) : NULL;
+    gr_release(path);
+    return mask;
+}
+
+/* The union of two masks of one image, in the first of them; the second is freed. */
+static gr_status join(gr_tensor *all, gr_tensor *mask, const char *folder)
+{
+    gr_status status = GR_OK;
+    float *to = all->data;
+    const float *from = mask->data;
+    if (!gr_same_shape(all, mask))
+        status = gr_fail(GR_ERR_FORMAT, "image_set_read: the masks in %s differ in size", GR_QUOTE_PATH(folder));
+    for (int64_t k = 0; !status && k < all->size; k++) to[k] = from[k] > to[k] ? from[k] : to[k];
+    gr_tensor_free(mask);
+    return status;
+}
+
+static gr_tensor *read_mask_folder(const char *folder, gr_mask_values *values)
+{
+    listing l = {0};
+    gr_tensor *all = NULL;
+    gr_status status = list_folder(&l, folder, &(filter){0});
+    if (!status && values->classes)
+        status =
+            gr_fail(GR_ERR_FORMAT, "image_set_read: %s is a folder: expected one label map", GR_QUOTE_PATH(folder));
+    if (!status && !l.count)
+        status =
+            gr_fail(GR_ERR_FORMAT, "image_set_read: no PNG files in %s: expected a black one if there is no object",
+                    GR_QUOTE_PATH(folder));
+    for (int64_t i = 0; !status && i < l.count; i++) {
+        gr_tensor *mask = read_mask_file(folder, file_of(&l, i), values);
+        if (!mask) status = gr_last_status();
+        else if (all) status = join(all, mask, folder);
+        else all = mask;
+    }
+    free_listing(&l);
+    if (!status) return all;
+    gr_tensor_free(all);
+    return NULL;
+}
+
+static gr_tensor *read_mask(const listing *l, int64_t i, gr_mask_values *values)
+{
+    if (is_png(file_of(l, i))) return read_mask_file(l->folder, file_of(l, i), values);
+    char *folder = path_in(l->folder, file_of(l, i));
+    gr_tensor *mask = folder ? read_mask_folder(folder, values) : NULL;
+    gr_release(folder);
+    return mask;
 }
 
 /* Cuts and resizes an image, which it frees or returns. NULL for NULL, or with an error. */
@@ -144,6 +250,32 @@ static gr_tensor *fit(gr_tensor *image, const gr_image_set_options *o, const cha
     return image;
 }
 
+/* ---- All of them -------------------------------------------------------------------------------------------- */
+
+typedef struct image_set {
+    const gr_image_set_options *options;
+    listing images, masks;
+    int64_t n;
+    gr_mask_values values;
+    gr_tensor *x, *y;
+    few of_other_shape;          /* image and mask differ */
+    few of_other_size;           /* not of the size of the first pair */
+    int64_t foreground, ignored; /* pixels */
+    gr_image_set_report report;
+} image_set;
+
+/* Before anything else, so that what masks can mean is decided by all of them. */
+static gr_status meet_masks(image_set *s)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        gr_tensor *mask = read_mask(&s->masks, i, &s->values);
+        if (!mask) return gr_last_status();
+        gr_tensor_free(mask);
+        s->report.joined += !is_png(file_of(&s->masks, i));
+    }
+    return gr_mask_values_decide(&s->values, s->report.meaning, sizeof s->report.meaning);
+}
+
 typedef struct pair {
     gr_tensor *image, *mask;
     bool differ; /* the two differ in shape: neither has been cut or resized */
@@ -157,51 +289,54 @@ static void free_pair(pair *p)
 }
 
 /* Reads pair i into *p, which the caller frees also after a failure. */
-static gr_status read_pair(pair *p, const listing *images, const listing *masks, int64_t i, int channels,
-                           const gr_image_set_options *o)
+static gr_status read_pair(pair *p, image_set *s, int64_t i)
 {
-    p->image = read_image(images, i, channels);
-    p->mask = p->image ? read_image(masks, i, 1) : NULL;
+    const char *name = s->images.names[i];
+    p->image = read_image(&s->images, i, s->x ? (int)s->x->shape[1] : s->options->channels);
+    p->mask = p->image ? read_mask(&s->masks, i, &s->values) : NULL;
     if (!p->mask) return gr_last_status();
     p->differ = p->image->shape[1] != p->mask->shape[1] || p->image->shape[2] != p->mask->shape[2];
     if (p->differ) return GR_OK;
-    p->image = fit(p->image, o, images->names[i], false);
-    p->mask = p->image ? fit(p->mask, o, images->names[i], true) : p->mask;
+    p->image = fit(p->image, s->options, name, false);
+    p->mask = p->image ? fit(p->mask, s->options, name, true) : p->mask;
     return p->image && p->mask ? GR_OK : gr_last_status();
 }
-
-/* ---- All of them -------------------------------------------------------------------------------------------- */
-
-typedef struct image_set {
-    listing images, masks;
-    int64_t n;
-    gr_tensor *x, *y;
-    few of_other_shape; /* image and mask differ */
-    few of_other_size;  /* not of the size of the first pair */
-} image_set;
 
 /* Makes x and y of the size that the first pair has. */
 static gr_status make_tensors(image_set *s, const pair *first)
 {
     const int64_t *shape = first->image->shape;
     s->x = gr_new("image_set_read", GR_F32, GR_SHAPE(s->n, shape[0], shape[1], shape[2]));
-    s->y = s->x ? gr_new("image_set_read", GR_F32, GR_SHAPE(s->n, 1, shape[1], shape[2])) : NULL;
+    if (!s->x) return gr_last_status();
+    if (s->values.classes) s->y = gr_new("image_set_read", GR_I32, GR_SHAPE(s->n, shape[1], shape[2]));
+    else s->y = gr_new("image_set_read", GR_F32, GR_SHAPE(s->n, 1, shape[1], shape[2]));
     return s->y ? GR_OK : gr_last_status();
 }
 
 static void keep_pair(image_set *s, int64_t i, const pair *p)
 {
-    memcpy((float *)s->x->data + i * p->image->size, p->image->data, gr_bytes(p->image));
-    const float *mask = p->mask->data;
-    float *y = (float *)s->y->data + i * p->mask->size;
-    for (int64_t k = 0; k < p->mask->size; k++) y[k] = mask[k] > 0.5f ? 1.0f : 0.0f;
+    const float *image = p->image->data, *mask = p->mask->data;
+    const int64_t size = p->mask->size;
+    memcpy((float *)s->x->data + i * p->image->size, image, gr_bytes(p->image));
+    int64_t same = 1, foreground = 0, ignored = 0;
+    while (same < p->image->size && image[same] == image[0]) same++;
+    for (int64_t k = 0; k < size; k++) {
+        ignored += mask[k] == GR_IGNORED;
+        foreground += mask[k] > 0.0f && mask[k] != GR_IGNORED;
+        if (s->values.classes) ((int32_t *)s->y->data)[i * size + k] = (int32_t)mask[k];
+        else ((float *)s->y->data)[i * size + k] = mask[k];
+    }
+    s->foreground += foreground;
+    s->ignored += ignored;
+    s->report.blank += same == p->image->size;
+    s->report.empty += !foreground;
+    s->report.full += foreground == size - ignored;
 }
 
-static gr_status take_pair(image_set *s, int64_t i, const gr_image_set_options *o)
+static gr_status take_pair(image_set *s, int64_t i)
 {
     pair p = {0};
-    int channels = s->x ? (int)s->x->shape[1] : o->channels;
-    gr_status status = read_pair(&p, &s->images, &s->masks, i, channels, o);
+    gr_status status = read_pair(&p, s, i);
     if (!status && p.differ) {
         add_few(&s->of_other_shape, s->images.names[i]);
     } else if (!status) {
@@ -214,10 +349,10 @@ static gr_status take_pair(image_set *s, int64_t i, const gr_image_set_options *
     return status;
 }
 
-static gr_status take_all(image_set *s, const gr_image_set_options *o)
+static gr_status take_all(image_set *s)
 {
     for (int64_t i = 0; i < s->n; i++) {
-        gr_status status = take_pair(s, i, o);
+        gr_status status = take_pair(s, i);
         if (status) return status;
     }
     if (s->of_other_shape.count)
@@ -245,31 +380,55 @@ static gr_status check_set_options(const gr_image_set_options *o)
     return GR_OK;
 }
 
-gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_image_set_options *options)
+static gr_status list_both(image_set *s, const char *images, const char *masks)
+{
+    if (!images || !masks) return gr_fail(GR_ERR_NULL, "image_set_read: no folder of %s", images ? "masks" : "images");
+    gr_status status = list_folder(&s->images, images, &(filter){.suffix = s->options->suffix});
+    if (!status) status = list_folder(&s->masks, masks, &(filter){s->options->suffix, true, &s->images});
+    if (!status) status = check_partners(&s->images, &s->masks);
+    const int64_t limit = s->options->limit;
+    s->n = limit && limit < s->images.count ? limit : s->images.count;
+    return status;
+}
+
+/* The set of x and y, which it then owns. */
+static gr_dataset *make_set(image_set *s)
+{
+    gr_dataset *set = gr_dataset_new(s->x, s->y);
+    s->x = s->y = NULL; /* the set's, or freed by the failed call */
+    if (!set) return NULL;
+    set->n_classes = s->values.classes;
+    set->samples = gr_names_new((int)s->n, (const char *const *)s->images.names);
+    if (set->samples) return set;
+    gr_dataset_free(set);
+    return NULL;
+}
+
+static void finish_report(image_set *s, const gr_dataset *set)
+{
+    const int64_t pixels = set->y->size;
+    s->report.images = s->n;
+    s->report.left_out = s->images.left_out + s->masks.left_out;
+    s->report.ignored = (double)s->ignored / (double)pixels;
+    s->report.foreground = pixels > s->ignored ? (double)s->foreground / (double)(pixels - s->ignored) : 0.0;
+}
+
+gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_image_set_options *options,
+                              gr_image_set_report *report)
 {
     static const gr_image_set_options defaults = {0};
-    const gr_image_set_options *o = options ? options : &defaults;
-    image_set s = {.n = 0};
-    gr_dataset *set = NULL;
-    gr_status status = check_set_options(o);
-    if (!status && (!images || !masks))
-        status = gr_fail(GR_ERR_NULL, "image_set_read: no folder of %s", images ? "masks" : "images");
-    if (!status) status = list_folder(&s.images, images);
-    if (!status) status = list_folder(&s.masks, masks);
-    if (!status) status = check_partners(&s.images, &s.masks);
-    s.n = o->limit && o->limit < s.images.count ? o->limit : s.images.count;
-    if (!status) status = take_all(&s, o);
-    if (!status) {
-        set = gr_dataset_new(s.x, s.y);
-        s.x = s.y = NULL; /* the set's, or freed by the failed call */
-    }
-    if (set) set->samples = gr_names_new((int)s.n, (const char *const *)s.images.names);
-    if (set && !set->samples) {
-        gr_dataset_free(set);
-        set = NULL;
-    }
+    image_set s = {.options = options ? options : &defaults};
+    gr_status status = check_set_options(s.options);
+    if (!status) status = gr_mask_values_init(&s.values, s.options);
+    if (!status) status = list_both(&s, images, masks);
+    if (!status) status = meet_masks(&s);
+    if (!status) status = take_all(&s);
+    gr_dataset *set = status ? NULL : make_set(&s);
+    if (set) finish_report(&s, set);
+    if (report) *report = set ? s.report : (gr_image_set_report){0};
     gr_tensor_free(s.y);
     gr_tensor_free(s.x);
+    gr_mask_values_free(&s.values);
     free_listing(&s.masks);
     free_listing(&s.images);
     return set;

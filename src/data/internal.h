@@ -75,10 +75,60 @@ gr_status gr_sink_close(gr_sink *s, gr_status status);
 
 enum { GR_MAX_SIDE = 32768, GR_MAX_PIXELS = 1 << 26 };
 
+/* A pixel as a PNG file has it: its colour, scaled to 0..65535 (a is 65535 in a file without alpha), and the number
+ * that stands for it, which is not scaled. */
+typedef struct gr_pixel {
+    uint16_t r, g, b, a;
+    uint16_t number; /* grey value or palette's index; 0 for colours */
+    uint16_t kind;
+} gr_pixel;
+
+enum { GR_PIXEL_GREY, GR_PIXEL_INDEX, GR_PIXEL_COLOUR };
+
+/* A picture as F32 [1,H,W]: map() of each pixel, which is 0 or more; below 0 with an error, which ends the reading. */
+typedef float (*gr_map_pixel)(void *context, const gr_pixel *pixel);
+gr_tensor *gr_png_map(const char *path, gr_map_pixel map, void *context);
+
 /* From an image [C,H,W], F32: its middle, and the whole in another size, [C,height,width]. The middle is no larger than
  * the image. NULL with GR_ERR_MEMORY. */
 gr_tensor *gr_crop_middle(const gr_tensor *image, int64_t height, int64_t width);
 gr_tensor *gr_resize(const gr_tensor *image, int64_t height, int64_t width, bool nearest);
+
+/* ---- What the pixels of masks mean (mask_values.c) ---------------------------------------------------------- */
+
+/* A value of the options `values` and `ignore`. */
+typedef struct gr_wanted {
+    enum { GR_WANT_NUMBER, GR_WANT_COLOUR, GR_WANT_OPAQUE } kind;
+    uint32_t lo, hi; /* numbers; of a colour lo is 0xrrggbb */
+} gr_wanted;
+
+enum { GR_MAX_WANTED = 256, GR_IGNORED = 255 };
+
+typedef struct gr_wanted_list {
+    int n;
+    gr_wanted at[GR_MAX_WANTED];
+} gr_wanted_list;
+
+/* All values that the masks of a set hold. First gr_mask_value() meets them, then gr_mask_values_decide() says what
+ * they mean, then gr_mask_value() tells it. */
+typedef struct gr_mask_values {
+    int classes; /* 0: masks */
+    bool by_default;
+    gr_wanted_list wanted, ignored;
+    struct gr_met *met;
+    int64_t n, capacity, last;
+    int32_t *slots; /* a hash table of 1 + the place in `met` */
+    bool decided;
+} gr_mask_values;
+
+gr_status gr_mask_values_init(gr_mask_values *m, const gr_image_set_options *o);
+void gr_mask_values_free(gr_mask_values *m);
+
+/* A gr_map_pixel: 0 or 1 in masks, the class or GR_IGNORED in label maps; 0 as long as that is not decided. */
+float gr_mask_value(void *values, const gr_pixel *pixel);
+
+/* Decides, and says how in `text`; GR_ERR_FORMAT with all values where it cannot be decided. */
+gr_status gr_mask_values_decide(gr_mask_values *m, char *text, size_t room);
 
 /* ---- Checkpoints (safetensors.c) --------------------------------------------------------------------------- */
 

@@ -18,11 +18,14 @@ typedef struct codec {
     size_t left;           /* the bytes in it, */
     size_t size;           /* and those in the whole file */
     gr_sink *sink;         /* writing */
+    char *file;            /* reading: all of the file */
     png_byte *rows;        /* the samples as libpng has them, row by row */
     png_bytep *row;        /* reading: where each row begins */
     png_uint_32 width, height;
     int depth, channels; /* bits in a sample, samples in a pixel */
     size_t row_bytes;
+    bool raw;      /* reading: samples and palette's indices as they are in the file, and of these */
+    uint32_t most; /* the largest that a sample can be */
 } codec;
 
 /* Makes c->info for the c->png that has been made; false with an error where either is missing. */
@@ -102,7 +105,8 @@ static gr_status check_sizes(codec *c)
     return GR_OK;
 }
 
-/* Reads the header and asks libpng for samples of 8 or 16 bits, palettes and transparent colours resolved. */
+/* Reads the header and asks libpng for samples of 8 or 16 bits, palettes and transparent colours resolved unless they
+ * are to be raw. */
 static void read_png_header(codec *c)
 {
     png_set_read_fn(c->png, c, png_take);
@@ -118,7 +122,9 @@ static void read_png_header(codec *c)
         c->status = GR_ERR_FORMAT;
         png_longjmp(c->png, 1);
     }
-    png_set_expand(c->png);
+    c->most = (1u << png_get_bit_depth(c->png, c->info)) - 1;
+    if (c->raw) png_set_packing(c->png); /* a byte for each sample of less than 8 bits */
+    else png_set_expand(c->png);
     png_set_interlace_handling(c->png);
     png_read_update_info(c->png, c->info);
     c->depth = png_get_bit_depth(c->png, c->info);
@@ -135,7 +141,7 @@ static bool make_rows(codec *c)
     return c->row != NULL;
 }
 
-/* Decodes c->bytes into c->rows; false with an error. An allocation that libpng could do without is an error if it
+/* Decodes c->file into c->rows; false with an error. An allocation that libpng could do without is an error if it
  * fails. */
 static bool decode(codec *c)
 {
@@ -189,22 +195,94 @@ static gr_tensor *take_pixels(const codec *c, int channels)
     return image;
 }
 
+/* Reads and decodes the file at c->path; false with an error. Either way the caller ends with end_reading(). */
+static bool read_file(codec *c)
+{
+    gr_source *source = gr_source_open(c->who, c->path);
+    if (!source) return false;
+    c->file = gr_source_read_all(source, (uint64_t)1 << 30, &c->size);
+    gr_source_close(source);
+    c->bytes = (const png_byte *)c->file;
+    c->left = c->size;
+    return c->file && decode(c);
+}
+
+static void end_reading(codec *c)
+{
+    png_destroy_read_struct(&c->png, &c->info, NULL);
+    gr_release(c->row);
+    gr_release(c->rows);
+    gr_release(c->file);
+}
+
 gr_tensor *gr_png_read(const char *path, int channels)
 {
     codec c = {.who = "png_read", .path = path};
     if (channels != 0 && channels != 1 && channels != 3)
         return gr_fail(GR_ERR_OPTION, "png_read: channels is %d: expected 1, 3 or 0", channels), NULL;
-    gr_source *source = gr_source_open(c.who, path);
-    if (!source) return NULL;
-    char *bytes = gr_source_read_all(source, (uint64_t)1 << 30, &c.size);
-    gr_source_close(source);
-    c.bytes = (const png_byte *)bytes;
-    c.left = c.size;
-    gr_tensor *image = bytes && decode(&c) ? take_pixels(&c, channels) : NULL;
-    png_destroy_read_struct(&c.png, &c.info, NULL);
-    gr_release(c.row);
-    gr_release(c.rows);
-    gr_release(bytes);
+    gr_tensor *image = read_file(&c) ? take_pixels(&c, channels) : NULL;
+    end_reading(&c);
+    return image;
+}
+
+/* ---- Reading pixels as they are in the file ----------------------------------------------------------------- */
+
+/* What a file says of colours and alpha beside its samples. */
+typedef struct ancillary {
+    int colour_type, n_colours, n_alphas;
+    png_colorp colours;  /* of the palette */
+    png_bytep alphas;    /* of the palette's first colours */
+    png_color_16p clear; /* the one transparent value of a file without palette and alpha; NULL: none */
+} ancillary;
+
+static ancillary ancillary_of(const codec *c)
+{
+    ancillary a = {.colour_type = png_get_color_type(c->png, c->info)};
+    png_get_PLTE(c->png, c->info, &a.colours, &a.n_colours);
+    png_get_tRNS(c->png, c->info, &a.alphas, &a.n_alphas, &a.clear);
+    if (a.colour_type == PNG_COLOR_TYPE_PALETTE) a.clear = NULL;
+    return a;
+}
+
+static gr_pixel palette_pixel(const ancillary *a, uint32_t index)
+{
+    gr_pixel p = {.a = 65535, .number = (uint16_t)index, .kind = GR_PIXEL_INDEX};
+    if ((int)index >= a->n_colours) return p; /* damaged: libpng refuses it at the end of the file */
+    p.r = (uint16_t)(257 * a->colours[index].red);
+    p.g = (uint16_t)(257 * a->colours[index].green);
+    p.b = (uint16_t)(257 * a->colours[index].blue);
+    if ((int)index < a->n_alphas) p.a = (uint16_t)(257 * a->alphas[index]);
+    return p;
+}
+
+static gr_pixel pixel_of(const codec *c, const ancillary *a, const png_byte *at)
+{
+    if (a->colour_type == PNG_COLOR_TYPE_PALETTE) return palette_pixel(a, at[0]);
+    const bool colour = c->channels >= 3, alpha = c->channels % 2 == 0;
+    const uint32_t r = sample_of(c, at, 0), g = sample_of(c, at, colour ? 1 : 0), b = sample_of(c, at, colour ? 2 : 0);
+    const uint32_t full = 65535 / c->most; /* a whole number for 1, 2, 4, 8 and 16 bits */
+    gr_pixel p = {(uint16_t)(r * full), (uint16_t)(g * full), (uint16_t)(b * full), 65535, 0, GR_PIXEL_COLOUR};
+    if (r == g && g == b) p.number = (uint16_t)r, p.kind = GR_PIXEL_GREY;
+    if (alpha) p.a = (uint16_t)(sample_of(c, at, c->channels - 1) * full);
+    if (a->clear && (colour ? r == a->clear->red && g == a->clear->green && b == a->clear->blue : r == a->clear->gray))
+        p.a = 0;
+    return p;
+}
+
+gr_tensor *gr_png_map(const char *path, gr_map_pixel map, void *context)
+{
+    codec c = {.who = "png_read", .path = path, .raw = true};
+    gr_tensor *image = read_file(&c) ? gr_new(c.who, GR_F32, GR_SHAPE(1, (int64_t)c.height, (int64_t)c.width)) : NULL;
+    const ancillary a = image ? ancillary_of(&c) : (ancillary){0};
+    float *out = image ? image->data : NULL;
+    for (int64_t i = 0; image && i < image->size; i++) {
+        const gr_pixel p = pixel_of(&c, &a, c.row[i / c.width] + i % c.width * (c.channels * c.depth / 8));
+        out[i] = map(context, &p);
+        if (out[i] >= 0.0f) continue;
+        gr_tensor_free(image);
+        image = NULL;
+    }
+    end_reading(&c);
     return image;
 }
 
@@ -291,6 +369,13 @@ gr_tensor *gr_png_read(const char *path, int channels)
     (void)path;
     (void)channels;
     return no_libpng("png_read"), NULL;
+}
+
+gr_tensor *gr_png_map(const char *path, gr_map_pixel map, void *context)
+{
+    (void)map;
+    (void)context;
+    return gr_png_read(path, 0);
 }
 
 gr_status gr_png_write(const char *path, const gr_tensor *image)
