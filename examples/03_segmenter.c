@@ -3,7 +3,7 @@
  *
  * Beside every loss stands a threshold by Otsu's method, which needs no training: what does not beat it has learned
  * nothing that the brightness of a single pixel does not say. Pictures are judged one by one, and the mean is over
- * pictures. */
+ * pictures. With label maps in the place of masks the network tells several classes apart. */
 #include "03_segmenter/segmenter.h"
 #include "03_segmenter/turns.h"
 
@@ -51,6 +51,9 @@ static double train_epoch(trainer *t, const segmenter *m, int which)
     return sum / (double)gr_batches_count(t->batches);
 }
 
+/* A mask is one number for each pixel. */
+static int64_t outputs_of(int64_t classes) { return classes ? classes : 1; }
+
 /* Every loss gets the same `rng`: the same first weights, the same batches, the same turns. */
 static run train(const data *d, int which, const plan *p, gr_rng rng)
 {
@@ -58,7 +61,7 @@ static run train(const data *d, int which, const plan *p, gr_rng rng)
     r.history = calloc((size_t)p->epochs, sizeof(double));
     if (!r.history) fail("out of memory");
     gr_rng weights = gr_rng_split(&rng);
-    r.params = segmenter_params(GR_F32, d->channels, &weights);
+    r.params = segmenter_params(GR_F32, d->channels, outputs_of(d->classes), &weights);
     r.m = segmenter_of(r.params);
     trainer t = {.tape = need(gr_tape_new()), .turns = gr_rng_split(&rng)};
     t.batches = need(gr_batches_new(d->train, p->batch, &rng));
@@ -107,12 +110,29 @@ static void find_loss(settings *s)
     if (s->first != s->last) refuse("--loss %s: expected all or one of%s", s->loss, known);
 }
 
-static void check_settings(settings *s)
+/* Which folders are there, and what is said of their masks. */
+static void check_source(settings *s)
 {
     const source *from = &s->from;
     if (!from->images != !from->masks) refuse("--images and --masks go together");
     if (!from->test_images != !from->test_masks) refuse("--test-images and --test-masks go together");
-    if (from->test_images && !from->images) refuse("--test-images needs --images");
+    if (from->test_images && !from->images && !s->load) refuse("--test-images needs --images, or --load");
+    if (from->test_images && from->images && s->load)
+        refuse("--load and --test-images: leave --images out, nothing is trained");
+    if ((from->suffix || from->values || from->ignore) && !from->images && !from->test_images)
+        refuse("--suffix, --values and --ignore are for folders of masks");
+    if (!from->classes) return;
+    if (from->classes == 1) refuse("--classes 1: expected 2 or more; leave it out for masks of one thing");
+    if (!from->images && !from->test_images && !s->predict) refuse("--classes needs label maps: give --masks");
+    if (strcmp(s->loss, "all") != 0 && strcmp(s->loss, "cross-entropy") != 0)
+        refuse("--classes trains with cross-entropy, not with --loss %s", s->loss);
+    s->loss = "cross-entropy";
+}
+
+static void check_settings(settings *s)
+{
+    const source *from = &s->from;
+    check_source(s);
     find_loss(s);
     if (s->load && s->save) refuse("--load and --save: the file is there already");
     if (s->save && s->first != s->last) refuse("--save needs a --loss: of which are the weights?");
@@ -134,7 +154,12 @@ static settings read_settings(int argc, char *argv[])
                   .side = 64};
     const option options[] = {
         {"--images", "DIR", "images, PNG", TEXT, &s.from.images, 0, 0},
-        {"--masks", "DIR", "  masks of the same names, white where the object is", TEXT, &s.from.masks, 0, 0},
+        {"--masks", "DIR", "  masks of the same names, or a folder of several for an image", TEXT, &s.from.masks, 0, 0},
+        {"--suffix", "TEXT", "  X_mask.png is the mask of X.png: _mask (none)", TEXT, &s.from.suffix, 0, 0},
+        {"--values", "LIST", "  what is foreground: 128-255, 1,3, #ff0000, opaque (found out)", TEXT, &s.from.values, 0,
+         0},
+        {"--classes", "N", "  masks are label maps with so many classes", INTEGER, &s.from.classes, 1, MOST_CLASSES},
+        {"--ignore", "LIST", "  and these values are none (255)", TEXT, &s.from.ignore, 0, 0},
         {"--test-images", "DIR", "  images to be judged on (a share of the others)", TEXT, &s.from.test_images, 0, 0},
         {"--test-masks", "DIR", "  and their masks", TEXT, &s.from.test_masks, 0, 0},
         {"--test-share", "S", "  the share held out (0.25)", NUMBER, &s.from.test_fraction, 0.01, 0.99},
@@ -165,17 +190,17 @@ static settings read_settings(int argc, char *argv[])
     return s;
 }
 
-/* The weights of a file instead of training; `channels` 0: 1 or 3, whichever the file's first convolution has. A
- * failure leaves the parameters untouched. */
-static run load_run(const char *path, int64_t channels)
+/* The weights of a file instead of training, for 1 or 3 channels, whichever its first convolution has. A failure
+ * leaves the parameters untouched. */
+static run load_run(const char *path, int64_t channels, int64_t classes)
 {
     gr_rng rng = gr_rng_seed(0);
     run r = {.name = "loaded", .what = "the weights loaded"};
-    r.params = segmenter_params(GR_F32, channels ? channels : 1, &rng);
+    r.params = segmenter_params(GR_F32, channels, outputs_of(classes), &rng);
     const gr_status status = gr_params_load(r.params, path);
-    if (status == GR_ERR_SHAPE && !channels) {
+    if (status == GR_ERR_SHAPE && channels == 1) {
         gr_params_free(r.params);
-        return load_run(path, 3);
+        return load_run(path, 3, classes);
     }
     check(status);
     r.m = segmenter_of(r.params);
@@ -201,13 +226,12 @@ static const run *best_of(const run runs[], int n, const gr_dataset *test)
     return best;
 }
 
-/* Trains with each loss that is asked for, or loads; returns how many runs there are. */
+/* Trains with each loss that is asked for, unless runs[0] has been loaded; returns how many runs there are. */
 static int run_all(run runs[N_LOSSES], const data *d, const settings *s, gr_rng rng)
 {
     int n = 0;
     if (s->load) {
         gr_tape *t = need(gr_tape_new());
-        runs[n] = load_run(s->load, d->channels);
         runs[n].held_out = judge(t, &runs[n].m, d->test);
         gr_tape_free(t);
         print_score(runs[n].what, &runs[n].held_out, 0.0);
@@ -223,22 +247,22 @@ static int run_all(run runs[N_LOSSES], const data *d, const settings *s, gr_rng 
 int main(int argc, char *argv[])
 {
     const settings s = read_settings(argc, argv);
-    if (s.load && s.predict && !s.from.images) {
-        run r = load_run(s.load, 0);
-        predict(&r, s.predict);
-        free_run(&r);
+    run runs[N_LOSSES] = {{.name = NULL}};
+    if (s.load) runs[0] = load_run(s.load, 1, s.from.classes);
+    if (s.load && s.predict && !s.from.images && !s.from.test_images) {
+        predict(&runs[0], s.predict);
+        free_run(&runs[0]);
         return 0;
     }
     gr_rng rng = gr_rng_seed((uint64_t)s.seed);
-    data d = load(&s.from, &rng);
-    const score otsu = judge(NULL, NULL, d.test);
+    data d = load(&s.from, s.load ? gr_dim(runs[0].m.weight[0], 1) : 0, &rng);
+    const score untrained = judge(NULL, NULL, d.test);
     print_head();
-    print_score("Otsu's threshold, no training", &otsu, 0.0);
-
-    run runs[N_LOSSES];
+    print_score(d.classes ? "class 0 everywhere, no training" : "Otsu's threshold, no training", &untrained, 0.0);
     const int n = run_all(runs, &d, &s, rng);
     const run *best = best_of(runs, n, d.test);
-    show_runs(runs, n, &otsu, d.test, &s.plan, best->held_out.which);
+    print_classes(&best->held_out, d.classes);
+    show_runs(runs, n, &untrained, d.test, &s.plan, best->held_out.which);
     if (s.save) {
         check(gr_params_save(best->params, s.save));
         printf("saved: %s, %lld parameters\n", s.save, (long long)gr_params_elements(best->params));

@@ -2,6 +2,7 @@
 #include "segmenter.h"
 
 static const gr_loss_options from_logits = {.from_logits = true};
+static const gr_loss_options of_classes = {.from_logits = true, .ignore = true, .ignore_index = IGNORED};
 
 /* Logits of two classes for losses of several, background and foreground: their softmax is the sigmoid of z. */
 static gr_tensor *both(gr_tape *t, gr_tensor *z)
@@ -30,7 +31,11 @@ LOSS(mse) { return gr_mse(t, gr_sigmoid(t, z), y, NULL); }
 LOSS(zero_one) { return gr_zero_one(t, z, y, &from_logits); }
 LOSS(hinge) { return gr_hinge(t, z, gr_shift(t, gr_scale(t, y, 2.0), -1.0), NULL); }
 LOSS(bce) { return gr_bce(t, z, y, &from_logits); }
-LOSS(cross_entropy) { return gr_cross_entropy(t, both(t, z), masks(t, y), &from_logits); }
+LOSS(cross_entropy)
+{
+    if (gr_dtype_of(y) == GR_I32) return gr_cross_entropy(t, z, y, &of_classes);
+    return gr_cross_entropy(t, both(t, z), masks(t, y), &from_logits);
+}
 LOSS(kl) { return gr_kl(t, both(t, z), masks(t, y), &from_logits); }
 LOSS(weighted_bce) { return gr_weighted_bce(t, z, y, &(gr_weighted_bce_options){LOGITS, .beta = 3.0}); }
 LOSS(balanced_bce) { return gr_balanced_bce(t, z, y, &(gr_balanced_bce_options){LOGITS, .margin = 0.01}); }
@@ -57,7 +62,7 @@ const named_loss losses[] = {
     {"zero-one", "0-1 (Eq. 3)", zero_one},
     {"hinge", "hinge (Eq. 4)", hinge},
     {"bce", "BCE (Eq. 5)", bce},
-    {"cross-entropy", "cross entropy, two classes (Eq. 6)", cross_entropy},
+    {"cross-entropy", "cross entropy (Eq. 6)", cross_entropy},
     {"kl", "KL, two classes (Eq. 9)", kl},
     {"weighted-bce", "W-BCE, beta 3 (Eq. 10)", weighted_bce},
     {"balanced-bce", "B-BCE (Eq. 11)", balanced_bce},

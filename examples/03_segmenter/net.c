@@ -71,7 +71,7 @@ static void put(gr_tensor *add(gr_params *p, const char *name, gr_tensor *w), gr
     need(add(p, full, w));
 }
 
-gr_params *segmenter_params(gr_dtype dtype, int64_t channels, gr_rng *rng)
+gr_params *segmenter_params(gr_dtype dtype, int64_t channels, int64_t outputs, gr_rng *rng)
 {
     gr_params *p = need(gr_params_new());
     for (int k = 0; k < N_BLOCKS; k++) {
@@ -84,8 +84,8 @@ gr_params *segmenter_params(gr_dtype dtype, int64_t channels, gr_rng *rng)
         put(gr_params_add_buffer, p, of, "variance", gr_ones(dtype, GR_SHAPE(c)));
     }
     const int64_t last = block_shapes[DECODER_1].out;
-    put(gr_params_add, p, "head", "kernel", gr_xavier_normal(dtype, GR_SHAPE(1, last, 1, 1), rng));
-    put(gr_params_add, p, "head", "bias", gr_zeros(dtype, GR_SHAPE(1)));
+    put(gr_params_add, p, "head", "kernel", gr_xavier_normal(dtype, GR_SHAPE(outputs, last, 1, 1), rng));
+    put(gr_params_add, p, "head", "bias", gr_zeros(dtype, GR_SHAPE(outputs)));
     return p;
 }
 

@@ -2,7 +2,8 @@
  *
  * An encoder and a decoder with skip connections (a small U-Net: Ronneberger et al., 2015). The encoder halves the
  * image three times, so that a pixel of its last level sees 52 x 52 of the image; the decoder enlarges it again, and
- * gets at each level, beside it, what the encoder saw there, sharp. One number comes out for each pixel, a logit. */
+ * gets at each level, beside it, what the encoder saw there, sharp. One number comes out for each pixel, a logit; of
+ * several classes one for each of them. */
 #ifndef LESSONS_NET_H
 #define LESSONS_NET_H
 
@@ -30,12 +31,12 @@ typedef struct segmenter {
     gr_tensor *statistics[N_STATISTICS]; /* of block k from 2k on: running mean and variance; NULL: not wanted */
 } segmenter;
 
-/* Logits [N,1,H,W] of images [N,C,H,W]. `momentum` is that of the running statistics in training; 0: evaluation, by
+/* Logits [N,K,H,W] of images [N,C,H,W]. `momentum` is that of the running statistics in training; 0: evaluation, by
  * the statistics. */
 gr_tensor *segment(gr_tape *t, const segmenter *m, gr_tensor *x, double momentum);
 
 /* All that is trained, as the order of segmenter.weight has it, and the statistics as buffers: yours. */
-gr_params *segmenter_params(gr_dtype dtype, int64_t channels, gr_rng *rng);
+gr_params *segmenter_params(gr_dtype dtype, int64_t channels, int64_t outputs, gr_rng *rng);
 
 /* The network that such parameters make; they stay the set's. */
 segmenter segmenter_of(const gr_params *p);

@@ -52,6 +52,7 @@ static void write_label(gr_tensor *canvas, int64_t top, int64_t left, const char
 /* Planes of h w pixels, one after the other. */
 typedef struct planes {
     const float *values, *truth;
+    const int32_t *labels;
     int64_t next; /* from a channel to the next; 0: there is one */
 } planes;
 
@@ -65,6 +66,14 @@ static colour as_mask(const planes *p, int64_t k)
     const bool predicted = p->values[k] > 0.0f, actual = p->truth[k] > 0.5f;
     if (predicted) return actual ? (colour){1, 1, 1} : (colour){0.95f, 0.25f, 0.2f}; /* white or red */
     return actual ? (colour){0.25f, 0.5f, 1.0f} : (colour){0, 0, 0};                 /* blue or black */
+}
+
+static colour as_label(const planes *p, int64_t k)
+{
+    static const colour of[] = {{0.95f, 0.35f, 0.25f}, {0.25f, 0.6f, 0.95f}, {0.95f, 0.8f, 0.3f}, {0.4f, 0.8f, 0.4f},
+                                {0.75f, 0.5f, 0.9f},   {0.95f, 0.6f, 0.8f},  {0.3f, 0.8f, 0.8f},  {0.9f, 0.9f, 0.9f}};
+    const int32_t c = p->labels[k];
+    return c == 0 ? (colour){0, 0, 0} : c == 255 ? (colour){0.4f, 0.4f, 0.4f} : of[(c - 1) % COUNT(of)];
 }
 
 static void add_picture(sheet *s, const char *label, colour look(const planes *, int64_t), const planes *p)
@@ -82,12 +91,17 @@ static void add_picture(sheet *s, const char *label, colour look(const planes *,
 
 void add_image(sheet *s, const char *label, const float *values, int64_t channels)
 {
-    add_picture(s, label, as_image, &(planes){values, NULL, channels > 1 ? s->h * s->w : 0});
+    add_picture(s, label, as_image, &(planes){values, NULL, NULL, channels > 1 ? s->h * s->w : 0});
 }
 
 void add_mask(sheet *s, const char *label, const float *values, const float *truth)
 {
-    add_picture(s, label, as_mask, &(planes){values, truth, 0});
+    add_picture(s, label, as_mask, &(planes){values, truth, NULL, 0});
+}
+
+void add_labels(sheet *s, const char *label, const int32_t *labels)
+{
+    add_picture(s, label, as_label, &(planes){NULL, NULL, labels, 0});
 }
 
 void next_row(sheet *s) { s->used += (s->columns - s->used % s->columns) % s->columns; }

@@ -21,6 +21,9 @@ void add_image(sheet *s, const char *label, const float *values, int64_t channel
 /* Foreground where values are above 0, against the truth: white was found, red is a false alarm, blue was missed. */
 void add_mask(sheet *s, const char *label, const float *values, const float *truth);
 
+/* Label maps: class 0 is black, others have colours, and 255, which is ignored, is grey. */
+void add_labels(sheet *s, const char *label, const int32_t *labels);
+
 /* The next picture begins a row. */
 void next_row(sheet *s);
 

@@ -3,33 +3,39 @@
 #ifndef LESSONS_TURNS_H
 #define LESSONS_TURNS_H
 
+#include <string.h>
+
 #include <gradus/gradus.h>
 
 /* Mirrored left to right, upside down, and along the diagonal, in this order. */
 enum { LEFT_RIGHT = 1, UPSIDE_DOWN = 2, DIAGONAL = 4 };
 
-static inline void swap_pixels(float *a, float *b)
+/* Pixels of four bytes, F32 or I32. */
+static inline void swap_pixels(char *plane, int64_t a, int64_t b)
 {
-    const float was = *a;
-    *a = *b;
-    *b = was;
+    char was[4];
+    memcpy(was, plane + 4 * a, 4);
+    memmove(plane + 4 * a, plane + 4 * b, 4);
+    memcpy(plane + 4 * b, was, 4);
 }
 
-static inline void turn_plane(float *p, int64_t h, int64_t w, int how)
+static inline void turn_plane(char *p, int64_t h, int64_t w, int how)
 {
     for (int64_t i = 0; how & LEFT_RIGHT && i < h; i++)
-        for (int64_t j = 0; j < w / 2; j++) swap_pixels(&p[i * w + j], &p[i * w + w - 1 - j]);
+        for (int64_t j = 0; j < w / 2; j++) swap_pixels(p, i * w + j, i * w + w - 1 - j);
     for (int64_t i = 0; how & UPSIDE_DOWN && i < h / 2; i++)
-        for (int64_t j = 0; j < w; j++) swap_pixels(&p[i * w + j], &p[(h - 1 - i) * w + j]);
+        for (int64_t j = 0; j < w; j++) swap_pixels(p, i * w + j, (h - 1 - i) * w + j);
     for (int64_t i = 0; how & DIAGONAL && i < h; i++)
-        for (int64_t j = 0; j < i; j++) swap_pixels(&p[i * w + j], &p[j * w + i]);
+        for (int64_t j = 0; j < i; j++) swap_pixels(p, i * w + j, j * w + i);
 }
 
-/* The n-th image of [N,C,H,W]. */
+/* The n-th image of [N,C,H,W], or the n-th label map of [N,H,W]. */
 static inline void turn(gr_tensor *images, int64_t n, int how)
 {
-    const int64_t channels = gr_dim(images, 1), h = gr_dim(images, 2), w = gr_dim(images, 3);
-    for (int64_t c = 0; c < channels; c++) turn_plane(gr_f32(images) + (n * channels + c) * h * w, h, w, how);
+    const int64_t h = gr_dim(images, -2), w = gr_dim(images, -1),
+                  planes = gr_size(images) / gr_dim(images, 0) / (h * w);
+    char *pixels = gr_dtype_of(images) == GR_I32 ? (char *)gr_i32(images) : (char *)gr_f32(images);
+    for (int64_t c = 0; c < planes; c++) turn_plane(pixels + 4 * (n * planes + c) * h * w, h, w, how);
 }
 
 /* The way back: beyond the diagonal left and right are up and down. */

@@ -83,7 +83,7 @@ static int is_folder_of_masks(const listing *l, const listing *images)
 }
 
 /* Adds a file, or a folder, if it is one that counts. */
-static gr_status take_entry(listing *l, const char *file, const filter *f)
+static gr_status take_file(listing *l, const char *file, const filter *f)
 {
     if (file[0] == '.') return GR_OK;
     const size_t length = strlen(file) - (is_png(file) ? 4 : 0), tail = f->suffix ? strlen(f->suffix) : 0;
@@ -106,7 +106,7 @@ static gr_status list_folder(listing *l, const char *folder, const filter *f)
                        strerror(errno));
     gr_status status = GR_OK;
     errno = 0;
-    for (struct dirent *entry; !status && (entry = readdir(dir)); errno = 0) status = take_entry(l, entry->d_name, f);
+    for (struct dirent *entry; !status && (entry = readdir(dir)); errno = 0) status = take_file(l, entry->d_name, f);
     if (!status && errno)
         status =
             gr_fail(GR_ERR_IO, "image_set_read: cannot read the folder %s: %s", GR_QUOTE_PATH(folder), strerror(errno));
@@ -392,7 +392,7 @@ static gr_status list_both(image_set *s, const char *images, const char *masks)
 }
 
 /* The set of x and y, which it then owns. */
-static gr_dataset *make_set(image_set *s)
+static gr_dataset *make_image_set(image_set *s)
 {
     gr_dataset *set = gr_dataset_new(s->x, s->y);
     s->x = s->y = NULL; /* the set's, or freed by the failed call */
@@ -423,7 +423,7 @@ gr_dataset *gr_image_set_read(const char *images, const char *masks, const gr_im
     if (!status) status = list_both(&s, images, masks);
     if (!status) status = meet_masks(&s);
     if (!status) status = take_all(&s);
-    gr_dataset *set = status ? NULL : make_set(&s);
+    gr_dataset *set = status ? NULL : make_image_set(&s);
     if (set) finish_report(&s, set);
     if (report) *report = set ? s.report : (gr_image_set_report){0};
     gr_tensor_free(s.y);
