@@ -7,7 +7,7 @@
 
 /* ---- Folders ------------------------------------------------------------------------------------------------ */
 
-static const char *const subfolders[] = {"masks/a", "masks/b", "masks/other", "images", "masks"};
+static const char *const subfolders[] = {"masks/a", "masks/0", "masks/none", "masks/other", "images", "masks"};
 
 static void remove_folders(void)
 {
@@ -397,6 +397,46 @@ static void memory_may_run_out(void **state)
     assert_true(every_allocation_fails("image_set_read", read_objects) > 40);
 }
 
+/* ---- The user's files --------------------------------------------------------------------------------------- */
+
+/* Masks of micrographs, 0 and 255, written anew as 0 and 1, and as two halves of each, are the same masks. */
+static void nuclei_in_other_ways(void **state)
+{
+    (void)state;
+    const char *root = getenv("GRADUS_DATA");
+    if (!root || !*root || !start()) skip();
+    char images[1024], masks[1024], name[64];
+    snprintf(images, sizeof images, "%s/nuclei/test/images", root);
+    snprintf(masks, sizeof masks, "%s/nuclei/test/masks", root);
+    if (access(images, R_OK) != 0) skip();
+    const gr_image_set_options ten = {.limit = 10};
+    gr_dataset *set = gr_image_set_read(images, masks, &ten, &report);
+    if (!set) fail_msg("%s", gr_last_error());
+    assert_true(report.images == 10 && report.empty == 0 && strstr(report.meaning, "foreground is 255 (") != NULL);
+    const int64_t size = gr_size(gr_dataset_y(set)) / 10;
+    const int side = (int)gr_dim(gr_dataset_y(set), 3);
+    gr_tensor *part = gr_zeros(GR_F32, GR_SHAPE(side, side));
+    for (int i = 0; i < 10; i++) {
+        const float *truth = gr_read_f32(gr_dataset_y(set)) + i * size;
+        snprintf(name, sizeof name, "images/%d.png", i);
+        assert_int_equal(gr_png_write(path_of(name), part), GR_OK);
+        mkdir(path_of(i ? "masks/none" : "masks/0"), 0700); /* image 0 has a folder of two */
+        for (int half = 0; half < (i ? 1 : 2); half++) {
+            for (int64_t k = 0; k < size; k++)
+                gr_f32(part)[k] = (i || (k % side < side / 2) == half) && truth[k] > 0.0f ? 1.0f / 255.0f : 0.0f;
+            snprintf(name, sizeof name, i ? "masks/%d.png" : "masks/%d/%d.png", i, half);
+            assert_int_equal(gr_png_write(path_of(name), part), GR_OK);
+        }
+    }
+    gr_dataset *again = read_masks(NULL);
+    if (!again) fail_msg("%s", gr_last_error());
+    assert_true(report.joined == 1 && strstr(report.meaning, "foreground is 1 (") != NULL);
+    assert_memory_equal(gr_read_f32(gr_dataset_y(again)), gr_read_f32(gr_dataset_y(set)), 10 * (size_t)size * 4);
+    gr_dataset_free(again);
+    gr_dataset_free(set);
+    gr_tensor_free(part);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,7 +444,7 @@ int main(void)
         cmocka_unit_test(the_report_says_it), cmocka_unit_test(all_of_them_decide),
         cmocka_unit_test(many_values),        cmocka_unit_test(bad_options),
         cmocka_unit_test(a_suffix),           cmocka_unit_test(a_mask_for_each_object),
-        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(memory_may_run_out), cmocka_unit_test(nuclei_in_other_ways),
     };
     return cmocka_run_group_tests_name("masks", tests, make_directory, remove_all);
 }
