@@ -211,6 +211,11 @@ const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[]);
 const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position);
 #define GR_SHAPE_TEXT(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
 
+/* A number as "0.1", in as few digits as tell it from every other float or, if it is no float, double. Returns
+ * text->s. */
+const char *gr_number_text(gr_text *text, double x);
+#define GR_NUMBER_TEXT(x) gr_number_text(&(gr_text){{0}}, (x))
+
 /* For an argument that is NULL: where a failure is noted already, which may have led to it, that one stays and its
  * status is returned; otherwise notes GR_ERR_NULL, "who: what is NULL". */
 gr_status gr_fail_null(const char *who, const char *what);
