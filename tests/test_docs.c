@@ -10,6 +10,7 @@
 #include "helpers.h"
 
 #include <gradus/op.h>
+#include <gradus/segmentation.h>
 
 #define GR_OP(name) #name,
 static const char *const loss_ops[] = {
@@ -444,6 +445,193 @@ static void a_broken_link_is_seen(void **state)
     }
 }
 
+/* ---- The page of the losses ----------------------------------------------------------------------------------- */
+
+/* A text in which a comment's lines are one, to free. */
+static char *in_one_line(const char *text)
+{
+    char *line = malloc(strlen(text) + 1), *to = line;
+    assert_non_null(line);
+    for (; *text; text++) {
+        if (strncmp(text, "\n * ", 4) == 0) text += 3;
+        *to++ = *text;
+    }
+    *to = '\0';
+    return line;
+}
+
+/* The row of a table of the page that says `function` in one cell and `what`, or anything for NULL, in another, as a
+ * copy to free; NULL where there is none. */
+static char *row_of(const char *page, const char *function, const char *what)
+{
+    char cell[80];
+    snprintf(cell, sizeof cell, "| `gr_%s()` |", function);
+    for (const char *line = page; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (*line != '|') continue;
+        char *row = strdup(line);
+        assert_non_null(row);
+        row[strcspn(row, "\n")] = '\0';
+        if (strstr(row, cell) && (!what || strstr(row, what))) return row;
+        free(row);
+    }
+    return NULL;
+}
+
+/* The next `code` of a row, without the strokes in front of bars; false at the end. */
+static bool next_code(const char **row, char code[512])
+{
+    const char *from = strchr(*row, '`'), *end = from ? strchr(from + 1, '`') : NULL;
+    if (!end) return false;
+    for (from++; from < end; from++)
+        if (*from != '\\' || from[1] != '|') *code++ = *from;
+    *code = '\0';
+    *row = end + 1;
+    return true;
+}
+
+static const gr_op *record_of(const char *name)
+{
+    int i = 0;
+    while (gr_op_at(i) && strcmp(gr_op_at(i)->name, name) != 0) i++;
+    return gr_op_at(i);
+}
+
+/* A loss with a record: its row has the formula and the gradient of the record. */
+static void check_record(const char *page, const gr_op *op, char complaint[512])
+{
+    char *row = row_of(page, op->name, "=");
+    const char *at = row;
+    char code[512];
+    const char *const expected[] = {NULL, op->formula, op->gradient};
+    for (int i = 0; i < 3 && !*complaint; i++)
+        if (!row || !next_code(&at, code) || (expected[i] && strcmp(code, expected[i]) != 0))
+            snprintf(complaint, 512, "%s: the page does not say %s", op->name, expected[i] ? expected[i] : "its row");
+    free(row);
+}
+
+/* A loss that is composed of others: what its row says of the value stands in the headers' comments or in a record. */
+static void check_composed(const char *page, const char *name, const char *headers, char complaint[512])
+{
+    char *row = row_of(page, name, "](#"), code[512];
+    const char *at = row ? strstr(row, "()` |") : NULL;
+    if (!at) snprintf(complaint, 512, "%s: no row with a link on the page", name);
+    char *value = at ? strdup(at + 5) : NULL;
+    if (value && strstr(value, " | ")) *strstr(value, " | ") = '\0';
+    for (at = value; at && next_code(&at, code) && !*complaint;)
+        if (!strstr(headers, code) && !strstr(record_of("lovasz")->formula, code))
+            snprintf(complaint, 512, "%s: no header says %.300s", name, code);
+    free(value);
+    free(row);
+}
+
+/* Goes through the losses that headers declare; returns how many there are. */
+static int check_losses(const char *page, const char *headers, char complaint[512])
+{
+    int losses = 0;
+    char name[64];
+    for (const char *at = headers; !*complaint && (at = strstr(at, "GR_EXPORT gr_tensor *gr_")) != NULL; at++) {
+        if (sscanf(at, "GR_EXPORT gr_tensor *gr_%63[a-z0-9_](gr_tape", name) != 1) continue;
+        const gr_op *op = record_of(name);
+        losses++;
+        if (op && strcmp(name, "soft_counts") != 0) check_record(page, op, complaint);
+        if (!*complaint) check_composed(page, name, headers, complaint);
+    }
+    return losses;
+}
+
+static char *loss_headers(void)
+{
+    char *both = read_sources("include/gradus/losses.h", "include/gradus/segmentation.h"), *line = in_one_line(both);
+    free(both);
+    return line;
+}
+
+static void the_page_of_losses_is_complete(void **state)
+{
+    (void)state;
+    char *page = read_source("docs/losses.md"), *headers = loss_headers(), complaint[512] = "";
+    assert_int_equal(check_losses(page, headers, complaint), 26);
+    if (*complaint) fail_msg("%s", complaint);
+    for (const char *row = page; (row = strstr(row, "| `gr_")) != NULL; row++) {
+        char name[80], declared[120];
+        assert_int_equal(sscanf(row, "| `gr_%79[a-z0-9_]()`", name), 1);
+        snprintf(declared, sizeof declared, "*gr_%s(gr_tape *", name);
+        if (!strstr(headers, declared)) fail_msg("there is no loss gr_%s()", name);
+    }
+    free(headers);
+    free(page);
+}
+
+static void a_stale_page_of_losses_is_seen(void **state)
+{
+    (void)state;
+    char *headers = loss_headers();
+    static const char *const words[] = {"dp = g sign(p - y), dy = -dp", "`l = (p - y)^2`", "| `gr_dice()`",
+                                        "`1 - (TP + e) / (TP + FP + FN + e)`", "| `gr_lovasz_hinge()`"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char *page = read_source("docs/losses.md"), complaint[512] = "", *at = strstr(page, words[i]);
+        assert_non_null(at);
+        at[strlen(words[i]) / 2] = '#';
+        check_losses(page, headers, complaint);
+        if (!*complaint) fail_msg("a change of %s went unnoticed", words[i]);
+        free(page);
+    }
+    free(headers);
+}
+
+/* Which options a loss of positions takes is what the page says. */
+typedef gr_tensor *(*pixel_loss)(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options);
+#define WITH_BASE(name)                                                                            \
+    static gr_tensor *name(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_loss_options *options) \
+    {                                                                                              \
+        return gr_##name(t, p, y, &(gr_##name##_options){.base = *options});                       \
+    }
+WITH_BASE(weighted_bce)
+WITH_BASE(balanced_bce)
+WITH_BASE(focal)
+WITH_BASE(huber)
+WITH_BASE(smooth_l1)
+
+static void the_page_knows_the_options_of_losses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        pixel_loss loss;
+    } losses[] = {{"l1", gr_l1},
+                  {"mse", gr_mse},
+                  {"zero_one", gr_zero_one},
+                  {"hinge", gr_hinge},
+                  {"bce", gr_bce},
+                  {"cross_entropy", gr_cross_entropy},
+                  {"kl", gr_kl},
+                  {"weighted_bce", weighted_bce},
+                  {"balanced_bce", balanced_bce},
+                  {"focal", focal},
+                  {"huber", huber},
+                  {"smooth_l1", smooth_l1}};
+    gr_tape *t = gr_tape_new();
+    gr_tensor *p = gr_full(GR_F64, GR_SHAPE(1, 2, 3), 0.5), *y = gr_ones(GR_F64, GR_SHAPE(1, 2, 3)),
+              *w = gr_ones(GR_F64, GR_SHAPE(2));
+    const gr_loss_options options[] = {{.from_logits = true}, {.label_smoothing = 0.1}, {.class_weight = w}};
+    char *page = read_source("docs/losses.md");
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        char *row = row_of(page, losses[i].name, "](#");
+        assert_non_null(row);
+        char *cell = strstr(row, "()` |") + 5;
+        for (int k = 0; k < 3; k++, cell = strchr(cell, '|') + 1) {
+            const bool said = strncmp(cell, " yes", 4) == 0, so = losses[i].loss(t, p, y, &options[k]);
+            if (said != so) fail_msg("%s: the page says %s of option %d", losses[i].name, said ? "yes" : "nothing", k);
+        }
+        free(row);
+    }
+    free(page);
+    gr_tensor_free(w);
+    gr_tensor_free(y);
+    gr_tensor_free(p);
+    gr_tape_free(t);
+}
+
 int main(int argc, char *argv[])
 {
     if (argc == 2 && strcmp(argv[1], "--ops") == 0) {
@@ -451,10 +639,17 @@ int main(int argc, char *argv[])
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table_of_ops_is_up_to_date), cmocka_unit_test(columns_can_be_cut),
-        cmocka_unit_test(every_op_states_its_gradient),   cmocka_unit_test(every_function_has_its_comment),
-        cmocka_unit_test(a_missing_comment_is_seen),      cmocka_unit_test(pages_are_right),
-        cmocka_unit_test(a_broken_link_is_seen),          cmocka_unit_test(a_wrong_quotation_is_seen),
+        cmocka_unit_test(the_table_of_ops_is_up_to_date),
+        cmocka_unit_test(columns_can_be_cut),
+        cmocka_unit_test(every_op_states_its_gradient),
+        cmocka_unit_test(every_function_has_its_comment),
+        cmocka_unit_test(a_missing_comment_is_seen),
+        cmocka_unit_test(pages_are_right),
+        cmocka_unit_test(a_broken_link_is_seen),
+        cmocka_unit_test(a_wrong_quotation_is_seen),
+        cmocka_unit_test(the_page_of_losses_is_complete),
+        cmocka_unit_test(a_stale_page_of_losses_is_seen),
+        cmocka_unit_test(the_page_knows_the_options_of_losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

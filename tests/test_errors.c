@@ -119,6 +119,13 @@ typedef struct wrong_call {
     const char *part;
 } wrong_call;
 
+static const gr_op *op_of_name(const char *name)
+{
+    int i = 0;
+    while (gr_op_at(i) && strcmp(gr_op_at(i)->name, name) != 0) i++;
+    return gr_op_at(i);
+}
+
 #define POOL(...) \
     &(gr_pool2d_options) { __VA_ARGS__ }
 #define TRAINING(...) \
@@ -134,6 +141,7 @@ typedef struct wrong_call {
 #include "wrong_calls/images.inc"
 #include "wrong_calls/losses.inc"
 #include "wrong_calls/training.inc"
+#include "wrong_calls/messages.inc"
 #undef WRONG
 
 #define WRONG(name, what, status, part, ...) {what, name, status, part},
@@ -154,6 +162,9 @@ static const wrong_call loss_calls[] = {
 };
 static const wrong_call training_calls[] = {
 #include "wrong_calls/training.inc"
+};
+static const wrong_call message_calls[] = {
+#include "wrong_calls/messages.inc"
 };
 #undef WRONG
 
@@ -217,6 +228,12 @@ static void of_training_and_data(void **state)
 {
     (void)state;
     refuse(training_calls, COUNT(training_calls));
+}
+
+static void with_messages_of_their_own(void **state)
+{
+    (void)state;
+    refuse(message_calls, COUNT(message_calls));
 }
 
 /* ---- NULL in, NULL out --------------------------------------------------------------------------------------- */
@@ -391,6 +408,7 @@ int main(void)
         cmocka_unit_test(of_ops_for_images),
         cmocka_unit_test(of_losses),
         cmocka_unit_test(of_training_and_data),
+        cmocka_unit_test(with_messages_of_their_own),
         cmocka_unit_test(the_first_sentence_stays),
         cmocka_unit_test(every_op_passes_null_on),
         cmocka_unit_test(statuses),

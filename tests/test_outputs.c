@@ -120,7 +120,7 @@ static void numbers_of_any_size(void **state)
                  {'g', 3, (double)INFINITY, "inf"},
                  {'e', 3, (double)-INFINITY, "-inf"}};
     for (int i = 0; i < GR_COUNT(cases); i++)
-        assert_string_equal(gr_number_text(&(gr_text){{0}}, cases[i].as, cases[i].digits, cases[i].x), cases[i].text);
+        assert_string_equal(gr_digits_text(&(gr_text){{0}}, cases[i].as, cases[i].digits, cases[i].x), cases[i].text);
 }
 
 /* What is read, and the files with numbers in binary, do not depend on the locale either. */

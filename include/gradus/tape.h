@@ -79,7 +79,7 @@ GR_EXPORT void gr_zero_grad(gr_tensor *tensor);
  *     gr_grad(tape, y, &x, 1, &d1, GR_CREATE_GRAPH);      // y'
  *     gr_grad(tape, d1, &x, 1, &d2, 0);                   // y''
  *
- * Errors as gr_backward(); out[] is then all NULL. */
+ * Errors as gr_backward(), and GR_ERR_OPTION for an n below 1; out[] is then all NULL. */
 GR_EXPORT GR_NODISCARD gr_status gr_grad(gr_tape *tape, gr_tensor *y, gr_tensor *const x[], int n, gr_tensor *out[],
                                          int flags);
 

@@ -3,20 +3,21 @@
 
 /* ---- Shape rules that many ops share ------------------------------------------------------------------------ */
 
-gr_status gr_expect_float(const gr_node *n)
+gr_status gr_expect_floats(const char *who, gr_tensor *const in[], int n_in)
 {
-    gr_dtype dtype = gr_type_of(n->in[0]);
-    for (int i = 0; i < n->n_in; i++) {
-        gr_dtype other = gr_type_of(n->in[i]);
+    gr_dtype dtype = gr_type_of(in[0]);
+    for (int i = 0; i < n_in; i++) {
+        gr_dtype other = gr_type_of(in[i]);
         if (!gr_is_float(other))
-            return gr_fail(GR_ERR_DTYPE, "%s: input %d is %s, expected f32 or f64", n->op->name, i,
-                           gr_dtype_name(other));
+            return gr_fail(GR_ERR_DTYPE, "%s: input %d is %s, expected f32 or f64", who, i, gr_dtype_name(other));
         if (other != dtype)
-            return gr_fail(GR_ERR_DTYPE, "%s: dtypes differ: %s and %s; see gr_cast()", n->op->name,
-                           gr_dtype_name(dtype), gr_dtype_name(other));
+            return gr_fail(GR_ERR_DTYPE, "%s: dtypes differ: %s and %s; see gr_cast()", who, gr_dtype_name(dtype),
+                           gr_dtype_name(other));
     }
     return GR_OK;
 }
+
+gr_status gr_expect_float(const gr_node *n) { return gr_expect_floats(n->op->name, n->in, n->n_in); }
 
 gr_status gr_shape_same(const gr_node *n, gr_type *type)
 {
@@ -72,35 +73,45 @@ gr_status gr_expect_parameter(const char *who, const char *what, const gr_tensor
 
 /* ---- Running ------------------------------------------------------------------------------------------------ */
 
-static bool usable(const gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in)
+gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in, int n_optional)
 {
-    if (!t || !in) return gr_fail_null(op->name, t ? "the list of inputs" : "tape"), false;
-    bool variadic = op->n_in == GR_VARIADIC;
-    if (variadic ? n_in < 1 : n_in < op->n_in || n_in > op->n_in + op->n_optional) {
-        gr_fail(GR_ERR_SHAPE, "%s: takes %s%d inputs, not %d", op->name, variadic || op->n_optional ? "at least " : "",
-                variadic ? 1 : op->n_in, n_in);
-        return false;
-    }
-    for (int i = 0; i < n_in; i++) {
+    if (!t || !in) return gr_fail_null(who, t ? "the list of inputs" : "tape");
+    for (int i = 0; i < n_in + n_optional; i++) {
         const gr_tensor *x = in[i];
+        if (!x && i >= n_in) continue;
         if (!x) {
             char what[32];
             snprintf(what, sizeof what, "input %d", i);
-            return gr_fail_null(op->name, what), false;
+            return gr_fail_null(who, what);
         }
         assert(gr_is_sound(x));
-        if (x->tape && x->tape != t) {
-            gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", op->name, i);
-            return false;
-        }
-        if (gr_is_gone(x)) {
-            gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", op->name, i, GR_SHAPE_TEXT(x),
-                    x->given ? "given up with gr_give()"
-                             : "given back by backward: reset the tape, or keep it with gr_keep()");
-            return false;
-        }
+        if (x->tape && x->tape != t) return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
+        if (gr_is_gone(x))
+            return gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", who, i, GR_SHAPE_TEXT(x),
+                           x->given ? "given up with gr_give()"
+                                    : "given back by backward: reset the tape, or keep it with gr_keep()");
     }
-    return true;
+    return GR_OK;
+}
+
+gr_status gr_expect_constant(const char *who, const gr_tape *t, const gr_tensor *x, int i)
+{
+    if (!x || !x->requires_grad || !t->recording) return GR_OK;
+    return gr_fail(GR_ERR_STATE, "%s: input %d requires a gradient, and %s has none for it; see gr_detach()", who, i,
+                   who);
+}
+
+/* Whether an op takes so many inputs; false with an error. */
+static bool takes(const gr_op *op, int n_in)
+{
+    const bool variadic = op->n_in == GR_VARIADIC;
+    if (variadic ? n_in >= 1 : n_in >= op->n_in && n_in <= op->n_in + op->n_optional) return true;
+    char least[24] = "";
+    if (op->n_optional) snprintf(least, sizeof least, "%d to ", op->n_in);
+    const int most = variadic ? 1 : op->n_in + op->n_optional;
+    gr_fail(GR_ERR_SHAPE, "%s: takes %s%d input%s%s, not %d", op->name, least, most, most == 1 ? "" : "s",
+            variadic ? " or more" : "", n_in);
+    return false;
 }
 
 /* Whether the call is to be recorded; -1 with an error when it should be but an input has no VJP. */
@@ -110,11 +121,7 @@ static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], i
     int record = 0;
     for (int i = 0; i < n_in; i++) {
         if (!in[i]->requires_grad) continue;
-        if (!gr_has_vjp(op, i)) {
-            gr_fail(GR_ERR_STATE, "%s: input %d requires a gradient, and %s has none for it; see gr_detach()", op->name,
-                    i, op->name);
-            return -1;
-        }
+        if (!gr_has_vjp(op, i) && gr_expect_constant(op->name, t, in[i], i)) return -1;
         record = 1;
     }
     return record;
@@ -213,8 +220,9 @@ static gr_tensor *compute(gr_tape *t, gr_node *n)
 gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr,
                                gr_tensor **saved)
 {
-    if (!op || !op->shape) return gr_fail_null("apply", op ? "the op's shape rule" : "op"), NULL;
-    if (!usable(t, op, in, n_in)) return NULL;
+    if (!op || !op->name) return gr_fail_null("apply", op ? "the op's name" : "op"), NULL;
+    if (!op->shape) return gr_fail_null(op->name, "the op's shape rule"), NULL;
+    if ((t && in && !takes(op, n_in)) || gr_expect_inputs(op->name, t, in, n_in, 0)) return NULL;
     int record = to_record(t, op, in, n_in);
     if (record < 0) return NULL;
     if (!record) {

@@ -7,6 +7,7 @@
 
 /* One backward pass. */
 typedef struct pass {
+    const char *who; /* the function that was called, for messages */
     gr_tape *t;
     gr_tensor *y;
     gr_tensor *const *x; /* whose gradients are asked for by name; NULL: of all leaves */
@@ -57,7 +58,7 @@ static gr_status gather(pass *p, gr_tensor *x, gr_tensor *d)
 
 /* ---- One node ----------------------------------------------------------------------------------------------- */
 
-static gr_status check_unchanged(const gr_tape_node *node)
+static gr_status check_unchanged(const char *who, const gr_tape_node *node)
 {
     for (int i = 0; i <= node->call.n_in; i++) {
         const gr_tensor *x = i < node->call.n_in ? node->call.in[i] : node->call.out;
@@ -65,28 +66,29 @@ static gr_status check_unchanged(const gr_tape_node *node)
         const char *name = x->name || !x->base ? gr_name(x) : gr_name(x->base);
         char role[32] = "the result";
         if (i < node->call.n_in) snprintf(role, sizeof role, "input %d", i);
-        return gr_fail(GR_ERR_STATE, "backward: %s%s%s, %s of %s, was changed after the forward pass", name,
+        return gr_fail(GR_ERR_STATE, "%s: %s%s%s, %s of %s, was changed after the forward pass", who, name,
                        *name ? " " : "", GR_SHAPE_TEXT(x), role, node->call.op->name);
     }
     return GR_OK;
 }
 
 /* What a VJP gave, as a gradient of input i: of its shape, and a result of the tape. NULL with an error. */
-static gr_tensor *fitted(gr_tape *t, const gr_node *n, int i, gr_tensor *d)
+static gr_tensor *fitted(const pass *p, const gr_node *n, int i, gr_tensor *d)
 {
     const gr_tensor *x = n->in[i];
+    gr_tape *t = p->t;
     if (!d) {
-        if (!gr_last_status()) gr_fail(GR_ERR_NULL, "backward: the VJP of %s for input %d gave NULL", n->op->name, i);
+        if (!gr_last_status()) gr_fail(GR_ERR_NULL, "%s: the VJP of %s for input %d gave NULL", p->who, n->op->name, i);
         return NULL;
     }
     if (d->dtype != x->dtype) {
-        gr_fail(GR_ERR_DTYPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i,
+        gr_fail(GR_ERR_DTYPE, "%s: the VJP of %s for input %d is %s, the input %s", p->who, n->op->name, i,
                 gr_dtype_name(gr_type_of(d)), gr_dtype_name(gr_type_of(x)));
         return NULL;
     }
     const bool fits = gr_same_shape(d, x);
     if (!fits && !gr_sums_to(d, x)) {
-        gr_fail(GR_ERR_SHAPE, "backward: the VJP of %s for input %d is %s, the input %s", n->op->name, i,
+        gr_fail(GR_ERR_SHAPE, "%s: the VJP of %s for input %d is %s, the input %s", p->who, n->op->name, i,
                 GR_SHAPE_TEXT(d), GR_SHAPE_TEXT(x));
         return NULL;
     }
@@ -101,7 +103,7 @@ static gr_status pull_back(pass *p, gr_tape_node *node, int i, gr_tensor *g)
     gr_vjp_rule rule = n->op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : n->op->vjp[i];
     if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !pending_of(p, n->in[i]))
         return GR_OK;
-    gr_tensor *d = fitted(p->t, n, i, rule ? rule(p->t, n, g) : n->op->vjp_nth(p->t, n, i, g));
+    gr_tensor *d = fitted(p, n, i, rule ? rule(p->t, n, g) : n->op->vjp_nth(p->t, n, i, g));
     return d ? gather(p, n->in[i], d) : gr_last_status();
 }
 
@@ -143,9 +145,9 @@ static gr_status visit(pass *p, gr_tape_node *node)
     gr_tensor *g = node->call.out->pending_grad;
     const bool passes = !p->x || node->reached; /* or else the gradient ends here, asked for by name */
     if (passes && node->values_gone)
-        return gr_fail(GR_ERR_STATE, "backward: an earlier backward gave the values of %s back: pass it GR_RETAIN",
+        return gr_fail(GR_ERR_STATE, "%s: an earlier backward gave the values of %s back: pass it GR_RETAIN", p->who,
                        node->call.op->name);
-    if (passes && check_unchanged(node)) return gr_last_status();
+    if (passes && check_unchanged(p->who, node)) return gr_last_status();
     const int64_t serial = p->t->serial;
     for (int i = 0; passes && i < node->call.n_in; i++)
         if (pull_back(p, node, i, g)) return gr_last_status();
@@ -270,30 +272,30 @@ static gr_status whole_pass(pass *p, gr_tensor *cotangent)
     return status;
 }
 
-static gr_status check_output(const gr_tape *t, const gr_tensor *y, const gr_tensor *cotangent)
+static gr_status check_output(const char *who, const gr_tape *t, const gr_tensor *y, const gr_tensor *cotangent)
 {
-    if (!t || !y) return gr_fail_null("backward", t ? "the output" : "tape");
-    if (y->tape && y->tape != t) return gr_fail(GR_ERR_STATE, "backward: the output is a result of another tape");
+    if (!t || !y) return gr_fail_null(who, t ? "the output" : "tape");
+    if (y->tape && y->tape != t) return gr_fail(GR_ERR_STATE, "%s: the output is a result of another tape", who);
     if (!y->node)
         return gr_fail(GR_ERR_STATE,
-                       "backward: the output %s was not recorded: none of its inputs required a gradient, "
+                       "%s: the output %s was not recorded: none of its inputs required a gradient, "
                        "or recording was off",
-                       GR_SHAPE_TEXT(y));
+                       who, GR_SHAPE_TEXT(y));
     if (!cotangent && y->size != 1)
         return gr_fail(GR_ERR_SHAPE,
-                       "backward: the output %s has %lld elements, not one: reduce it, or give a cotangent "
+                       "%s: the output %s has %lld elements, not one: reduce it, or give a cotangent "
                        "to gr_vjp()",
-                       GR_SHAPE_TEXT(y), (long long)y->size);
+                       who, GR_SHAPE_TEXT(y), (long long)y->size);
     if (cotangent && cotangent->dtype != y->dtype)
-        return gr_fail(GR_ERR_DTYPE, "backward: the cotangent is %s, the output %s",
+        return gr_fail(GR_ERR_DTYPE, "%s: the cotangent is %s, the output %s", who,
                        gr_dtype_name(gr_type_of(cotangent)), gr_dtype_name(gr_type_of(y)));
     if (cotangent && !gr_same_shape(cotangent, y))
-        return gr_fail(GR_ERR_SHAPE, "backward: the cotangent is %s, the output %s", GR_SHAPE_TEXT(cotangent),
+        return gr_fail(GR_ERR_SHAPE, "%s: the cotangent is %s, the output %s", who, GR_SHAPE_TEXT(cotangent),
                        GR_SHAPE_TEXT(y));
     if (cotangent && cotangent->tape && cotangent->tape != t)
-        return gr_fail(GR_ERR_STATE, "backward: the cotangent is a result of another tape");
+        return gr_fail(GR_ERR_STATE, "%s: the cotangent is a result of another tape", who);
     if (cotangent && cotangent->values_gone)
-        return gr_fail(GR_ERR_STATE, "backward: the cotangent %s was %s", GR_SHAPE_TEXT(cotangent),
+        return gr_fail(GR_ERR_STATE, "%s: the cotangent %s was %s", who, GR_SHAPE_TEXT(cotangent),
                        cotangent->given ? "given up with gr_give()" : "given back by an earlier backward");
     return GR_OK;
 }
@@ -302,36 +304,44 @@ static int complete(int flags) { return flags & GR_CREATE_GRAPH ? flags | GR_RET
 
 gr_status gr_backward_from(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, int flags)
 {
-    if (!cotangent) return gr_fail_null("backward", "the cotangent");
-    if (check_output(t, y, cotangent)) return gr_last_status();
-    return whole_pass(&(pass){.t = t, .y = y, .flags = complete(flags)}, cotangent);
+    if (!cotangent) return gr_fail_null("backward_from", "the cotangent");
+    if (check_output("backward_from", t, y, cotangent)) return gr_last_status();
+    return whole_pass(&(pass){.who = "backward_from", .t = t, .y = y, .flags = complete(flags)}, cotangent);
 }
 
 gr_status gr_backward(gr_tape *t, gr_tensor *y, int flags)
 {
-    if (check_output(t, y, NULL)) return gr_last_status();
-    return whole_pass(&(pass){.t = t, .y = y, .flags = complete(flags)}, NULL);
+    if (check_output("backward", t, y, NULL)) return gr_last_status();
+    return whole_pass(&(pass){.who = "backward", .t = t, .y = y, .flags = complete(flags)}, NULL);
+}
+
+/* The gradients that were asked for by name, in the name of the function that asks. */
+static gr_status pass_by_name(const char *who, gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[],
+                              int n, gr_tensor *out[], int flags)
+{
+    if (!x || !out) return gr_fail_null(who, x ? "the list of results" : "the list of inputs");
+    if (n < 1) return gr_fail(GR_ERR_OPTION, "%s: takes 1 input or more, not %d", who, n);
+    for (int i = 0; i < n; i++) out[i] = NULL;
+    for (int i = 0; i < n; i++) {
+        if (!x[i]) return gr_fail_null(who, "an input");
+        if (x[i]->tape && x[i]->tape != t)
+            return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
+        if (!x[i]->requires_grad)
+            return gr_fail(GR_ERR_STATE, "%s: input %d, %s%s%s, does not require a gradient", who, i, gr_name(x[i]),
+                           *gr_name(x[i]) ? " " : "", GR_SHAPE_TEXT(x[i]));
+    }
+    if (check_output(who, t, y, cotangent)) return gr_last_status();
+    pass p = {.who = who, .t = t, .y = y, .x = x, .n_x = n, .out = out, .flags = complete(flags)};
+    return whole_pass(&p, cotangent);
 }
 
 gr_status gr_vjp(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, gr_tensor *const x[], int n, gr_tensor *out[],
                  int flags)
 {
-    if (!x || !out || n < 1)
-        return gr_fail_null("grad", !x ? "the list of inputs" : !out ? "the list of results" : "every input");
-    for (int i = 0; i < n; i++) out[i] = NULL;
-    for (int i = 0; i < n; i++) {
-        if (!x[i]) return gr_fail_null("grad", "an input");
-        if (x[i]->tape && x[i]->tape != t)
-            return gr_fail(GR_ERR_STATE, "grad: input %d is a result of another tape", i);
-        if (!x[i]->requires_grad)
-            return gr_fail(GR_ERR_STATE, "grad: input %d, %s%s%s, does not require a gradient", i, gr_name(x[i]),
-                           *gr_name(x[i]) ? " " : "", GR_SHAPE_TEXT(x[i]));
-    }
-    if (check_output(t, y, cotangent)) return gr_last_status();
-    return whole_pass(&(pass){.t = t, .y = y, .x = x, .n_x = n, .out = out, .flags = complete(flags)}, cotangent);
+    return pass_by_name("vjp", t, y, cotangent, x, n, out, flags);
 }
 
 gr_status gr_grad(gr_tape *t, gr_tensor *y, gr_tensor *const x[], int n, gr_tensor *out[], int flags)
 {
-    return gr_vjp(t, y, NULL, x, n, out, flags);
+    return pass_by_name("grad", t, y, NULL, x, n, out, flags);
 }

@@ -22,8 +22,8 @@ static gr_status expect_conv_options(const char *who, const gr_conv2d_options *o
                        {"output_padding", o->output_padding[i], 0}};
         for (int k = 0; k < GR_COUNT(numbers); k++)
             if (numbers[k].value < numbers[k].least || numbers[k].value > INT32_MAX)
-                return gr_fail(GR_ERR_OPTION, "%s: %s is %lld, expected %lld or more", who, numbers[k].name,
-                               (long long)numbers[k].value, (long long)numbers[k].least);
+                return gr_fail(GR_ERR_OPTION, "%s: %s is %lld, expected %lld to %d", who, numbers[k].name,
+                               (long long)numbers[k].value, (long long)numbers[k].least, INT32_MAX);
     }
     return GR_OK;
 }

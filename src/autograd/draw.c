@@ -27,7 +27,7 @@ static void put_values(const drawing *d, const gr_tensor *x)
     } else if (x->values_gone) {
         fputs("given back", d->file);
     } else if (x->size <= d->max_elements) {
-        for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%s", i ? " " : "", GR_NUMBER(4, gr_element(x, i)));
+        for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%s", i ? " " : "", GR_DIGITS(4, gr_element(x, i)));
     } else {
         double low = gr_element(x, 0), high = low, sum = 0.0;
         for (int64_t i = 0; i < x->size; i++) {
@@ -35,7 +35,7 @@ static void put_values(const drawing *d, const gr_tensor *x)
             high = fmax(high, gr_element(x, i));
             sum += gr_element(x, i);
         }
-        fprintf(d->file, "%s .. %s .. %s", GR_NUMBER(3, low), GR_NUMBER(3, sum / (double)x->size), GR_NUMBER(3, high));
+        fprintf(d->file, "%s .. %s .. %s", GR_DIGITS(3, low), GR_DIGITS(3, sum / (double)x->size), GR_DIGITS(3, high));
     }
 }
 

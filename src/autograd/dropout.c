@@ -33,7 +33,8 @@ static gr_status dropout_shape(const gr_node *n, gr_type *type)
 {
     const double p = ((const gr_dropout_attr *)n->attr)->p;
     if (!(p >= 0.0 && p < 1.0))
-        return gr_fail(GR_ERR_OPTION, "%s: p is %g, expected 0 or more and less than 1", n->op->name, p);
+        return gr_fail(GR_ERR_OPTION, "%s: p is %s, expected 0 or more and less than 1", n->op->name,
+                       GR_NUMBER_TEXT(p));
     return gr_shape_same(n, type);
 }
 

@@ -73,7 +73,9 @@ gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b
 static gr_status clamp_shape(const gr_node *n, gr_type *type)
 {
     const gr_scalars *s = n->attr;
-    if (!(s->a <= s->b)) return gr_fail(GR_ERR_OPTION, "%s: bounds %g and %g hold nothing", n->op->name, s->a, s->b);
+    if (!(s->a <= s->b))
+        return gr_fail(GR_ERR_OPTION, "%s: bounds %s and %s hold nothing", n->op->name, GR_NUMBER_TEXT(s->a),
+                       GR_NUMBER_TEXT(s->b));
     return gr_shape_same(n, type);
 }
 

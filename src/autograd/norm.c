@@ -124,7 +124,7 @@ enum { NORM_TILE = 1024, NORM_COLUMNS = 256, NORM_ROWS = 64 };
 static gr_status check_epsilon(const char *who, double epsilon)
 {
     if (epsilon > 0.0 && epsilon < (double)INFINITY) return GR_OK;
-    return gr_fail(GR_ERR_OPTION, "%s: epsilon is %g, expected a number above 0", who, epsilon);
+    return gr_fail(GR_ERR_OPTION, "%s: epsilon is %s, expected a number above 0", who, GR_NUMBER_TEXT(epsilon));
 }
 
 static gr_status check_affine(const char *who, const gr_tensor *gamma, const gr_tensor *beta, const gr_tensor *x,
@@ -372,10 +372,12 @@ gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor
     const char *who = gr_op_batch_norm2d.name;
     const double epsilon = epsilon_or_default(o.epsilon), momentum = o.momentum == 0.0 ? 0.1 : o.momentum;
     gr_tensor *const running[2] = {running_mean, running_var};
-    if (!x) return gr_fail_null(who, "input 0"), NULL;
-    if (gr_expect_images(who, x)) return NULL;
+    if (gr_expect_inputs(who, t, (gr_tensor *[]){x, gamma, beta, running_mean, running_var}, 1, 4)) return NULL;
+    if (gr_expect_floats(who, &x, 1) || gr_expect_images(who, x)) return NULL;
     if (!(momentum > 0.0 && momentum <= 1.0))
-        return gr_fail(GR_ERR_OPTION, "%s: momentum is %g, expected a number above 0 and up to 1", who, momentum), NULL;
+        return gr_fail(GR_ERR_OPTION, "%s: momentum is %s, expected a number above 0 and up to 1", who,
+                       GR_NUMBER_TEXT(momentum)),
+               NULL;
     if (check_epsilon(who, epsilon) || check_buffer("running_mean", running_mean, x, o.training) ||
         check_buffer("running_var", running_var, x, o.training))
         return NULL;

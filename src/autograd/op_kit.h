@@ -35,8 +35,16 @@ static inline void gr_type_as(gr_type *type, const gr_tensor *x)
 /* Widens `type` to what NumPy broadcasts it and the shape to. */
 gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const int64_t shape[]);
 
-/* Refuses, in the op's name, inputs that are not F32 or F64 or not all the same. */
+/* Refuses inputs that are not F32 or F64 or not all the same: those of an op, and of a composed function. */
 gr_status gr_expect_float(const gr_node *n);
+gr_status gr_expect_floats(const char *who, gr_tensor *const in[], int n_in);
+
+/* What gr_apply() does for an op, in the name of a function that is composed of several: refuses no tape, and inputs
+ * that are NULL (but for those behind the first n_in), results of another tape, or without values; */
+gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in, int n_optional);
+
+/* refuses input i, or NULL for none, if it requires a gradient. */
+gr_status gr_expect_constant(const char *who, const gr_tape *t, const gr_tensor *x, int i);
 
 /* Refuses what is no [N,C,H,W], or has no pixels (images.c). */
 gr_status gr_expect_images(const char *who, const gr_tensor *x);

@@ -30,7 +30,8 @@ gr_tensor *gr_avg_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *opti
 
 gr_tensor *gr_global_avg_pool2d(gr_tape *t, gr_tensor *x)
 {
-    if (x && gr_expect_images("global_avg_pool2d", x)) return NULL;
+    const char *who = "global_avg_pool2d";
+    if (gr_expect_inputs(who, t, &x, 1, 0) || gr_expect_floats(who, &x, 1) || gr_expect_images(who, x)) return NULL;
     return gr_mean(t, x, GR_AXES(2, 3), true);
 }
 

@@ -225,6 +225,7 @@ REDUCTION_CALL(logsumexp)
 
 gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep, int correction)
 {
+    if (gr_expect_inputs("var", t, &x, 1, 0) || gr_expect_floats("var", &x, 1)) return NULL;
     gr_tensor *mean = gr_mean(t, x, n_axes, axes, true);
     if (!mean) return NULL;
     int64_t count = x->size / (mean->size ? mean->size : 1);

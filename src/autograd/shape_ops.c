@@ -25,8 +25,9 @@ static gr_status reshape_shape(const gr_node *n, gr_type *type)
     }
     if (unknowns == 0 && known == x->size) return GR_OK;
     const gr_type *asked = n->attr;
-    return gr_fail(GR_ERR_SHAPE, "reshape: %s has not the elements of %s", GR_SHAPE_TEXT(x),
-                   gr_shape_text(&(gr_text){{0}}, asked->rank, asked->shape));
+    const char *why = unknowns > 1 ? ": one dimension may be -1" : unknowns && !known ? ": -1 may be any number" : "";
+    return gr_fail(GR_ERR_SHAPE, "reshape: %s has not the elements of %s%s", GR_SHAPE_TEXT(x),
+                   gr_shape_text(&(gr_text){{0}}, asked->rank, asked->shape), why);
 }
 
 static gr_tensor *reshape_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -171,7 +172,7 @@ gr_tensor *gr_permute(gr_tape *t, gr_tensor *x, int n_axes, const int axes[])
 
 gr_tensor *gr_transpose(gr_tape *t, gr_tensor *x)
 {
-    if (!x) return gr_fail_null("transpose", "input 0"), NULL;
+    if (gr_expect_inputs("transpose", t, &x, 1, 0) || gr_expect_floats("transpose", &x, 1)) return NULL;
     if (x->rank < 2)
         return gr_fail(GR_ERR_SHAPE, "transpose: expected a rank of at least 2: %s", GR_SHAPE_TEXT(x)), NULL;
     int axes[GR_MAX_RANK];
@@ -268,11 +269,12 @@ gr_tensor *gr_concat(gr_tape *t, gr_tensor *const x[], int n, int axis)
 
 gr_tensor *gr_stack(gr_tape *t, gr_tensor *const x[], int n, int axis)
 {
-    if (!t || !x || n < 1) return gr_fail_null("stack", !t ? "tape" : !x ? "the list of inputs" : "every input"), NULL;
+    if (gr_expect_inputs("stack", t, x, n, 0)) return NULL;
+    if (n < 1) return gr_fail(GR_ERR_SHAPE, "stack: takes 1 input or more, not %d", n), NULL;
+    if (gr_expect_floats("stack", x, n)) return NULL;
     gr_tensor **with_axis = gr_tape_memory(t, (size_t)n * sizeof *with_axis);
     if (!with_axis) return NULL;
     for (int i = 0; i < n; i++) {
-        if (!x[i]) return gr_fail_null("stack", "an input"), NULL;
         int rank = x[i]->rank + 1, at = gr_axis(rank, axis);
         if (at < 0 || rank > GR_MAX_RANK)
             return gr_fail(GR_ERR_INDEX, "stack: no axis %d can be added to %s", axis, GR_SHAPE_TEXT(x[i])), NULL;
@@ -355,8 +357,8 @@ static gr_status pad_shape(const gr_node *n, gr_type *type)
     int axis = gr_axis(x->rank, r->axis);
     if (axis < 0) return gr_fail(GR_ERR_INDEX, "pad: axis %d is not in %s", r->axis, GR_SHAPE_TEXT(x));
     if (r->before < 0 || r->after < 0 || r->before > INT32_MAX || r->after > INT32_MAX)
-        return gr_fail(GR_ERR_OPTION, "pad: %lld before and %lld after, expected 0 or more", (long long)r->before,
-                       (long long)r->after);
+        return gr_fail(GR_ERR_OPTION, "pad: %lld before and %lld after, expected 0 to %d", (long long)r->before,
+                       (long long)r->after, INT32_MAX);
     gr_type_as(type, x);
     type->shape[axis] += r->before + r->after;
     return GR_OK;

@@ -37,8 +37,8 @@ static gr_status complete_options(const gr_check_options *given, gr_check_option
         return gr_fail(GR_ERR_OPTION, "check_gradients: order 2 does not go with this mode");
     if (!(o->rtol >= 0.0 && o->atol >= 0.0 && o->step >= 0.0 && o->step <= 1.0))
         return gr_fail(GR_ERR_OPTION,
-                       "check_gradients: rtol %g, atol %g, step %g: expected 0 or more, and a step up to 1", o->rtol,
-                       o->atol, o->step);
+                       "check_gradients: rtol %s, atol %s, step %s: expected 0 or more, and a step up to 1",
+                       GR_NUMBER_TEXT(o->rtol), GR_NUMBER_TEXT(o->atol), GR_NUMBER_TEXT(o->step));
     if (o->rtol == 0.0) o->rtol = modes[o->mode].rtol;
     if (o->samples <= 0) o->samples = 16;
     if (o->directions <= 0) o->directions = 3;

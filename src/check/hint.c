@@ -48,7 +48,7 @@ static void hint_at_ratio(gr_check_report *r, double ratio, const gr_subject *of
     else if (count)
         SAY("analytic / numeric is %s%lld, a count of elements: a mean against a sum, or a sum over an axis%s",
             fabs(ratio) < 1.0 ? "1/" : "", (long long)count, minus);
-    else SAY("analytic / numeric is %s everywhere: a constant factor%s", GR_NUMBER(6, ratio), minus);
+    else SAY("analytic / numeric is %s everywhere: a constant factor%s", GR_DIGITS(6, ratio), minus);
 }
 
 static void hint_at_failure(gr_check_report *r, const gr_subject *of, int64_t terms)
@@ -58,8 +58,8 @@ static void hint_at_failure(gr_check_report *r, const gr_subject *of, int64_t te
     if (!isfinite(e->analytic)) SAY("the analytic gradient is not finite: 0 * inf, a logarithm of 0, a division by 0?");
     else if (!isfinite(e->numeric)) SAY("the function is not finite here");
     else if (e->left != e->right)
-        SAY("at a kink: the analytic value must lie between the slopes %s and %s", GR_NUMBER(6, e->left),
-            GR_NUMBER(6, e->right));
+        SAY("at a kink: the analytic value must lie between the slopes %s and %s", GR_DIGITS(6, e->left),
+            GR_DIGITS(6, e->right));
     else if (isfinite(ratio) && (r->failed > 1 || r->compared == 1)) hint_at_ratio(r, ratio, of, terms);
     else if (isfinite(ratio) && r->failed * 4 < r->compared)
         SAY("few elements are wrong: a border, a remainder of a loop, an index?");

@@ -35,7 +35,7 @@ static void say_counts(sink *s, const gr_check_report *r)
     if (*r->hint) say(s, "hint: %s\n", r->hint);
 }
 
-#define EXPONENT(digits, x) gr_number_text(&(gr_text){{0}}, 'e', digits, x)
+#define EXPONENT(digits, x) gr_digits_text(&(gr_text){{0}}, 'e', digits, x)
 
 static void say_element(sink *s, const gr_check_element *e)
 {
@@ -43,7 +43,7 @@ static void say_element(sink *s, const gr_check_element *e)
         EXPONENT(9, e->analytic), EXPONENT(9, e->numeric), EXPONENT(1, e->error), EXPONENT(1, e->relative),
         EXPONENT(9, e->below), EXPONENT(9, e->above), EXPONENT(1, e->step));
     if (e->left < e->right || e->left > e->right)
-        say(s, "  between %s and %s", GR_NUMBER(6, e->left), GR_NUMBER(6, e->right));
+        say(s, "  between %s and %s", GR_DIGITS(6, e->left), GR_DIGITS(6, e->right));
     if (e->output >= 0) say(s, "  of output %lld", (long long)e->output);
     if (e->op) say(s, "  %s, node %lld", e->op, (long long)e->node);
     say(s, "\n");
@@ -122,7 +122,7 @@ gr_status gr_check_fprint_csv(FILE *file, const gr_check_report *r)
         say(&s, ",%d,%lld,%lld", e->input, (long long)e->index, (long long)e->output);
         csv_text(&s, e->op ? e->op : "");
         say(&s, ",%lld", (long long)e->node);
-        for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%s", GR_NUMBER(17, number_of(e, k)));
+        for (int k = 0; k < GR_COUNT(element_numbers); k++) say(&s, ",%s", GR_DIGITS(17, number_of(e, k)));
     }
     say(&s, "\n");
     return gr_file_status("check_fprint_csv", file);
@@ -145,7 +145,7 @@ static void json_text(sink *s, const char *before, const char *text)
 /* JSON knows no NaN and no infinity. */
 static void json_number(sink *s, const char *name, double x)
 {
-    if (isfinite(x)) say(s, ", \"%s\": %s", name, GR_NUMBER(17, x));
+    if (isfinite(x)) say(s, ", \"%s\": %s", name, GR_DIGITS(17, x));
     else say(s, ", \"%s\": \"%s\"", name, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
 }
 

@@ -202,11 +202,12 @@ gr_status gr_dataset_split(const gr_dataset *set, double share, gr_rng *rng, gr_
     *first = *second = NULL;
     if (!set) return gr_fail_null("dataset_split", "set");
     if (!(share > 0.0 && share < 1.0))
-        return gr_fail(GR_ERR_OPTION, "dataset_split: a share of %g: expected one between 0 and 1", share);
+        return gr_fail(GR_ERR_OPTION, "dataset_split: a share of %s: expected one between 0 and 1",
+                       GR_NUMBER_TEXT(share));
     int64_t n = gr_dataset_size(set), k = (int64_t)floor(share * (double)n + 0.5);
     if (k < 1 || k >= n)
-        return gr_fail(GR_ERR_OPTION, "dataset_split: a share of %g of %lld rows leaves a set without any", share,
-                       (long long)n);
+        return gr_fail(GR_ERR_OPTION, "dataset_split: a share of %s of %lld rows leaves a set without any",
+                       GR_NUMBER_TEXT(share), (long long)n);
     return split_at(set, k, rng, first, second);
 }
 
@@ -280,9 +281,9 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
     for (int64_t j = 0; j < features && !status; j++)
         if (!isfinite(m[j].mean) || !isfinite(m[j].deviation))
             status = gr_fail(GR_ERR_VALUE,
-                             "dataset_standardize: feature %lld has the mean %g and the deviation %g: "
+                             "dataset_standardize: feature %lld has the mean %s and the deviation %s: "
                              "is a value of it not finite?",
-                             (long long)j, m[j].mean, m[j].deviation);
+                             (long long)j, GR_NUMBER_TEXT(m[j].mean), GR_NUMBER_TEXT(m[j].deviation));
     if (!status) rescale(set->x, gr_dataset_size(set), features, m);
     for (int i = 0; i < n_others && !status; i++) rescale(others[i]->x, gr_dataset_size(others[i]), features, m);
     gr_release(m);

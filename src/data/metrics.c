@@ -15,7 +15,8 @@ static gr_status expect_predictions(const gr_tensor *p, const gr_tensor *y, cons
     if (!counts) return gr_fail(GR_ERR_NULL, "confusion_add: counts is NULL");
     if (n < 1) return gr_fail(GR_ERR_OPTION, "confusion_add: %d counts: expected 1 or more", n);
     if (o->threshold != 0.0 && !(o->threshold > 0.0 && o->threshold < 1.0))
-        return gr_fail(GR_ERR_OPTION, "confusion_add: a threshold of %g: expected one between 0 and 1", o->threshold);
+        return gr_fail(GR_ERR_OPTION, "confusion_add: a threshold of %s: expected one between 0 and 1",
+                       GR_NUMBER_TEXT(o->threshold));
     if (!p->data || !y->data)
         return gr_fail(GR_ERR_STATE, "confusion_add: the values of %s were given back by backward",
                        p->data ? "y" : "p");
@@ -50,13 +51,15 @@ static int predicted_of_two(const comparison *q, int64_t i)
     double v = gr_element(q->p, i);
     if (q->p->dtype == GR_I32) {
         if (v == 0.0 || v == 1.0) return v == 1.0;
-        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction %g at %s is neither 0 nor 1", v, POSITION(q->p, i)), -1;
+        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction %s at %s is neither 0 nor 1", GR_NUMBER_TEXT(v),
+                       POSITION(q->p, i)),
+               -1;
     }
     if (isnan(v))
         return gr_fail(GR_ERR_VALUE, "confusion_add: prediction at %s is not a number", POSITION(q->p, i)), -1;
     if (!q->options->from_logits && !(v >= 0.0 && v <= 1.0))
-        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction %g at %s is outside [0,1]; are these logits?", v,
-                       POSITION(q->p, i)),
+        return gr_fail(GR_ERR_VALUE, "confusion_add: prediction %s at %s is outside [0,1]; are these logits?",
+                       GR_NUMBER_TEXT(v), POSITION(q->p, i)),
                -1;
     return v > q->limit;
 }
@@ -65,7 +68,9 @@ static int true_of_two(const comparison *q, int64_t i)
 {
     double v = gr_element(q->y, i);
     if (v == 0.0 || v == 1.0) return v == 1.0;
-    return gr_fail(GR_ERR_VALUE, "confusion_add: target %g at %s is neither 0 nor 1", v, POSITION(q->y, i)), -1;
+    return gr_fail(GR_ERR_VALUE, "confusion_add: target %s at %s is neither 0 nor 1", GR_NUMBER_TEXT(v),
+                   POSITION(q->y, i)),
+           -1;
 }
 
 static int checked_class(const comparison *q, const gr_tensor *t, const char *what, int64_t i)
@@ -261,7 +266,8 @@ double gr_otsu(const gr_tensor *values)
     for (int64_t i = 0; i < values->size; i++) {
         double v = gr_element(values, i);
         if (!isfinite(v))
-            return gr_fail(GR_ERR_VALUE, "otsu: %g at %s is not finite", v, POSITION(values, i)), (double)NAN;
+            return gr_fail(GR_ERR_VALUE, "otsu: %s at %s is not finite", GR_NUMBER_TEXT(v), POSITION(values, i)),
+                   (double)NAN;
         lo = fmin(lo, v);
         hi = fmax(hi, v);
     }

@@ -119,14 +119,14 @@ static gr_status fill_options(gr_shapes_options *o, const gr_shapes_options *giv
                        (long long)o->count, (long long)o->height, (long long)o->width);
     if (!(o->foreground > 0.0 && o->foreground < 1.0) || o->foreground * (double)(o->height * o->width) < 1.0)
         return gr_fail(GR_ERR_OPTION,
-                       "make_shapes: foreground is %g of %lld pixels: expected a share below 1 and at least a pixel",
-                       o->foreground, (long long)(o->height * o->width));
+                       "make_shapes: foreground is %s of %lld pixels: expected a share below 1 and at least a pixel",
+                       GR_NUMBER_TEXT(o->foreground), (long long)(o->height * o->width));
     if (o->shapes < 1 || o->shapes > 1000)
         return gr_fail(GR_ERR_OPTION, "make_shapes: shapes is %lld: expected 1 to 1000", (long long)o->shapes);
     if (!(o->contrast > 0.0 && o->contrast <= 1.0) || !isfinite(o->noise) || !(o->hard >= 0.0 && o->hard <= 1.0))
         return gr_fail(GR_ERR_OPTION,
-                       "make_shapes: contrast %g, noise %g, hard %g: expected 0 to 1, a finite number, 0 to 1",
-                       o->contrast, o->noise, o->hard);
+                       "make_shapes: contrast %s, noise %s, hard %s: expected 0 to 1, a finite number, 0 to 1",
+                       GR_NUMBER_TEXT(o->contrast), GR_NUMBER_TEXT(o->noise), GR_NUMBER_TEXT(o->hard));
     return GR_OK;
 }
 

@@ -13,8 +13,11 @@ gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char
     const gr_tensor *y = n->in[1];
     int64_t i = 0;
     while (i < y->size - 1 && (!bad(gr_element(y, i)) || is_ignored_at(n, i))) i++;
-    return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected %s", n->op->name, gr_element(y, i),
-                   gr_position_text(&(gr_text){{0}}, y, i), expected);
+    const gr_loss_attr *a = gr_loss_attr_of(n);
+    const double value = gr_element(y, i);
+    return gr_fail(GR_ERR_VALUE, "%s: target %s at %s, expected %s%s", n->op->name, GR_NUMBER_TEXT(value),
+                   gr_position_text(&(gr_text){{0}}, y, i), expected,
+                   gr_ignore_hint(a->ignore, a->ignore_index, value));
 }
 
 gr_status gr_fail_bad_prediction(const gr_node *n)
@@ -22,8 +25,8 @@ gr_status gr_fail_bad_prediction(const gr_node *n)
     const gr_tensor *p = n->in[0];
     for (int64_t i = 0; i < p->size && !gr_loss_attr_of(n)->from_logits; i++)
         if ((gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0) && !is_ignored_at(n, i))
-            return gr_fail(GR_ERR_VALUE, "%s: prediction %g at %s is outside [0,1]; are these logits?", n->op->name,
-                           gr_element(p, i), gr_position_text(&(gr_text){{0}}, p, i));
+            return gr_fail(GR_ERR_VALUE, "%s: prediction %s at %s is outside [0,1]; are these logits?", n->op->name,
+                           GR_NUMBER_TEXT(gr_element(p, i)), gr_position_text(&(gr_text){{0}}, p, i));
     return GR_OK;
 }
 

@@ -37,8 +37,9 @@ gr_status gr_expect_class_indices(const char *who, const gr_tensor *p, const gr_
     const int32_t *index = y->data;
     for (int64_t i = 0; i < y->size; i++)
         if ((index[i] < 0 || index[i] >= p->shape[1]) && !(ignored && (double)index[i] == *ignored))
-            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes", who, index[i],
-                           gr_position_text(&(gr_text){{0}}, y, i), (long long)p->shape[1]);
+            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes%s", who, index[i],
+                           gr_position_text(&(gr_text){{0}}, y, i), (long long)p->shape[1],
+                           ignored ? "" : "; .ignore leaves out those of .ignore_index");
     return GR_OK;
 }
 

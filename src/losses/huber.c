@@ -65,7 +65,8 @@ static gr_tensor *huber_apply(gr_tape *t, const gr_op *op, const char *what, gr_
                               const gr_loss_options *base, double delta)
 {
     if (!(delta >= 0.0 && delta < (double)INFINITY))
-        return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected a number above 0", op->name, what, delta), NULL;
+        return gr_fail(GR_ERR_OPTION, "%s: %s %s, expected a number above 0", op->name, what, GR_NUMBER_TEXT(delta)),
+               NULL;
     return gr_loss_apply(t, op, 0, p, y, base, &(gr_loss_attr){.delta = delta == 0.0 ? 1.0 : delta});
 }
 

@@ -69,6 +69,12 @@ gr_status gr_fail_bad_number(const gr_node *n);
 /* Target and prediction are in [0,1]; a prediction that is a logit may be anything. */
 gr_status gr_fail_bad_probability(const gr_node *n);
 
+/* The end of such a message: how to leave out a target that is ignore_index, where .ignore is not set. */
+static inline const char *gr_ignore_hint(bool ignore, double ignore_index, double y)
+{
+    return ignore || y != ignore_index || y == 0.0 ? "" : "; .ignore would leave it out";
+}
+
 /* The parts: of the target, for which bad(y) holds; of the prediction, GR_OK when there is none. */
 gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected);
 gr_status gr_fail_bad_prediction(const gr_node *n);

@@ -12,15 +12,19 @@ gr_status gr_expect_loss_options(const char *name, int has, const gr_loss_option
     if (o->label_smoothing != 0.0 && !(has & GR_HAS_SMOOTHING))
         return gr_fail(GR_ERR_OPTION, "%s: has no label_smoothing", name);
     if (!(o->label_smoothing >= 0.0 && o->label_smoothing <= 1.0))
-        return gr_fail(GR_ERR_OPTION, "%s: label_smoothing %g is outside [0,1]", name, o->label_smoothing);
+        return gr_fail(GR_ERR_OPTION, "%s: label_smoothing %s is outside [0,1]", name,
+                       GR_NUMBER_TEXT(o->label_smoothing));
     return GR_OK;
 }
 
 gr_status gr_expect_number(const char *who, const char *what, double x, double lo, double hi)
 {
     if (x >= lo && x <= hi && x - x == 0.0) return GR_OK;
-    if (hi == (double)INFINITY) return gr_fail(GR_ERR_OPTION, "%s: %s %g, expected %g or more", who, what, x, lo);
-    return gr_fail(GR_ERR_OPTION, "%s: %s %g is outside [%g,%g]", who, what, x, lo, hi);
+    if (hi == (double)INFINITY)
+        return gr_fail(GR_ERR_OPTION, "%s: %s %s, expected %s or more", who, what, GR_NUMBER_TEXT(x),
+                       GR_NUMBER_TEXT(lo));
+    return gr_fail(GR_ERR_OPTION, "%s: %s %s is outside [%s,%s]", who, what, GR_NUMBER_TEXT(x), GR_NUMBER_TEXT(lo),
+                   GR_NUMBER_TEXT(hi));
 }
 
 gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
@@ -58,8 +62,8 @@ gr_status gr_expect_weight(const gr_node *n, const gr_tensor *w, const char *wha
                        gr_shape_text(&(gr_text){{0}}, rank, shape));
     for (int64_t i = 0; i < w->size; i++)
         if (!(gr_element(w, i) >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the %s is %g at %s, expected 0 or more", n->op->name, what,
-                           gr_element(w, i), gr_position_text(&(gr_text){{0}}, w, i));
+            return gr_fail(GR_ERR_VALUE, "%s: the %s is %s at %s, expected 0 or more", n->op->name, what,
+                           GR_NUMBER_TEXT(gr_element(w, i)), gr_position_text(&(gr_text){{0}}, w, i));
     return GR_OK;
 }
 

@@ -17,11 +17,11 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
     const gr_region_attr *a = gr_region_attr_of(n);
     const gr_tensor *e = n->in[0];
     gr_type same;
-    if (gr_shape_same(n, &same) || gr_expect_region(n->op->name, e, a->region, a->without_background))
+    if (gr_shape_same(n, &same) || gr_expect_region(gr_region_who(n), e, a->region, a->without_background))
         return gr_last_status();
     const region_layout l = gr_region_layout_of(n);
     if (e->size > (int64_t)UINT32_MAX)
-        return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", n->op->name, GR_SHAPE_TEXT(e));
+        return gr_fail(GR_ERR_SHAPE, "%s: %s is too large to be sorted", gr_region_who(n), GR_SHAPE_TEXT(e));
     type->dtype = gr_type_of(e);
     type->rank = gr_region_shape(&l, type->shape);
     return GR_OK;
@@ -30,10 +30,10 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
 /* Says what element i of input k is, which is not as it should be. */
 static gr_status fail_bad_error(const gr_node *n, int k, int64_t i)
 {
-    const char *who = gr_region_attr_of(n)->who;
     return gr_fail(GR_ERR_VALUE,
-                   k == 1 ? "%s: target %g at %s, expected 0 or 1" : "%s: the weight is %g at %s, expected 0 or more",
-                   who ? who : n->op->name, gr_element(n->in[k], i), gr_position_text(&(gr_text){{0}}, n->in[k], i));
+                   k == 1 ? "%s: target %s at %s, expected 0 or 1" : "%s: the weight is %s at %s, expected 0 or more",
+                   gr_region_who(n), GR_NUMBER_TEXT(gr_element(n->in[k], i)),
+                   gr_position_text(&(gr_text){{0}}, n->in[k], i));
 }
 
 /* ---- Kernels ------------------------------------------------------------------------------------------------ */
@@ -114,7 +114,8 @@ static gr_tensor *lovasz_extension(const gr_region_call *c, gr_tensor *e, gr_ten
 static gr_status begin_lovasz(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *x, gr_tensor *y,
                               const gr_region_options *o)
 {
-    if (gr_region_options_of(c, t, who, x, y, o) || gr_expect_region_classes(who, &c->attr, x, y))
+    if (gr_region_options_of(c, t, who, x, y, o) || gr_expect_constant(who, t, y, 1) ||
+        gr_expect_region_classes(who, &c->attr, x, y))
         return gr_last_status();
     return o->from_logits ? GR_OK : gr_expect_counted(who, &c->attr, x, y, o->weight);
 }

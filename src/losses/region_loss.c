@@ -14,7 +14,7 @@ gr_status gr_complete_epsilon(const char *who, double *epsilon, bool unsmoothed)
 {
     if (gr_expect_not_negative(who, "epsilon", *epsilon)) return gr_last_status();
     if (unsmoothed && *epsilon != 0.0)
-        return gr_fail(GR_ERR_OPTION, "%s: epsilon is %g, but unsmoothed", who, *epsilon);
+        return gr_fail(GR_ERR_OPTION, "%s: epsilon is %s, but unsmoothed", who, GR_NUMBER_TEXT(*epsilon));
     if (*epsilon == 0.0 && !unsmoothed) *epsilon = 1.0;
     return GR_OK;
 }
@@ -34,7 +34,9 @@ gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, g
 {
     const gr_region_options o = options ? *options : (gr_region_options){0};
     *c = (gr_region_call){.t = t, .who = who, .o = o, .x = x, .y = y};
-    if (!t || !x || !y) return gr_fail_null(who, !t ? "tape" : !x ? "input 0" : "input 1");
+    if (gr_expect_inputs(who, t, (gr_tensor *[]){x, y, o.weight, o.class_weight}, 2, 2) ||
+        gr_expect_constant(who, t, o.weight, 2))
+        return gr_last_status();
     if (gr_expect_loss_options(who, 0, &(gr_loss_options){.reduction = o.reduction})) return gr_last_status();
     c->attr = (gr_region_attr){.who = who,
                                .region = o.region,

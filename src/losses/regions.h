@@ -56,6 +56,13 @@ typedef struct gr_balanced_attr {
 
 static inline const gr_region_attr *gr_region_attr_of(const gr_node *n) { return n->attr; }
 
+/* In whose name an op refuses. */
+static inline const char *gr_region_who(const gr_node *n)
+{
+    const char *who = gr_region_attr_of(n)->who;
+    return who ? who : n->op->name;
+}
+
 static inline region_layout gr_region_layout_of(const gr_node *n)
 {
     return gr_region_layout(n->in[0], gr_region_attr_of(n)->region, gr_region_attr_of(n)->without_background);

@@ -6,12 +6,6 @@
 
 #include "losses/regions.h"
 
-static const char *loss_that_counts(const gr_node *n)
-{
-    const char *who = gr_region_attr_of(n)->who;
-    return who ? who : n->op->name;
-}
-
 /* The weight is the last input; there are `others` in front of it. */
 static gr_tensor *count_weight(const gr_node *n, int others) { return n->n_in > others ? n->in[others] : NULL; }
 
@@ -20,7 +14,7 @@ static gr_tensor *count_weight(const gr_node *n, int others) { return n->n_in > 
 static gr_status soft_counts_shape(const gr_node *n, gr_type *type)
 {
     const gr_tensor *x = n->in[0];
-    if (gr_expect_region_inputs(loss_that_counts(n), n->attr, x, n->in[1], count_weight(n, 2))) return gr_last_status();
+    if (gr_expect_region_inputs(gr_region_who(n), n->attr, x, n->in[1], count_weight(n, 2))) return gr_last_status();
     const region_layout l = gr_region_layout_of(n);
     type->dtype = gr_type_of(x);
     type->shape[0] = 4;
@@ -34,13 +28,14 @@ static gr_status fail_bad_count(const gr_node *n)
     const gr_region_attr *a = gr_region_attr_of(n);
     const gr_tensor *x = n->in[0], *y = n->in[1];
     const region_layout l = gr_region_layout_of(n);
-    const char *who = loss_that_counts(n);
+    const char *who = gr_region_who(n);
     if (gr_expect_region_classes(who, a, x, y)) return gr_last_status();
     for (int64_t i = 0; y->dtype != GR_I32 && i < y->size; i++) {
         const double target = gr_element(y, i);
         if (!(target >= 0.0 && target <= 1.0) && gr_is_counted(a, &l, y, i))
-            return gr_fail(GR_ERR_VALUE, "%s: target %g at %s, expected a number in [0,1]", who, target,
-                           gr_position_text(&(gr_text){{0}}, y, i));
+            return gr_fail(GR_ERR_VALUE, "%s: target %s at %s, expected a number in [0,1]%s", who,
+                           GR_NUMBER_TEXT(target), gr_position_text(&(gr_text){{0}}, y, i),
+                           gr_ignore_hint(a->ignore, a->ignore_index, target));
     }
     if (gr_expect_counted(who, a, x, y, count_weight(n, 2))) return gr_last_status();
     return gr_fail(GR_ERR_VALUE, "%s: a value out of range", who);

@@ -135,7 +135,9 @@ gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_bala
     if (gr_expect_number(who, "beta", o.beta, 0.0, 1.0) || gr_expect_number(who, "margin", o.margin, 0.0, 0.5))
         return NULL;
     if (o.beta != 0.0 && !o.fixed)
-        return gr_fail(GR_ERR_OPTION, "%s: beta is %g, but not fixed: set .fixed to use it", who, o.beta), NULL;
+        return gr_fail(GR_ERR_OPTION, "%s: beta is %s, but not fixed: set .fixed to use it", who,
+                       GR_NUMBER_TEXT(o.beta)),
+               NULL;
     gr_balanced_attr attr = {.loss = {.beta = o.beta, .margin = o.margin}, .region = o.region, .fixed = o.fixed};
     return gr_loss_apply(t, &gr_op_balanced_bce, GR_HAS_LOGITS, p, y, &o.base, &attr.loss);
 }

@@ -53,10 +53,10 @@ static gr_status fail_norm(const gr_params *params, double norm)
         const gr_tensor *w = gr_params_at(params, i), *g = gr_gradient(w);
         for (int64_t at = 0; g && at < g->size; at++)
             if (!isfinite(gr_get(g, at)))
-                return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the gradient of %s is %g at %s", gr_name(w),
-                               gr_get(g, at), gr_position_text(&(gr_text){{0}}, g, at));
+                return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the gradient of %s is %s at %s", gr_name(w),
+                               GR_NUMBER_TEXT(gr_get(g, at)), gr_position_text(&(gr_text){{0}}, g, at));
     }
-    return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the norm is %g", norm);
+    return gr_fail(GR_ERR_VALUE, "clip_grad_norm: the norm is %s", GR_NUMBER_TEXT(norm));
 }
 
 /* ---- Clipping ----------------------------------------------------------------------------------------------- */
@@ -75,7 +75,8 @@ gr_status gr_clip_grad_norm(gr_params *params, double max_norm, double *norm)
 {
     if (!params) return gr_fail_null("clip_grad_norm", "the set of parameters");
     if (!(max_norm > 0.0))
-        return gr_fail(GR_ERR_OPTION, "clip_grad_norm: max_norm is %g, expected a number above 0", max_norm);
+        return gr_fail(GR_ERR_OPTION, "clip_grad_norm: max_norm is %s, expected a number above 0",
+                       GR_NUMBER_TEXT(max_norm));
     double before = joint_norm(params);
     if (norm) *norm = before;
     if (!isfinite(before)) return fail_norm(params, before);
@@ -86,7 +87,8 @@ gr_status gr_clip_grad_norm(gr_params *params, double max_norm, double *norm)
 gr_status gr_clip_grad_value(gr_params *params, double limit)
 {
     if (!params) return gr_fail_null("clip_grad_value", "the set of parameters");
-    if (!(limit > 0.0)) return gr_fail(GR_ERR_OPTION, "clip_grad_value: limit is %g, expected a number above 0", limit);
+    if (!(limit > 0.0))
+        return gr_fail(GR_ERR_OPTION, "clip_grad_value: limit is %s, expected a number above 0", GR_NUMBER_TEXT(limit));
     change_gradients(params, clamp_spans[gr_cpu_level()], limit);
     return GR_OK;
 }

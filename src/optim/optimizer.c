@@ -26,8 +26,9 @@ bool gr_option_fits(const char *who, const gr_option *option)
     double value = option->value, below = option->below;
     if (value >= 0.0 && value < below) return true;
     if (below < GR_ANY_SIZE)
-        gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected 0 <= %s < %g", who, name, value, name, below);
-    else gr_fail(GR_ERR_OPTION, "%s: %s is %g, expected a finite number, 0 or more", who, name, value);
+        gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected 0 <= %s < %s", who, name, GR_NUMBER_TEXT(value), name,
+                GR_NUMBER_TEXT(below));
+    else gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected a finite number, 0 or more", who, name, GR_NUMBER_TEXT(value));
     return false;
 }
 

@@ -47,11 +47,13 @@ static gr_status check_schedule(const gr_schedule *c, int64_t step)
         return gr_fail(GR_ERR_OPTION, "schedule_rate: no such kind: %d", (int)c->kind);
     const schedule_kind *k = &kinds[c->kind];
     if (!is_rate(c->base) || c->base == 0.0)
-        return gr_fail(GR_ERR_OPTION, "schedule_rate: base is %g, expected a number above 0", c->base);
+        return gr_fail(GR_ERR_OPTION, "schedule_rate: base is %s, expected a number above 0", GR_NUMBER_TEXT(c->base));
     if (k->gamma && (!is_rate(c->gamma) || c->gamma == 0.0))
-        return gr_fail(GR_ERR_OPTION, "schedule_rate: gamma is %g, %s needs a number above 0", c->gamma, k->name);
+        return gr_fail(GR_ERR_OPTION, "schedule_rate: gamma is %s, %s needs a number above 0", GR_NUMBER_TEXT(c->gamma),
+                       k->name);
     if (k->final && !is_rate(c->final))
-        return gr_fail(GR_ERR_OPTION, "schedule_rate: final is %g, %s needs 0 or more", c->final, k->name);
+        return gr_fail(GR_ERR_OPTION, "schedule_rate: final is %s, %s needs 0 or more", GR_NUMBER_TEXT(c->final),
+                       k->name);
     if (k->period && c->period < 1)
         return gr_fail(GR_ERR_OPTION, "schedule_rate: period is %lld, %s needs 1 or more", (long long)c->period,
                        k->name);
@@ -67,7 +69,7 @@ double gr_schedule_rate(const gr_schedule *c, int64_t step)
     if (step < c->warmup) return c->base * (((double)step + 1.0) / ((double)c->warmup + 1.0));
     double rate = kinds[c->kind].rate(c, step - c->warmup);
     if (isfinite(rate)) return rate;
-    gr_fail(GR_ERR_OPTION, "schedule_rate: gamma %g has grown the rate past every number at step %lld", c->gamma,
-            (long long)step);
+    gr_fail(GR_ERR_OPTION, "schedule_rate: gamma %s has grown the rate past every number at step %lld",
+            GR_NUMBER_TEXT(c->gamma), (long long)step);
     return (double)NAN;
 }

@@ -1,6 +1,7 @@
 /* error.c: the newest failure of each thread, as a status and a sentence. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tensor/internal.h"
 
@@ -50,6 +51,17 @@ const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[])
     for (int i = 0; i < rank; i++)
         used += (size_t)snprintf(text->s + used, sizeof text->s - used, "%s%lld", i ? "," : "", (long long)shape[i]);
     memcpy(text->s + used, "]", 2);
+    return text->s;
+}
+
+const char *gr_number_text(gr_text *text, double x)
+{
+    const bool whole = x > -1e15 && x < 1e15 && (double)(int64_t)x == x, single = (double)(float)x == x;
+    if (whole) snprintf(text->s, sizeof text->s, "%.0f", x);
+    for (int digits = 6; digits <= 17 && !whole; digits++) {
+        snprintf(text->s, sizeof text->s, "%.*g", digits, x);
+        if (single ? (double)strtof(text->s, NULL) == x : strtod(text->s, NULL) == x) break;
+    }
     return text->s;
 }
 

@@ -211,9 +211,14 @@ const char *gr_shape_text(gr_text *text, int rank, const int64_t shape[]);
 const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position);
 #define GR_SHAPE_TEXT(t) gr_shape_text(&(gr_text){{0}}, (t)->rank, (t)->shape)
 
-/* A number as printf's %.*g writes it, or %.*e where `as` is 'e', with a point whatever the locale. Returns text->s. */
-const char *gr_number_text(gr_text *text, char as, int digits, double x);
-#define GR_NUMBER(digits, x) gr_number_text(&(gr_text){{0}}, 'g', digits, x)
+/* A number as "0.1", in as few digits as tell it from every other float or, if it is no float, double. Returns
+ * text->s. */
+const char *gr_number_text(gr_text *text, double x);
+#define GR_NUMBER_TEXT(x) gr_number_text(&(gr_text){{0}}, (x))
+
+/* The same in so many digits, as printf's %.*g writes it, or %.*e where `as` is 'e', with a point whatever the locale. Returns text->s. */
+const char *gr_digits_text(gr_text *text, char as, int digits, double x);
+#define GR_DIGITS(digits, x) gr_digits_text(&(gr_text){{0}}, 'g', digits, x)
 
 /* What a function returns that wrote to a caller's file: GR_ERR_IO where the file did not take all of it. */
 gr_status gr_file_status(const char *who, FILE *file);

@@ -276,7 +276,7 @@ gr_status gr_fprint(FILE *file, const gr_tensor *t)
 
 /* ---- For whatever else is written ---------------------------------------------------------------------------- */
 
-const char *gr_number_text(gr_text *text, char as, int digits, double x)
+const char *gr_digits_text(gr_text *text, char as, int digits, double x)
 {
     static const char plain[] = "+-0123456789einfa";
     snprintf(text->s, sizeof text->s, as == 'e' ? "%.*e" : "%.*g", digits, x);

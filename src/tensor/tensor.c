@@ -92,7 +92,7 @@ static gr_tensor *filled(const char *who, gr_tensor *t, double start, double ste
     for (int64_t i = 0; t && i < t->size; i++) {
         double value = step != 0.0 ? start + (double)i * step : start;
         if (gr_set_element(t, i, value)) continue;
-        gr_fail(GR_ERR_VALUE, "%s: %g is no value of i32", who, value);
+        gr_fail(GR_ERR_VALUE, "%s: %s is no value of i32", who, GR_NUMBER_TEXT(value));
         gr_tensor_free(t);
         return NULL;
     }
@@ -137,7 +137,8 @@ gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
 {
     double steps = (stop - start) / step, count = ceil(steps);
     if (!(isfinite(start) && isfinite(stop) && isfinite(step) && step != 0.0 && steps >= 0.0 && count < 0x1p46)) {
-        gr_fail(GR_ERR_VALUE, "arange: no steps of %g lead from %g to %g", step, start, stop);
+        gr_fail(GR_ERR_VALUE, "arange: no steps of %s lead from %s to %s", GR_NUMBER_TEXT(step), GR_NUMBER_TEXT(start),
+                GR_NUMBER_TEXT(stop));
         return NULL;
     }
     return filled("arange", gr_new("arange", dtype, GR_SHAPE((int64_t)count)), start, step);
@@ -172,14 +173,18 @@ static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64
 gr_tensor *gr_uniform(gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng)
 {
     if (!(lo <= hi && isfinite(hi - lo)))
-        return gr_fail(GR_ERR_VALUE, "uniform: no numbers to draw from %g up to %g", lo, hi), NULL;
+        return gr_fail(GR_ERR_VALUE, "uniform: no numbers to draw from %s up to %s", GR_NUMBER_TEXT(lo),
+                       GR_NUMBER_TEXT(hi)),
+               NULL;
     return uniform("uniform", dtype, rank, shape, lo, hi, rng);
 }
 
 gr_tensor *gr_normal(gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng)
 {
     if (!(isfinite(mean) && isfinite(std) && std >= 0.0))
-        return gr_fail(GR_ERR_VALUE, "normal: no normal distribution has mean %g and deviation %g", mean, std), NULL;
+        return gr_fail(GR_ERR_VALUE, "normal: no normal distribution has mean %s and deviation %s",
+                       GR_NUMBER_TEXT(mean), GR_NUMBER_TEXT(std)),
+               NULL;
     return drawn("normal", dtype, rank, shape, gr_rng_normal, mean, std, rng);
 }
 
@@ -315,7 +320,8 @@ gr_status gr_set(gr_tensor *t, int64_t position, double value)
     if (position < 0 || position >= t->size)
         return gr_fail(GR_ERR_INDEX, "set: position %lld is outside the %lld elements of %s", (long long)position,
                        (long long)t->size, GR_SHAPE_TEXT(t));
-    if (!gr_set_element(t, position, value)) return gr_fail(GR_ERR_VALUE, "set: %g is no value of i32", value);
+    if (!gr_set_element(t, position, value))
+        return gr_fail(GR_ERR_VALUE, "set: %s is no value of i32", GR_NUMBER_TEXT(value));
     gr_touch(t);
     return GR_OK;
 }
@@ -341,7 +347,7 @@ gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *t)
     gr_tensor *copy = gr_new("copy_as", dtype, t->rank, t->shape);
     for (int64_t i = 0; copy && i < t->size; i++)
         if (!gr_set_element(copy, i, gr_element(t, i))) {
-            gr_fail(GR_ERR_VALUE, "copy_as: %g at %s is no value of i32", gr_element(t, i),
+            gr_fail(GR_ERR_VALUE, "copy_as: %s at %s is no value of i32", GR_NUMBER_TEXT(gr_element(t, i)),
                     gr_position_text(&(gr_text){{0}}, t, i));
             gr_tensor_free(copy);
             return NULL;

@@ -36,7 +36,7 @@ static const sample conv_samples[] = {
     {.what = "backwards",
      .in = {SIGNED(1, 1, 4, 4), SIGNED(1, 1, 3, 3)},
      CONV(.o.stride = {1, -1}),
-     .refused = "stride is -1, expected 1 or more"},
+     .refused = "stride is -1, expected 1 to 2147483647"},
     {.what = "channels that differ",
      .in = {SIGNED(1, 3, 4, 4), SIGNED(2, 2, 3, 3)},
      CONV(),
