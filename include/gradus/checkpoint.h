@@ -21,7 +21,10 @@ extern "C" {
 
 /* Writes all parameters and buffers under their names. The file is written beside its place and then put there: after
  * a failure what was there before still is. Errors: GR_ERR_NULL, GR_ERR_SHAPE (an empty set), GR_ERR_OPTION (a name
- * that is not UTF-8 or is __metadata__), GR_ERR_IO, GR_ERR_MEMORY. */
+ * that is not UTF-8 or is __metadata__), GR_ERR_IO, GR_ERR_MEMORY.
+ * All of it is on the disk when the function returns. A file that was there keeps its mode, a symbolic link stays and
+ * the file that it leads to is replaced; a file that may not be written is GR_ERR_IO. A process that is killed while it
+ * saves leaves path.PID-0.tmp, which may be removed. */
 GR_EXPORT GR_NODISCARD gr_status gr_params_save(const gr_params *params, const char *path);
 
 /* Reads them back into a set that has the same names with the same dtypes and shapes, in any order; counts as a change

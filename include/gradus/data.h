@@ -171,7 +171,7 @@ GR_EXPORT gr_dataset *gr_idx_read_pair(const char *images, const char *labels);
 GR_EXPORT gr_tensor *gr_png_read(const char *path, int channels);
 
 /* Writes [H,W] or [1,H,W] as grey and [3,H,W] as RGB, 8 bits: values are clipped to 0..1 and rounded to 255ths. F32 or
- * F64. The file is written beside its place and then put there: after a failure what was there before still is. Errors:
+ * F64. The file is saved as gr_params_save() saves one: after a failure what was there before still is. Errors:
  * GR_ERR_SHAPE, GR_ERR_DTYPE, GR_ERR_VALUE (a NaN, with its position), GR_ERR_IO, GR_ERR_MEMORY, GR_ERR_UNSUPPORTED. */
 GR_EXPORT GR_NODISCARD gr_status gr_png_write(const char *path, const gr_tensor *image);
 

@@ -79,7 +79,7 @@ GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);
 /* GR_AXES stands for two arguments, a number and a list of axes: gr_sum(t, x, GR_AXES(0, -1), false). An axis below 0
  * counts from the end. GR_ALL_AXES reduces everything, to a scalar. With `keep` a reduced axis stays, as 1. Errors:
  * GR_ERR_INDEX (no such axis, or one twice), GR_ERR_SHAPE (mean, max, min, logsumexp, var of nothing). */
-#define GR_AXES(...) (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), ((int[]){__VA_ARGS__})
+#define GR_AXES(...) GR_LIST(int, __VA_ARGS__)
 #define GR_ALL_AXES 0, NULL
 
 /* The sum, 0 of no elements; the sum divided by the count. */

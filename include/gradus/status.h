@@ -41,9 +41,15 @@ typedef enum gr_status { GR_STATUS_LIST(GR_STATUS_ENUM) GR_N_STATUSES } gr_statu
 
 #if defined __GNUC__
 #define GR_NODISCARD __attribute__((warn_unused_result))
-#define GR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define GR_NODISCARD
+#endif
+
+#if defined __MINGW32__ && !defined __clang__ /* where `printf` is that of an old library, without %zu */
+#define GR_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#elif defined __GNUC__
+#define GR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
 #define GR_PRINTF(fmt, args)
 #endif
 

@@ -28,6 +28,15 @@
 #include <gradus/random.h>
 #include <gradus/status.h>
 
+/* How many there are, and an array of them that lasts in C to the end of its block, in C++ to that of its statement. */
+#ifdef __cplusplus
+#include <initializer_list>
+template <typename... T> char (&gr_as_many_as(const T &...))[sizeof...(T)];
+#define GR_LIST(type, ...) (int)sizeof(gr_as_many_as(__VA_ARGS__)), std::initializer_list<type>{__VA_ARGS__}.begin()
+#else
+#define GR_LIST(type, ...) (int)(sizeof((type[]){__VA_ARGS__}) / sizeof(type)), ((type[]){__VA_ARGS__})
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -40,7 +49,7 @@ typedef enum gr_dtype { GR_F32, GR_F64, GR_I32, GR_N_DTYPES } gr_dtype;
 typedef struct gr_tensor gr_tensor;
 
 /* Two arguments at once, a rank and a shape: gr_zeros(GR_F32, GR_SHAPE(64, 10)). A scalar's is GR_SCALAR. */
-#define GR_SHAPE(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), ((int64_t[]){__VA_ARGS__})
+#define GR_SHAPE(...) GR_LIST(int64_t, __VA_ARGS__)
 #define GR_SCALAR 0, NULL
 
 /* ---- Simple: make, read, free ------------------------------------------------------------------------------- */

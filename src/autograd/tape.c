@@ -10,7 +10,7 @@ struct gr_chunk {
 
 gr_tape *gr_tape_new(void)
 {
-    gr_tape *t = gr_allocate(sizeof *t);
+    gr_tape *t = gr_check_environment("tape_new") ? NULL : gr_allocate(sizeof *t);
     if (!t) return NULL;
     memset(t, 0, sizeof *t);
     t->recording = true;

@@ -60,8 +60,9 @@ const char *gr_quote_path(gr_quoted *quoted, const char *path);
 #define GR_QUOTE(text) gr_quote(&(gr_quoted){{0}}, (text), 40)
 #define GR_QUOTE_PATH(path) gr_quote_path(&(gr_quoted){{0}}, (path))
 
-/* A file that is written under another name in the same folder and renamed to `path` when all of it is there. A path
- * that exists and is no regular file (a pipe, a terminal) is written to directly. Messages begin with `who`. */
+/* A file that is written under another name in the same folder and renamed to `path` when all of it is on the disk. It
+ * keeps the mode of a file that was there and replaces what a symbolic link leads to, not the link. A path that exists
+ * and is no regular file (a pipe, a terminal) is written to directly. Messages begin with `who`. */
 typedef struct gr_sink gr_sink;
 
 gr_sink *gr_sink_open(const char *who, const char *path);            /* NULL with an error */

@@ -8,6 +8,10 @@
 
 #include <gradus/tensor.h>
 
+#if defined __FAST_MATH__ || defined __ASSOCIATIVE_MATH__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
+#error "-ffast-math, -Ofast or a part of them makes exp and softmax wrong: compile Gradus with -fno-fast-math behind it"
+#endif
+
 #define GR_COUNT(array) (int)(sizeof(array) / sizeof *(array))
 
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
@@ -216,7 +220,8 @@ const char *gr_position_text(gr_text *text, const gr_tensor *t, int64_t position
 const char *gr_number_text(gr_text *text, double x);
 #define GR_NUMBER_TEXT(x) gr_number_text(&(gr_text){{0}}, (x))
 
-/* The same in so many digits, as printf's %.*g writes it, or %.*e where `as` is 'e', with a point whatever the locale. Returns text->s. */
+/* The same in so many digits, as printf's %.*g writes it, or %.*e where `as` is 'e', with a point whatever the locale.
+ * Returns text->s. */
 const char *gr_digits_text(gr_text *text, char as, int digits, double x);
 #define GR_DIGITS(digits, x) gr_digits_text(&(gr_text){{0}}, 'g', digits, x)
 
@@ -253,6 +258,9 @@ static inline int64_t gr_grain_for(int64_t elements) { return 2 * GR_GRAIN / (el
 /* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers
  * it. */
 gr_cpu gr_cpu_level(void);
+
+/* Refuses, with GR_ERR_OPTION, a GRADUS_CPU that is none of these. */
+gr_status gr_check_environment(const char *who);
 
 /* A result of so many bytes or more is written past the caches (stream.inc). gr_stream_end() follows the last store,
  * before another thread reads the result. */

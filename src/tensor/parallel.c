@@ -34,6 +34,23 @@ int gr_threads(void)
 static const char *const cpu_names[] = {[GR_ANY_CPU] = "any", [GR_AVX2] = "avx2", [GR_AVX512] = "avx512"};
 _Static_assert(GR_COUNT(cpu_names) == GR_N_CPUS, "each level of processor has a name");
 
+/* The level that GRADUS_CPU names; GR_N_CPUS where it is not set or empty, -1 where there is no such level. */
+static int asked_cpu(void)
+{
+    const char *asked = getenv("GRADUS_CPU");
+    if (!asked || !*asked) return GR_N_CPUS;
+    for (int cpu = 0; cpu < GR_N_CPUS; cpu++)
+        if (strcmp(asked, cpu_names[cpu]) == 0) return cpu;
+    return -1;
+}
+
+gr_status gr_check_environment(const char *who)
+{
+    if (asked_cpu() >= 0) return GR_OK;
+    return gr_fail(GR_ERR_OPTION, "%s: the environment variable GRADUS_CPU is \"%.40s\": expected any, avx2 or avx512",
+                   who, getenv("GRADUS_CPU"));
+}
+
 static gr_cpu detect_cpu(void)
 {
     gr_cpu best = GR_ANY_CPU;
@@ -45,10 +62,8 @@ static gr_cpu detect_cpu(void)
             best = GR_AVX512;
     }
 #endif
-    const char *asked = getenv("GRADUS_CPU");
-    for (int cpu = 0; asked && cpu < (int)best; cpu++)
-        if (strcmp(asked, cpu_names[cpu]) == 0) return (gr_cpu)cpu;
-    return best;
+    const int asked = asked_cpu();
+    return asked >= 0 && asked < (int)best ? (gr_cpu)asked : best;
 }
 
 gr_cpu gr_cpu_level(void)

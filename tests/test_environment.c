@@ -1,0 +1,46 @@
+/* test_environment.c: what GRADUS_CPU asks for: levels by their names, and anything else is refused. */
+#define _POSIX_C_SOURCE 200809L
+#include "helpers.h"
+
+static gr_tape *tape_with(const char *cpu)
+{
+    gr_clear_error();
+    if (cpu) assert_int_equal(setenv("GRADUS_CPU", cpu, 1), 0);
+    else assert_int_equal(unsetenv("GRADUS_CPU"), 0);
+    return gr_tape_new();
+}
+
+static void known_levels_are_taken(void **state)
+{
+    (void)state;
+    static const char *const levels[] = {NULL, "", "any", "avx2", "avx512"};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        gr_tape *tape = tape_with(levels[i]);
+        if (!tape) fail_msg("%s: %s", levels[i] ? levels[i] : "unset", gr_last_error());
+        gr_tape_free(tape);
+    }
+}
+
+static void others_are_refused(void **state)
+{
+    (void)state;
+    static const char *const mistakes[] = {"axv2", "AVX2", "avx2 ", "avx", "0"};
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        assert_null(tape_with(mistakes[i]));
+        assert_int_equal(gr_last_status(), GR_ERR_OPTION);
+        char expected[160];
+        snprintf(expected, sizeof expected,
+                 "tape_new: the environment variable GRADUS_CPU is \"%s\": expected any, avx2 or avx512", mistakes[i]);
+        assert_string_equal(gr_last_error(), expected);
+    }
+    gr_tape_free(tape_with(NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_levels_are_taken),
+        cmocka_unit_test(others_are_refused),
+    };
+    return cmocka_run_group_tests_name("environment", tests, NULL, NULL);
+}
