@@ -632,6 +632,31 @@ static void the_page_knows_the_options_of_losses(void **state)
     gr_tape_free(t);
 }
 
+/* ---- What ops.h says of gr_where() ------------------------------------------------------------------------------ */
+
+/* The derivative by x of where(x > 0, sqrt(x), 0) at 0; guarded: with where(x > 0, x, 1) under the root. */
+static double slope_of_where(bool guarded)
+{
+    gr_tape *t = gr_tape_new();
+    gr_tensor *x = gr_scalar(GR_F64, 0), *zero = gr_constant(t, GR_F64, 0), *one = gr_constant(t, GR_F64, 1);
+    assert_false(gr_require_grad(x));
+    gr_tensor *positive = gr_greater(t, x, zero), *safe = guarded ? gr_where(t, positive, x, one) : x;
+    gr_tensor *y = gr_where(t, positive, gr_sqrt(t, safe), zero);
+    assert_true(gr_item(y) == 0.0);
+    assert_false(gr_backward(t, y, 0));
+    const double slope = gr_item(gr_gradient(x));
+    gr_tensor_free(x);
+    gr_tape_free(t);
+    return slope;
+}
+
+static void where_needs_a_safe_input(void **state)
+{
+    (void)state;
+    assert_true(isnan(slope_of_where(false)));
+    assert_true(slope_of_where(true) == 0.0);
+}
+
 int main(int argc, char *argv[])
 {
     if (argc == 2 && strcmp(argv[1], "--ops") == 0) {
@@ -650,6 +675,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(the_page_of_losses_is_complete),
         cmocka_unit_test(a_stale_page_of_losses_is_seen),
         cmocka_unit_test(the_page_knows_the_options_of_losses),
+        cmocka_unit_test(where_needs_a_safe_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

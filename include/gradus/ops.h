@@ -41,7 +41,9 @@ GR_EXPORT gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b);
 GR_EXPORT gr_tensor *gr_greater(gr_tape *t, gr_tensor *a, gr_tensor *b);
 GR_EXPORT gr_tensor *gr_equal(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
-/* a where condition is not 0, b elsewhere; all three broadcast. The gradient of the side not taken is 0. */
+/* a where condition is not 0, b elsewhere; all three broadcast. The side not taken gets a gradient of 0, which its own
+ * derivative then multiplies, and 0 times infinity is NaN: dx of where(x > 0, sqrt(x), 0) is NaN at x = 0. So make the
+ * input safe first: with safe = where(x > 0, x, 1), dx of where(x > 0, sqrt(safe), 0) is 0 there. */
 GR_EXPORT gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b);
 
 /* ---- Functions of one tensor, element by element ------------------------------------------------------------ */
