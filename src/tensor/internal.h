@@ -255,6 +255,11 @@ enum { GR_GRAIN = 16384 };
 /* How many items of so many elements make a span worth a thread. */
 static inline int64_t gr_grain_for(int64_t elements) { return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1; }
 
+/* Whether kernels are compiled for more than the oldest processor. For Windows GCC does not align their variables. */
+#if defined __x86_64__ && defined __GNUC__ && (!defined _WIN32 || defined __clang__)
+#define GR_X86_LEVELS 1
+#endif
+
 /* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers
  * it. */
 gr_cpu gr_cpu_level(void);

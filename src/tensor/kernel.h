@@ -59,7 +59,7 @@
 #undef GR_CPU
 #undef GR_VECTOR_BYTES
 
-#if defined __x86_64__ && defined __GNUC__
+#if GR_X86_LEVELS
 #define GR_CPU avx2
 #define GR_VECTOR_BYTES 32
 GR_TARGET("avx2,fma")
@@ -83,7 +83,7 @@ GR_TARGET_END
     {                                                            \
         [GR_F32] = name##_f32_##cpu, [GR_F64] = name##_f64_##cpu \
     }
-#if defined __x86_64__ && defined __GNUC__
+#if GR_X86_LEVELS
 #define GR_KERNELS(name)                                                                \
     {                                                                                   \
         [GR_ANY_CPU] = GR_KERNELS_OF(name, any), [GR_AVX2] = GR_KERNELS_OF(name, avx2), \

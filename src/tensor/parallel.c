@@ -54,7 +54,7 @@ gr_status gr_check_environment(const char *who)
 static gr_cpu detect_cpu(void)
 {
     gr_cpu best = GR_ANY_CPU;
-#if defined __x86_64__ && defined __GNUC__
+#if GR_X86_LEVELS
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         best = GR_AVX2;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
