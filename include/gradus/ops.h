@@ -30,7 +30,8 @@ GR_EXPORT gr_tensor *gr_sub(gr_tape *t, gr_tensor *a, gr_tensor *b); /* a - b */
 GR_EXPORT gr_tensor *gr_mul(gr_tape *t, gr_tensor *a, gr_tensor *b); /* a b, element by element */
 GR_EXPORT gr_tensor *gr_div(gr_tape *t, gr_tensor *a, gr_tensor *b); /* a / b */
 
-/* a^b as C's pow. The gradient of a is 0 where b is 0; that of b is 0 where a is 0 and b > 0. */
+/* a^b as C's pow. The gradient of a is 0 where b is 0, whatever a is; that of b is 0 where a is 0 and b > 0, and -inf
+ * where a is 0 and b is not above 0. */
 GR_EXPORT gr_tensor *gr_pow(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
 /* The smaller and the larger of a and b; NaN if either is. Where a = b each gets half of g. */
@@ -92,7 +93,7 @@ GR_EXPORT gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axe
 GR_EXPORT gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
-/* log of the sum of e^x, never overflows. */
+/* log of the sum of e^x, never overflows; -inf, with the gradient 0, where all x are -inf. */
 GR_EXPORT gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
 /* The sum of (x - mean)^2 divided by (count - correction): correction 0 gives the variance of these numbers, 1 the
@@ -100,7 +101,8 @@ GR_EXPORT gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const in
  * mean and scale. */
 GR_EXPORT gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep, int correction);
 
-/* Along one axis: e^x / sum e^x, and its logarithm. */
+/* Along one axis: e^x / sum e^x, and its logarithm. Where all x are -inf, as in a row that is masked as a whole, they
+ * are 0 and -inf, and no gradient is NaN: that of softmax is 0, log_softmax passes g on, as for any x of -inf. */
 GR_EXPORT gr_tensor *gr_softmax(gr_tape *t, gr_tensor *x, int axis);
 GR_EXPORT gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis);
 

@@ -209,11 +209,12 @@ const gr_op gr_op_min = {GR_NAMED(min, "y = min x", "dx = g [x = y] / number of 
 REDUCTION_CALL(max)
 REDUCTION_CALL(min)
 
-/* ---- y = log sum e^x:  dx = g e^(x - y) --------------------------------------------------------------------- */
+/* ---- y = log sum e^x:  dx = g e^(x - y), and 0 where all x are -inf ----------------------------------------- */
 
 static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_mul(t, over_x(t, n, g), gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, n->out))));
+    gr_tensor *y = gr_clamp(t, n->out, -gr_largest(gr_type_of(n->out)), (double)INFINITY); /* no -inf - -inf */
+    return gr_mul(t, over_x(t, n, g), gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, y))));
 }
 
 const gr_op gr_op_logsumexp = {GR_NAMED(logsumexp, "y = log sum e^x", "dx = g e^(x - y)"), REDUCTION(logsumexp),
@@ -223,6 +224,7 @@ REDUCTION_CALL(logsumexp)
 
 /* ---- Variance ----------------------------------------------------------------------------------------------- */
 
+/* Centred twice: far from 0 the mean is rounded by what matters beside x - mean, and the mean of that is not. */
 gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep, int correction)
 {
     if (gr_expect_inputs("var", t, &x, 1, 0) || gr_expect_floats("var", &x, 1)) return NULL;
@@ -231,6 +233,8 @@ gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool k
     int64_t count = x->size / (mean->size ? mean->size : 1);
     if (correction < 0 || count <= correction)
         return gr_fail(GR_ERR_SHAPE, "var: %lld elements with a correction of %d", (long long)count, correction), NULL;
-    gr_tensor *sum = gr_sum(t, gr_square(t, gr_sub(t, x, mean)), n_axes, axes, keep);
+    gr_tensor *centred = gr_sub(t, x, mean);
+    centred = gr_sub(t, centred, gr_mean(t, centred, n_axes, axes, true));
+    gr_tensor *sum = gr_sum(t, gr_square(t, centred), n_axes, axes, keep);
     return gr_scale(t, sum, 1.0 / (double)(count - correction));
 }

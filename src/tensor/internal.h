@@ -167,8 +167,10 @@ static inline void gr_touch(gr_tensor *t)
 
 static inline bool gr_is_float(gr_dtype dtype) { return dtype == GR_F32 || dtype == GR_F64; }
 
-/* The smallest normal number of a dtype. */
+/* The smallest normal number of a dtype, and the largest. */
 static inline double gr_smallest_normal(gr_dtype dtype) { return dtype == GR_F32 ? 0x1p-126 : 0x1p-1022; }
+
+static inline double gr_largest(gr_dtype dtype) { return dtype == GR_F32 ? 0x1.fffffep127 : 0x1.fffffffffffffp1023; }
 
 static inline int64_t gr_lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
