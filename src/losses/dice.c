@@ -55,8 +55,8 @@ static gr_tensor *class_sizes_to_weights(gr_tape *t, gr_tensor *size, int axis)
  * equal. */
 static gr_tensor *class_sizes(const gr_region_call *c)
 {
-    gr_tensor *weight = gr_region_weight(c->t, &c->attr, c->x, c->y, c->o.weight);
-    return gr_sum_regions(c->t, &c->layout, gr_weighed(c->t, gr_region_target(c->t, &c->attr, c->x, c->y), weight));
+    gr_tensor *target = gr_region_target(c->t, &c->attr, c->x, c->y);
+    return gr_sum_regions(c->t, &c->layout, gr_region_weighed(c->t, &c->attr, c->x, c->y, c->o.weight, target));
 }
 
 gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_overlap_options *options)
@@ -68,8 +68,8 @@ gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_
         return gr_fail(GR_ERR_OPTION, "%s: combines classes: its regions are planes or classes", who), NULL;
     if (gr_complete_epsilon(who, &o.epsilon, o.unsmoothed) || gr_region_begin(&c, t, who, p, y, &o.base)) return NULL;
     const int axis = o.base.region == GR_PER_PLANE ? 1 : 0;
-    gr_tensor *v = class_sizes_to_weights(t, class_sizes(&c), axis), *class_weight = gr_region_class_weight(&c);
-    if (class_weight) v = gr_mul(t, v, class_weight);
+    gr_tensor *v = class_sizes_to_weights(t, class_sizes(&c), axis);
+    if (o.base.class_weight) v = gr_mul(t, v, gr_region_class_weight(&c));
     gr_tensor *wrong = gr_sum(t, gr_mul(t, v, gr_add(t, c.fp, c.fn)), GR_AXES(axis), false);
     gr_tensor *right = gr_sum(t, gr_mul(t, v, gr_scale(t, c.tp, 2.0)), GR_AXES(axis), false);
     gr_tensor *filled = gr_region_filled(&c);

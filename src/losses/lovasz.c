@@ -129,6 +129,7 @@ gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_regi
     if (o.softmax) return gr_fail(GR_ERR_OPTION, "lovasz_hinge: has no softmax; see lovasz_softmax"), NULL;
     if (begin_lovasz(&c, t, "lovasz_hinge", x, y, &o)) return NULL;
     gr_tensor *target = gr_region_target(t, &c.attr, x, y), *w = gr_region_weight(t, &c.attr, x, y, o.weight);
+    if (!w && (c.attr.ignore || o.weight)) return NULL;
     gr_tensor *sign = gr_shift(t, gr_scale(t, target, 2.0), -1.0);
     gr_tensor *e = gr_relu(t, gr_complement(t, gr_mul(t, x, sign)));
     gr_tensor *filled = w ? gr_sum_regions(t, &c.layout, gr_broadcast_to(t, w, x->rank, x->shape)) : NULL;
@@ -143,9 +144,11 @@ gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_lo
     o.base.softmax = o.base.from_logits;
     if (begin_lovasz(&c, t, "lovasz_softmax", p, y, &o.base)) return NULL;
     gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w = gr_region_weight(t, &c.attr, p, y, o.base.weight);
+    if (!w && (c.attr.ignore || o.base.weight)) return NULL;
     gr_tensor *counted =
         o.absent_classes ? gr_broadcast_to(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
-    gr_tensor *filled = gr_sum_regions(t, &c.layout, gr_weighed(t, counted, w));
+    gr_tensor *filled = gr_sum_regions(t, &c.layout, w ? gr_weighed(t, counted, w) : counted);
+    if (!filled) return NULL;
     gr_tensor *e = o.base.softmax
                        ? GR_CALL(class_error, NULL, p, target)
                        : gr_add(t, gr_mul(t, target, gr_complement(t, p)), gr_mul(t, gr_complement(t, target), p));

@@ -107,8 +107,9 @@ gr_tensor *gr_region_class_weight(const gr_region_call *c)
 gr_tensor *gr_region_reduce_over(const gr_region_call *c, gr_tensor *l, gr_tensor *filled)
 {
     gr_tape *t = c->t;
-    if (!l) return NULL;
+    if (!l || (!filled && (c->attr.ignore || c->o.weight))) return NULL;
     gr_tensor *there = filled ? gr_greater(t, filled, gr_constant(t, gr_type_of(l), 0.0)) : NULL;
+    if (filled && !there) return NULL;
     if (c->o.class_weight) l = gr_mul(t, l, gr_region_class_weight(c));
     if (c->o.reduction == GR_NONE) return l;
     if (there) l = gr_mul(t, l, there);

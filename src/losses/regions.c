@@ -178,5 +178,11 @@ gr_tensor *gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor
 
 gr_tensor *gr_weighed(gr_tape *t, gr_tensor *d, gr_tensor *w)
 {
-    return w ? gr_where(t, w, gr_mul(t, d, w), gr_constant(t, gr_dtype_of(d), 0.0)) : d;
+    return d ? gr_where(t, w, gr_mul(t, d, w), gr_constant(t, gr_dtype_of(d), 0.0)) : NULL;
+}
+
+gr_tensor *gr_region_weighed(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight,
+                             gr_tensor *d)
+{
+    return a->ignore || weight ? gr_weighed(t, d, gr_region_weight(t, a, x, y, weight)) : d;
 }

@@ -89,8 +89,10 @@ gr_tensor *gr_region_target(gr_tape *t, const gr_region_attr *a, gr_tensor *x, g
 /* The factor of each element, broadcasting over x: 0 where the target is ignored. NULL, and no error, for all 1. */
 gr_tensor *gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight);
 
-/* d w, and 0 where w is 0, whatever d is there; d where w is NULL. */
+/* d w, and 0 where w is 0, whatever d is there; and the same by that factor, which need not be there. */
 gr_tensor *gr_weighed(gr_tape *t, gr_tensor *d, gr_tensor *w);
+gr_tensor *gr_region_weighed(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight,
+                             gr_tensor *d);
 
 /* ---- A loss of regions ----------------------------------------------------------------------------------------- */
 

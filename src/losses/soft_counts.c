@@ -139,7 +139,7 @@ static gr_tensor *soft_counts_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     gr_tensor *q = a->from_logits && !a->softmax ? gr_sigmoid(t, gr_neg(t, x)) : gr_complement(t, p);
     gr_tensor *d = gr_add(t, gr_mul(t, p, gr_sub(t, count_over_x(t, n, g, TP), count_over_x(t, n, g, FP))),
                           gr_mul(t, q, gr_sub(t, count_over_x(t, n, g, FN), count_over_x(t, n, g, TN))));
-    return gr_weighed(t, d, gr_region_weight(t, a, x, y, count_weight(n, 2)));
+    return gr_region_weighed(t, a, x, y, count_weight(n, 2), d);
 }
 
 const gr_op gr_op_soft_counts = {
@@ -178,7 +178,7 @@ static gr_tensor *through_counts(gr_tape *t, const gr_node *n, gr_tensor *h)
     const gr_region_attr *a = gr_region_attr_of(n);
     gr_tensor *x = n->in[0];
     if (a->from_logits) h = gr_mul(t, h, gr_mul(t, gr_sigmoid(t, x), gr_sigmoid(t, gr_neg(t, x))));
-    return gr_weighed(t, h, gr_region_weight(t, a, x, n->in[1], count_weight(n, 3)));
+    return gr_region_weighed(t, a, x, n->in[1], count_weight(n, 3), h);
 }
 
 /* dz/dx = z (s(-x) - s(x)) from logits, else 0 */
@@ -188,7 +188,7 @@ static gr_tensor *soft_counts_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
     gr_tensor *x = n->in[0];
     if (!a->from_logits) return gr_scale(t, h, 0.0);
     gr_tensor *turn = gr_sub(t, gr_sigmoid(t, gr_neg(t, x)), gr_sigmoid(t, x));
-    return gr_weighed(t, gr_mul(t, h, gr_mul(t, n->out, turn)), gr_region_weight(t, a, x, n->in[1], NULL));
+    return gr_region_weighed(t, a, x, n->in[1], NULL, gr_mul(t, h, gr_mul(t, n->out, turn)));
 }
 
 /* dz/dy = w ((gTP - gFN) - (gFP - gTN)) dp/dx */
