@@ -96,14 +96,37 @@ static gr_tensor *fitted(const pass *p, const gr_node *n, int i, gr_tensor *d)
     return d && !fits ? gr_sum_to(t, d, x) : d;
 }
 
+static gr_vjp_rule rule_of(const gr_op *op, int i)
+{
+    return op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : op->vjp[i];
+}
+
+static gr_tensor *run_rule(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
+{
+    gr_vjp_rule rule = rule_of(n->op, i);
+    return rule ? rule(t, n, g) : n->op->vjp_nth(t, n, i, g);
+}
+
+/* What the VJP of input i gives; one that has written ops although it has a shortcut is asked for that as well. */
+static gr_tensor *derivative(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
+{
+    t->has_shortcut = false;
+    gr_tensor *d = run_rule(t, n, i, g);
+    if (!d || !t->has_shortcut || !t->recording) return d;
+    t->recording = false;
+    gr_tensor *value = run_rule(t, n, i, g);
+    t->recording = true;
+    return value ? gr_corrected(t, value, d) : NULL;
+}
+
 /* Runs the VJP of input i and gathers what it gives. */
 static gr_status pull_back(pass *p, gr_tape_node *node, int i, gr_tensor *g)
 {
     gr_node *n = &node->call;
-    gr_vjp_rule rule = n->op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : n->op->vjp[i];
-    if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !pending_of(p, n->in[i]))
+    if (!gr_has_vjp(n->op, i) || rule_of(n->op, i) == gr_vjp_zero || !n->in[i]->requires_grad ||
+        !pending_of(p, n->in[i]))
         return GR_OK;
-    gr_tensor *d = fitted(p, n, i, rule ? rule(p->t, n, g) : n->op->vjp_nth(p->t, n, i, g));
+    gr_tensor *d = fitted(p, n, i, derivative(p->t, n, i, g));
     return d ? gather(p, n->in[i], d) : gr_last_status();
 }
 

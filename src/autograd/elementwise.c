@@ -105,6 +105,23 @@ gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
     return GR_CALL(clamp, (&(gr_scalars){lo, hi}), x);
 }
 
+/* ---- y = x^a:  dx = g a x^(a-1), of x^0 0, also at x = 0 ----------------------------------------------------- */
+
+static gr_tensor *pow_scalar_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    const double a = number_a(n);
+    return a == 0.0 ? gr_scale(t, g, 0.0) : gr_mul(t, g, gr_scale(t, gr_pow_scalar(t, n->in[0], a - 1.0), a));
+}
+
+const gr_op gr_op_pow_scalar = {GR_NAMED(pow_scalar, "y = x^a", "dx = g a x^(a-1)"),
+                                .n_in = 1,
+                                .shape = gr_shape_same,
+                                .forward = GR_KERNELS(pow_scalar_map),
+                                .attr_size = sizeof(gr_scalars),
+                                .vjp = {pow_scalar_vjp}};
+
+gr_tensor *gr_pow_scalar(gr_tape *t, gr_tensor *x, double a) { return GR_CALL(pow_scalar, &(gr_scalars){.a = a}, x); }
+
 /* ---- The derivative of sigmoid, z = g y (1 - y):  dg = h y (1 - y),  dy = h g (1 - 2y),  h that of z ---------- */
 
 static gr_tensor *sigmoid_grad(gr_tape *t, gr_tensor *g, gr_tensor *y) { return GR_CALL(sigmoid_grad, NULL, g, y); }
@@ -140,22 +157,39 @@ const gr_op gr_op_gate = {GR_NAMED(gate, "z = [x > 0 ? a : b] g", "dg = h [x > 0
                           .branches = gr_branch_sign,
                           .vjp = {gr_vjp_zero, gate_dg}};
 
-/* ---- Parts of the rows' VJPs -------------------------------------------------------------------------------- */
+/* ---- y = a + (b - c), exactly a where b = c:  da = g, db = g, dc = -g ---------------------------------------- */
 
-/* Of a^b: b - 1, and 1 where b is 0, as there the function is the constant 1, also at a = 0: no 0 * inf. */
-static gr_tensor *less_one(gr_tape *t, gr_tensor *b)
+static gr_tensor *corrected_dc(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    gr_tensor *one = gr_constant(t, gr_type_of(b), 1.0);
-    return gr_where(t, b, gr_shift(t, b, -1.0), one);
+    (void)n;
+    return gr_neg(t, g);
 }
 
-/* Of a^b: a, and 1 where a is 0, as 0^b stays 0 for b > 0: no 0 * log 0. */
-static gr_tensor *or_one(gr_tape *t, gr_tensor *a) { return gr_where(t, a, a, gr_constant(t, gr_type_of(a), 1.0)); }
+const gr_op gr_op_corrected = {GR_NAMED(corrected, "y = a + (b - c)", "da = g, db = g, dc = -g"), .n_in = 3,
+                               .shape = gr_shape_same, .forward = GR_KERNELS(corrected_map),
+                               .vjp = {gr_vjp_same, gr_vjp_same, corrected_dc}};
 
-/* x^a: the derivative of x^0 is 0, also at x = 0. */
-static gr_tensor *pow_scalar_dx(gr_tape *t, gr_tensor *g, gr_tensor *x, double a)
+gr_tensor *gr_corrected(gr_tape *t, gr_tensor *value, gr_tensor *d)
 {
-    return a == 0.0 ? gr_scale(t, g, 0.0) : gr_mul(t, g, gr_scale(t, gr_pow_scalar(t, x, a - 1.0), a));
+    return GR_CALL(corrected, NULL, value, d, gr_detach(t, d));
+}
+
+/* ---- Parts of the rows' VJPs -------------------------------------------------------------------------------- */
+
+/* b a^(b-1). Where b is 0 that is 0 whatever a is: there 1 stands for an a whose inverse is no number, but another a
+ * stays, for the derivative by b is 1/a. */
+static gr_tensor *pow_slope(gr_tape *t, gr_tensor *a, gr_tensor *b)
+{
+    const gr_dtype dtype = gr_type_of(a);
+    gr_tensor *one = gr_constant(t, dtype, 1.0), *least = gr_constant(t, dtype, gr_smallest_normal(dtype));
+    gr_tensor *base = gr_where(t, gr_where(t, b, one, gr_greater(t, gr_abs(t, a), least)), a, one);
+    return gr_mul(t, b, gr_pow(t, base, gr_shift(t, b, -1.0)));
+}
+
+/* y log a, y = a^b, and 0 where y is: 0^b stays 0 for b > 0. */
+static gr_tensor *pow_slope_by_exponent(gr_tape *t, gr_tensor *a, gr_tensor *y)
+{
+    return gr_mul(t, y, gr_log(t, gr_where(t, y, a, gr_constant(t, gr_type_of(a), 1.0))));
 }
 
 /* g ([a > b] + [a = b]/2) */

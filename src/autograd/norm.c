@@ -16,7 +16,10 @@
  *     group norm  | 0 0 0 1 1 1 |    C/groups channels to a run:    channel_run = P
  *     layer norm  | 0 1 2 3 4 5 |    a channel for each element:    channel_run = 1
  *
- * The element at offset k of x is of channel k / channel_run % channels. */
+ * The element at offset k of x is of channel k / channel_run % channels.
+ *
+ * Squares of the largest numbers overflow. Where a group's did, all is done again with that group's x times a small s,
+ * in a copy of x: y is the same for x s and epsilon s^2, and dx is s times that of x s. */
 #include <assert.h>
 
 #include "autograd/op_kit.h"
@@ -35,6 +38,7 @@ typedef struct norm_plan {
     double *squares;          /* [n_squares]: sum of (x - mean)^2 */
     double *sums_key;         /* [2]: serial and version of the g that the cached sums belong to; -1 for none */
     double *sum_g, *sum_gh;   /* [n_sums]: the cached sums, of g and of g h */
+    double *scale;            /* [groups]: s, and behind it x s; NULL: 1 for all */
 } norm_plan;
 
 static int64_t norm_product(const gr_tensor *x, int from, int to)
@@ -76,13 +80,27 @@ static norm_plan norm_plan_of(const gr_node *n)
     p.sums_key = p.squares + p.n_squares;
     p.sum_g = p.sums_key + 2;
     p.sum_gh = p.sum_g + p.n_sums;
+    if (p.sum_gh + p.n_sums == p.mean + n->saved->size) return p;
+    p.scale = p.sum_gh + p.n_sums;
+    p.x = p.scale + p.groups;
     return p;
 }
 
-/* Room for the statistics, and for the sums that backward finds: there are none yet. */
-static gr_status norm_save(gr_node *n, norm_plan *p)
+static inline double scale_of(const norm_plan *p, int64_t m) { return p->scale ? p->scale[m] : 1.0; }
+
+/* Whether the squares of a group have overflowed, or x is not finite. */
+static bool is_out_of_range(const norm_plan *p)
 {
-    if (!gr_save(n, GR_F64, 1, &(int64_t){2 * p->groups + p->n_squares + 2 + 2 * p->n_sums})) return gr_last_status();
+    for (int64_t m = 0; m < p->groups; m++)
+        if (!(p->rstd[m] > 0.0)) return true;
+    return false;
+}
+
+/* Room for the statistics, for the sums that backward finds, of which there are none yet, and for `more` numbers. */
+static gr_status norm_save(gr_node *n, norm_plan *p, int64_t more)
+{
+    const int64_t size = 2 * p->groups + p->n_squares + 2 + 2 * p->n_sums + more;
+    if (!gr_save(n, GR_F64, 1, &size)) return gr_last_status();
     *p = norm_plan_of(n);
     p->sums_key[0] = p->sums_key[1] = -1.0;
     return GR_OK;
@@ -184,13 +202,30 @@ static gr_status group_norm_shape(const gr_node *n, gr_type *type)
 
 /* ---- dx = rstd (gamma g - mean(gamma g) - h mean(gamma g h)) --------------------------------------------------- */
 
-/* h and rstd, made of ops: [outer, groups, inner] and [1, groups, 1]. */
+/* The kernels of backward read x and gamma, which an earlier backward may have given back. */
+static bool are_values_there(const gr_node *n)
+{
+    return !gr_expect_inputs(n->op->name, n->tape, n->in, 1 + ((const gr_norm_attr *)n->attr)->gamma, 0);
+}
+
+/* factor s^power for each group, [1, groups, 1] */
+static gr_tensor *scales_of(gr_tape *t, const gr_node *n, const norm_plan *p, double factor, int power)
+{
+    gr_tensor *c = gr_result(t, gr_type_of(n->in[0]), GR_SHAPE(1, p->groups, 1));
+    for (int64_t m = 0; c && m < p->groups; m++) gr_set_element(c, m, factor * pow(scale_of(p, m), power));
+    return c;
+}
+
+/* h and rstd of x s, made of ops: [outer, groups, inner] and [1, groups, 1]. */
 static gr_tensor *composed_h(gr_tape *t, const gr_node *n, const norm_plan *p, gr_tensor **rstd)
 {
     gr_tensor *x = gr_reshape(t, n->in[0], GR_SHAPE(p->outer, p->groups, p->inner));
+    if (p->scale) x = gr_mul(t, x, scales_of(t, n, p, 1.0, 1));
     gr_tensor *centred = gr_sub(t, x, gr_mean(t, x, GR_AXES(0, 2), true));
+    centred =
+        gr_sub(t, centred, gr_mean(t, centred, GR_AXES(0, 2), true)); /* the rest that rounding left of the mean */
     gr_tensor *variance = gr_mean(t, gr_square(t, centred), GR_AXES(0, 2), true);
-    *rstd = gr_pow_scalar(t, gr_shift(t, variance, p->epsilon), -0.5);
+    *rstd = gr_pow_scalar(t, gr_add(t, variance, scales_of(t, n, p, p->epsilon, 2)), -0.5);
     return gr_mul(t, centred, *rstd);
 }
 
@@ -205,7 +240,9 @@ static gr_tensor *composed_dx(gr_tape *t, const gr_node *n, gr_tensor *g)
     g = gr_reshape(t, g, GR_SHAPE(p.outer, p.groups, p.inner));
     gr_tensor *mean_gh = gr_mean(t, gr_mul(t, g, h), GR_AXES(0, 2), true);
     gr_tensor *means = gr_add(t, gr_mean(t, g, GR_AXES(0, 2), true), gr_mul(t, h, mean_gh));
-    return gr_reshape(t, gr_mul(t, rstd, gr_sub(t, g, means)), n->in[0]->rank, n->in[0]->shape);
+    gr_tensor *dx = gr_mul(t, rstd, gr_sub(t, g, means));
+    if (p.scale) dx = gr_mul(t, dx, scales_of(t, n, &p, 1.0, 1));
+    return gr_reshape(t, dx, n->in[0]->rank, n->in[0]->shape);
 }
 
 static const gr_span_body dx_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dx_of_groups);
@@ -222,8 +259,8 @@ static bool claim_sums(norm_plan *p, const gr_tensor *g)
 
 static gr_tensor *norm_x_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (gr_is_recording(t)) return composed_dx(t, n, g);
-    gr_tensor *dx = gr_result(t, gr_type_of(g), g->rank, g->shape);
+    if (!gr_takes_shortcut(t)) return composed_dx(t, n, g);
+    gr_tensor *dx = are_values_there(n) ? gr_result(t, gr_type_of(g), g->rank, g->shape) : NULL;
     if (!dx) return NULL;
     norm_plan p = norm_plan_of(n);
     p.g = g->data;
@@ -260,8 +297,8 @@ static void find_sums(norm_plan *p, gr_dtype dtype)
 
 static gr_tensor *norm_dparam(gr_tape *t, const gr_node *n, gr_tensor *g, bool gamma)
 {
-    if (gr_is_recording(t)) return composed_dparam(t, n, g, gamma);
-    gr_tensor *d = gr_result(t, gr_type_of(g), n->in[1]->rank, n->in[1]->shape);
+    if (!gr_takes_shortcut(t)) return composed_dparam(t, n, g, gamma);
+    gr_tensor *d = are_values_there(n) ? gr_result(t, gr_type_of(g), n->in[1]->rank, n->in[1]->shape) : NULL;
     if (!d) return NULL;
     norm_plan p = norm_plan_of(n);
     p.g = g->data;

@@ -75,8 +75,12 @@ void gr_drop(gr_tape *t, gr_tensor *x);
 /* Whether the gradient checker is running f on this tape: then nothing but results may change. */
 bool gr_is_under_check(const gr_tape *t);
 
-/* Whether what a VJP computes is being recorded. Then it is written with ops; otherwise it may take a shortcut. */
 bool gr_is_recording(const gr_tape *t);
+
+/* For a VJP that has a shortcut, which no op could differentiate: whether to take it. Where the answer is no, the
+ * engine asks the VJP again: the shortcut's values count, and what is written with ops counts for its derivative. So a
+ * gradient has the same bits with GR_CREATE_GRAPH and without. */
+bool gr_takes_shortcut(gr_tape *t);
 
 /* g times what a kernel has saved for a g of 1. */
 static inline gr_tensor *gr_times_cotangent(gr_tape *t, gr_tensor *saved, gr_tensor *g)

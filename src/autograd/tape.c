@@ -64,6 +64,12 @@ bool gr_set_recording(gr_tape *t, bool on)
 
 bool gr_is_recording(const gr_tape *t) { return t->recording; }
 
+bool gr_takes_shortcut(gr_tape *t)
+{
+    t->has_shortcut = true;
+    return !t->recording;
+}
+
 bool gr_is_under_check(const gr_tape *t) { return t->under_check; }
 
 gr_pool *gr_pool_of(gr_tape *t) { return &t->pool; }

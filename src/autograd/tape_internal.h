@@ -43,6 +43,7 @@ struct gr_tape {
     gr_pool pool;
     int64_t nodes, tensors, serial;
     bool recording;
+    bool has_shortcut;   /* the VJP at work does: gr_takes_shortcut() */
     bool backward;       /* under way: results are temporary */
     bool under_check;    /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
     uint64_t *signature; /* where every op folds the branches that it takes, or NULL: gr_tape_watch() */
@@ -110,6 +111,9 @@ void gr_fold_op(const gr_node *n, uint64_t *signature);
 /* Whether g's shape is one that x broadcasts to, and then g summed over the axes along which it did. */
 bool gr_sums_to(const gr_tensor *g, const gr_tensor *x);
 gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x);
+
+/* The values of `value`, and the derivatives of d: a gradient by a shortcut, which d is with ops. */
+gr_tensor *gr_corrected(gr_tape *t, gr_tensor *value, gr_tensor *d);
 
 /* to += from, of the same dtype and number of elements. */
 void gr_accumulate(gr_tensor *to, const gr_tensor *from);

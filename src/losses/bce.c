@@ -8,7 +8,7 @@
 /* dl/dp = (1-y)/(1-p) - y/p,  dl/dx = (1-y) s(x) - y s(-x), y being smoothed: (1-s) y + s/2 */
 static gr_tensor *bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     const double s = gr_loss_attr_of(n)->label_smoothing;
     gr_tensor *y = s == 0.0 ? n->in[1] : gr_shift(t, gr_scale(t, n->in[1], 1.0 - s), s / 2.0);
     return gr_loss_scaled(t, n, g, gr_two_class_slope(t, n, y, gr_complement(t, y)));

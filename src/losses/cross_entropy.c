@@ -101,6 +101,7 @@ static gr_tensor *class_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_te
         gr_tensor *ignored = gr_equal(t, gr_cast(t, n->in[1], gr_type_of(p)), index);
         d = gr_where(t, gr_over_classes(t, p, ignored), zero, d);
     }
+    if (!d) return NULL; /* the target that is counted now may be gone */
     if (attr->reduction == GR_MEAN) {
         int64_t count = gr_loss_count(n, p->size / p->shape[1]);
         g = gr_scale(t, g, count ? 1.0 / (double)count : 0.0);
@@ -114,17 +115,19 @@ static gr_tensor *clamped_below(gr_tape *t, gr_tensor *p)
     return gr_clamp(t, p, gr_smallest_normal(gr_dtype_of(p)), (double)INFINITY);
 }
 
-/* dl/dx = p sum T - T,  dl/dp = -T / p */
+/* dl/dx = p sum T - T,  dl/dp = -T / p. Here p is class_error of no target, whose derivative keeps its digits near 0
+ * and 1. */
 static gr_tensor *class_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *p = n->in[0];
     const gr_loss_attr *attr = gr_loss_attr_of(n);
-    if (!gr_is_recording(t))
+    if (gr_takes_shortcut(t))
         return gr_times_cotangent(t, n->saved, attr->reduction == GR_NONE ? gr_over_classes(t, p, g) : g);
     gr_tensor *target = gr_class_target(t, n);
     if (!attr->from_logits) return class_scaled(t, n, g, gr_neg(t, gr_div(t, target, clamped_below(t, p))));
-    gr_tensor *total = gr_sum(t, target, GR_AXES(1), true);
-    return class_scaled(t, n, g, gr_sub(t, gr_mul(t, gr_softmax(t, p, 1), total), target));
+    gr_tensor *total = gr_sum(t, target, GR_AXES(1), true), *none = gr_constant(t, gr_type_of(p), 0.0);
+    gr_tensor *softmax = GR_CALL(class_error, NULL, p, gr_broadcast_to(t, none, p->rank, p->shape));
+    return class_scaled(t, n, g, gr_sub(t, gr_mul(t, softmax, total), target));
 }
 
 static gr_tensor *log_prediction(gr_tape *t, const gr_node *n)

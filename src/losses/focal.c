@@ -40,7 +40,7 @@ static focal_side focal_side_of(gr_tape *t, const gr_node *n, bool complement)
 /* dl/dx = alpha y (slope of the side of positives) - (1-alpha) (1-y) (that of negatives, as a function of 1-p) */
 static gr_tensor *focal_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     const double alpha = gr_loss_attr_of(n)->alpha;
     gr_tensor *y = n->in[1];
     gr_tensor *positive = gr_scale(t, gr_mul(t, y, focal_side_of(t, n, false).slope), alpha);

@@ -11,7 +11,7 @@ static gr_status gr_fail_bad_sign(const gr_node *n) { return gr_fail_bad_target(
 /* dl/dx = -y where y x < 1, else 0: at the margin too. As ops -y sign(max(0, 1 - y x)), which is NaN where x is. */
 static gr_tensor *hinge_x(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     gr_tensor *x = n->in[0], *y = n->in[1], *l = gr_relu(t, gr_complement(t, gr_mul(t, y, x)));
     return gr_loss_scaled(t, n, g, gr_mul(t, gr_neg(t, y), gr_sign(t, l)));
 }

@@ -18,7 +18,7 @@ static gr_tensor *huber_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 
 static gr_tensor *huber_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     return gr_loss_scaled(t, n, g, huber_slope(t, n, gr_sub(t, n->in[0], n->in[1])));
 }
 
@@ -35,7 +35,7 @@ static gr_tensor *smooth_l1_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 
 static gr_tensor *smooth_l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     return gr_loss_scaled(t, n, g, smooth_l1_slope(t, n, gr_sub(t, n->in[0], n->in[1])));
 }
 

@@ -4,10 +4,10 @@
 #define GR_KERNEL_FILE "losses/l1.kernels.inc"
 #include "tensor/kernel.h"
 
-/* dl/dp = sign(p - y), 0 at p = y: saved by the kernel; written with ops where it will be differentiated again */
+/* dl/dp = sign(p - y), 0 at p = y: saved by the kernel; differentiated again, it is its ops */
 static gr_tensor *l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     return gr_loss_scaled(t, n, g, gr_sign(t, gr_sub(t, n->in[0], n->in[1])));
 }
 

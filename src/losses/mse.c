@@ -7,7 +7,7 @@
 /* dl/dp = 2 (p - y) */
 static gr_tensor *mse_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     return gr_loss_scaled(t, n, g, gr_scale(t, gr_sub(t, n->in[0], n->in[1]), 2.0));
 }
 

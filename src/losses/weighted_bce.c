@@ -30,7 +30,7 @@ _Static_assert(offsetof(gr_balanced_attr, loss) == 0 && offsetof(balanced_pass, 
 /* dl/dp = (1-y)/(1-p) - beta y/p,  dl/dx = (1-y) s(x) - beta y s(-x) */
 static gr_tensor *weighted_bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     gr_tensor *y = n->in[1], *positive = gr_scale(t, y, gr_loss_attr_of(n)->beta);
     return gr_loss_scaled(t, n, g, gr_two_class_slope(t, n, positive, gr_complement(t, y)));
 }
@@ -87,7 +87,7 @@ static gr_tensor *balanced_beta(gr_tape *t, const gr_node *n, gr_tensor **slope)
 
 static gr_tensor *balanced_bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     gr_tensor *y = n->in[1], *slope, *beta = balanced_beta(t, n, &slope);
     gr_tensor *positive = gr_mul(t, beta, y), *negative = gr_mul(t, gr_complement(t, beta), gr_complement(t, y));
     return gr_loss_scaled(t, n, g, gr_two_class_slope(t, n, positive, negative));

@@ -17,7 +17,7 @@ static gr_status gr_fail_bad_label(const gr_node *n)
 /* dl/dp = 0. To be differentiated again it is [p > infinity], which is 0 for every p and still depends on p. */
 static gr_tensor *zero_one_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    if (!gr_is_recording(t)) return gr_times_cotangent(t, n->saved, g);
+    if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);
     gr_tensor *p = n->in[0];
     return gr_loss_scaled(t, n, g, gr_greater(t, p, gr_constant(t, gr_type_of(p), (double)INFINITY)));
 }

@@ -47,6 +47,14 @@ static const sample where_samples[] = {
 
 SAMPLES(where, where_samples)
 
+static const sample corrected_samples[] = {
+    {.what = "numbers that differ", .in = {IN(-1, 1, 3, 4), IN(-1, 1, 3, 4), IN(-1, 1, 3, 4)}},
+    {.what = "b and c equal", .in = {IN(-1, 1, 3), {SHAPE(3), VALUES(0.5, -1, 2)}, {SHAPE(3), VALUES(0.5, -1, 2)}}},
+    {.what = "shapes that differ", .in = {IN(0, 1, 2), IN(0, 1, 2), IN(0, 1, 3)}, .refused = "shapes differ"},
+};
+
+SAMPLES(corrected, corrected_samples)
+
 /* ---- Functions of one tensor -------------------------------------------------------------------------------- */
 
 static const sample anywhere[] = {
