@@ -227,7 +227,7 @@ static void a_changed_output(void **state)
     gr_f64(y)[0] = 7.0;
     assert_int_equal(gr_backward_from(f->t, y, ones, 0), GR_ERR_STATE);
     assert_failed_with("backward", GR_ERR_STATE,
-                       "backward: [3], the result of exp, was changed after the forward pass");
+                       "backward_from: [3], the result of exp, was changed after the forward pass");
     assert_null(gr_gradient(x));
 }
 
