@@ -23,7 +23,8 @@ endfunction()
 # options. In the linker's call GCC would take them as a wish for denormal numbers to be 0 in the whole program.
 function(gr_ieee target)
     target_compile_options(${target} PRIVATE
-        "SHELL:-fno-fast-math $<$<C_COMPILER_ID:GNU>:-fno-single-precision-constant>")
+        "SHELL:-fno-fast-math $<$<C_COMPILER_ID:GNU>:-fno-single-precision-constant>"
+        $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-overriding-t-option>)
     target_link_options(${target} PRIVATE "SHELL:-O3 -fno-fast-math -fno-unsafe-math-optimizations")
 endfunction()
 

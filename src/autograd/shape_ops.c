@@ -209,6 +209,7 @@ static void join_blocks(gr_tensor *y, int axis, const axis_block b[], int n, con
     for (int64_t o = 0; o < outer; o++)
         for (int i = 0; i < n; i++) {
             const size_t bytes = (size_t)b[i].count * size;
+            assert(b[i].from || constant);
             if (b[i].from) memcpy(to, b[i].from + (size_t)o * b[i].pitch, bytes);
             else gr_repeat(to, constant, b[i].count, size);
             to += bytes;

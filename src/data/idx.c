@@ -29,12 +29,15 @@ static double idx_value(const idx_type *type, const unsigned char *p)
         const int64_t half = (int64_t)1 << (8 * type->bytes - 1); /* from here on a number is below 0 */
         return (double)((int64_t)bits < half ? (int64_t)bits : (int64_t)bits - 2 * half);
     }
-    uint32_t low = (uint32_t)bits;
-    float single;
+    if (type->bytes == 4) {
+        const uint32_t low = (uint32_t)bits;
+        float value;
+        memcpy(&value, &low, sizeof value);
+        return (double)value;
+    }
     double value;
-    memcpy(&single, &low, sizeof single);
     memcpy(&value, &bits, sizeof value);
-    return type->bytes == 4 ? (double)single : value;
+    return value;
 }
 
 /* ---- The header --------------------------------------------------------------------------------------------- */

@@ -144,6 +144,7 @@ gr_params *gr_params_copy_as(gr_dtype dtype, const gr_params *params)
     for (int list = 0; list < GR_N_LISTS; list++)
         for (int i = 0; copy && i < count(params, list); i++) {
             const gr_tensor *w = at(params, list, i);
+            assert(w);
             gr_tensor *copied = gr_copy_as(gr_is_float(gr_type_of(w)) ? dtype : gr_type_of(w), w);
             if (copied && add_to_set("params_copy_as", copy, list, gr_name(w), copied)) continue;
             gr_params_free(copy);
