@@ -170,7 +170,7 @@ static gr_tensor *broken(fault f, gr_tape *t, gr_tape *other, gr_tensor *good, g
     switch (f) {
     case FOREIGN: return gr_cast(other, good, GR_F64);
     case GONE: return given_back(t, good);
-    case OTHER_DTYPE: return *owned = gr_copy_as(dtype == GR_F64 ? GR_I32 : GR_F64, good);
+    case OTHER_DTYPE: return *owned = gr_ones(dtype == GR_F64 ? GR_I32 : GR_F64, gr_rank(good), gr_shape(good));
     case OTHER_SHAPE: return *owned = gr_zeros(dtype, GR_SHAPE(7, 1, 1, 1, 5));
     case NOT_A_NUMBER:
     case WITH_GRADIENT:

@@ -86,7 +86,9 @@ static double rounding(gr_dtype dtype) { return dtype == GR_F32 ? 4e-6 : 1e-13; 
 
 static gr_tensor *max_layer(gr_tape *t, gr_tensor *const x[], const void *options)
 {
-    return gr_max_pool2d(t, x[0], options);
+    gr_pool2d_options o = *(const gr_pool2d_options *)options;
+    o.exclude_padding = false; /* is for means */
+    return gr_max_pool2d(t, x[0], &o);
 }
 static gr_tensor *avg_layer(gr_tape *t, gr_tensor *const x[], const void *options)
 {

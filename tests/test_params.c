@@ -59,7 +59,8 @@ static void test_params_refuse(void **state)
     assert_refused(gr_params_add(params, "v", NULL), GR_ERR_NULL, "params_add: tensor");
     assert_refused(gr_params_add(params, "v", gr_zeros(GR_F32, GR_SHAPE(-1))), GR_ERR_SHAPE, "zeros");
     assert_int_equal(heap.live, live);
-    assert_refused(gr_params_add(params, "v", w), GR_ERR_STATE, "in the set already, as w");
+    assert_refused(gr_params_add(params, "v", w), GR_ERR_STATE,
+                   "params_add: w [100] is a tensor of a set of parameters, not yours: give a gr_copy()");
     assert_int_equal(heap.live, live);
 
     gr_tape *t = gr_tape_new();

@@ -71,9 +71,9 @@ enum { GR_CHECK_MAX_INPUTS = 64 };
 GR_EXPORT GR_NODISCARD gr_status gr_check_gradients(gr_check_function f, void *context, gr_tensor *const x[], int n,
                                                     const gr_check_options *options, gr_check_report *report);
 
-/* The report as a table for people. gr_check_format() fills `text` as snprintf does and returns the length needed.
- * What writes to a file flushes it. Errors: GR_ERR_NULL, GR_ERR_IO (the file did not take it). Numbers have a decimal
- * point, whatever the locale. */
+/* The report as a table for people. gr_check_format() fills `text` as snprintf does and returns the length needed; a
+ * NULL text has no room. What writes to a file flushes it. Errors: GR_ERR_NULL (nothing is written of a NULL report),
+ * GR_ERR_IO (the file did not take it). Numbers have a decimal point, whatever the locale. */
 GR_EXPORT gr_status gr_check_fprint(FILE *file, const gr_check_report *report);
 GR_EXPORT size_t gr_check_format(char *text, size_t capacity, const gr_check_report *report);
 
@@ -123,8 +123,8 @@ struct gr_check_options {
     gr_check_estimate estimate;
     int order;   /* 2: the gradient of the gradient, summed with random weights; else 1. Not with the last two modes */
     double step; /* the largest step tried, times max(1,|x|), rounded to a power of 2; 0: 1/16 */
-    double rtol; /* 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
-    double atol; /* an absolute difference that is accepted, 0 as a rule */
+    double rtol; /* below 1; 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
+    double atol; /* a finite absolute difference that is accepted, 0 as a rule */
     int samples; /* 0: 16 of each input */
     int directions; /* 0: 3 */
     uint64_t seed;  /* of the weights of a result, the samples and the directions */

@@ -17,6 +17,7 @@
  *         }
  *
  * A data set is n samples: features x [n, ...] and targets y, of n rows: I32 [n] for classes, floats [n,1] for numbers.
+ * NULL: to free it does nothing, a NULL set has no samples, names or classes; status.h says the rest.
  * Readers do not trust a file: every size in it is checked before memory is asked for, and memory grows with what the
  * file holds, not with what it claims.
  */
@@ -35,8 +36,9 @@ typedef struct gr_dataset gr_dataset;
 
 /* A data set of two tensors of yours, which it then owns: of any dtypes, and of shapes with n rows, n at least 1. x and
  * y may be one tensor. On failure it returns NULL and frees them, so that their creation can be written inside the
- * call. Errors: GR_ERR_NULL, GR_ERR_SHAPE (the numbers of rows differ, or there are none), GR_ERR_STATE (a result of a
- * tape, which stays the tape's), GR_ERR_MEMORY. Freeing a set frees its tensors; gr_dataset_free(NULL) does nothing. */
+ * call. Errors: GR_ERR_NULL, GR_ERR_SHAPE (the numbers of rows differ, or there are none), GR_ERR_STATE (a tensor
+ * that has an owner, which keeps it), GR_ERR_MEMORY. Freeing a set frees its tensors; gr_dataset_free(NULL) does
+ * nothing. */
 GR_EXPORT gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y);
 GR_EXPORT void gr_dataset_free(gr_dataset *set);
 
@@ -68,8 +70,8 @@ GR_EXPORT GR_NODISCARD gr_status gr_dataset_split(const gr_dataset *set, double 
 
 /* Shifts and scales each feature (each column of x seen as [n, features]) to mean 0 and standard deviation 1 over
  * `set`, and each of `others` by the same numbers. A constant feature is only shifted. Errors: GR_ERR_DTYPE (x is
- * I32), GR_ERR_SHAPE (other features), GR_ERR_VALUE (a feature of `set` that is not finite), GR_ERR_OPTION (a set is
- * there twice); nothing is changed then. */
+ * I32), GR_ERR_SHAPE (other features), GR_ERR_VALUE (a feature of `set` that is not finite, a result that the dtype
+ * does not hold), GR_ERR_OPTION (a set is there twice); nothing is changed then. */
 GR_EXPORT GR_NODISCARD gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], int n_others);
 
 /* Class indices, I32 of any shape s, as s + [classes]: 1 at the index, 0 elsewhere. For losses that compare numbers:
@@ -221,7 +223,8 @@ GR_EXPORT gr_dataset *gr_image_set_read(const char *images, const char *masks, c
 /* ---- Generated sets ----------------------------------------------------------------------------------------- */
 
 /* n points in the plane, half in each of two normal clouds of standard deviation `spread` around (-1,-1) and (1,1),
- * class 0 and 1, alternating. F32 [n,2] and I32 [n]. Errors: GR_ERR_OPTION for n below 1 or a spread below 0. */
+ * class 0 and 1, alternating. F32 [n,2] and I32 [n]. Errors: GR_ERR_OPTION for n below 1 or a spread outside 0..1e30.
+ */
 GR_EXPORT gr_dataset *gr_make_blobs(int64_t n, double spread, gr_rng *rng);
 
 /* Images for segmentation: discs, ellipses and rectangles, turned at random, brighter than a noisy background. */

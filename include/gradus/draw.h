@@ -24,7 +24,7 @@ typedef struct gr_draw_options {
 } gr_draw_options;
 
 /* Writes every node of the tape, and flushes the file. NULL options are the defaults. Errors: GR_ERR_NULL,
- * GR_ERR_STATE (nothing is recorded), GR_ERR_IO (the file did not take it). */
+ * GR_ERR_STATE (nothing is recorded), GR_ERR_OPTION (max_elements below 0), GR_ERR_IO (the file did not take it). */
 GR_EXPORT GR_NODISCARD gr_status gr_draw(FILE *file, const gr_tape *tape, const gr_draw_options *options);
 
 #ifdef __cplusplus

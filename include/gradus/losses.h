@@ -38,7 +38,7 @@ typedef struct gr_loss_options {
     gr_tensor *class_weight; /* [C], a factor for each class; 0 or more; cross entropy and KL */
     double label_smoothing;  /* s in [0,1]: y becomes (1-s) y + s/C, and (1-s) y + s/2 in BCE */
     bool ignore;             /* leave out positions whose target is ignore_index: neither in the sum nor the count */
-    double ignore_index;
+    double ignore_index;     /* with `ignore`: a value of the target's dtype, else GR_ERR_OPTION */
 } gr_loss_options;
 
 /* ---- Regression --------------------------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ typedef struct gr_confusion_options {
     double threshold; /* two classes: predicted means p > threshold, a probability; 0: 1/2, exactly x > 0 from logits */
     bool from_logits; /* two classes: p = sigmoid(x). (The largest of several logits is the largest probability.) */
     bool ignore;      /* leave out positions whose target is ignore_index */
-    double ignore_index;
+    double ignore_index; /* with `ignore`: a value of y's dtype, else GR_ERR_OPTION */
 } gr_confusion_options;
 
 /* Adds the counts of predictions p against targets y to counts[0 .. n-1]. Neither tensor is broadcast.

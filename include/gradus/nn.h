@@ -7,8 +7,8 @@
  *     h = gr_upsample2d(tape, h, gr_dim(x, 2), gr_dim(x, 3), GR_NEAREST);
  *
  * Images are NCHW: sample, channel, row, column. Pairs in options are for rows and columns, in this order. Ownership
- * and errors are those of ops.h; an option out of its range is GR_ERR_OPTION. docs/ops.md has every formula with its
- * derivative. All of them can be differentiated again.
+ * and errors are those of ops.h; NULL options are the defaults; an option out of its range is GR_ERR_OPTION.
+ * docs/ops.md has every formula with its derivative. All of them can be differentiated again.
  */
 #ifndef GRADUS_NN_H
 #define GRADUS_NN_H
@@ -50,7 +50,7 @@ typedef struct gr_pool2d_options {
     int64_t kernel[2];    /* 1 or more */
     int64_t stride[2];    /* 0: the kernel's */
     int64_t padding[2];   /* on either side, no more than half the kernel: never the maximum, zeros in a mean */
-    bool exclude_padding; /* gr_avg_pool2d(): the mean of those elements of a window that lie in the image */
+    bool exclude_padding; /* gr_avg_pool2d() alone: the mean of those elements of a window that lie in the image */
 } gr_pool2d_options;
 
 /* The largest of each window of [N,C,H,W], and the mean: [N,C,Ho,Wo] with Ho = (H + 2 padding - kernel) / stride + 1,

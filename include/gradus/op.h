@@ -123,7 +123,7 @@ struct gr_op {
 GR_EXPORT gr_tensor *gr_apply(gr_tape *tape, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr);
 
 /* For kernels: a tensor of the tape for what a VJP will need, deleted with the node. Sets and returns n->saved; NULL
- * with GR_ERR_MEMORY. */
+ * with GR_ERR_MEMORY, or GR_ERR_NULL. */
 GR_EXPORT gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[]);
 
 /* Ready-made shape rules: the result is as in[0]; the result is what NumPy broadcasts all inputs to. Both ask for

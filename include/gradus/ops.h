@@ -13,6 +13,9 @@
  *
  * Errors of every op: GR_ERR_NULL, GR_ERR_DTYPE (not a float, or not the same), GR_ERR_SHAPE (shapes do not fit),
  * GR_ERR_STATE (an input of another tape, or one whose values backward has given back), GR_ERR_MEMORY.
+ * A number beside x, as in gr_scale(), is taken in x's dtype: GR_ERR_OPTION where F32 would round it to 0 or to an
+ * infinity. So are bounds, paddings and constants: GR_ERR_VALUE where F32 would make a finite one infinite. NaN and
+ * infinities are numbers like others, except where they could lie hidden: slopes and alphas are finite.
  */
 #ifndef GRADUS_OPS_H
 #define GRADUS_OPS_H
@@ -81,7 +84,8 @@ GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);
 
 /* GR_AXES stands for two arguments, a number and a list of axes: gr_sum(t, x, GR_AXES(0, -1), false). An axis below 0
  * counts from the end. GR_ALL_AXES reduces everything, to a scalar. With `keep` a reduced axis stays, as 1. Errors:
- * GR_ERR_INDEX (no such axis, or one twice), GR_ERR_SHAPE (mean, max, min, logsumexp, var of nothing). */
+ * GR_ERR_INDEX (no such axis, or one twice), GR_ERR_SHAPE (mean, max, min, logsumexp, var of nothing: a reduced axis
+ * of length 0. Where another axis has it the result has no elements). */
 #define GR_AXES(...) GR_LIST(int, __VA_ARGS__)
 #define GR_ALL_AXES 0, NULL
 
@@ -151,7 +155,8 @@ GR_EXPORT gr_tensor *gr_scatter_rows(gr_tape *t, gr_tensor *x, gr_tensor *index,
 
 /* ---- Other -------------------------------------------------------------------------------------------------- */
 
-/* The same values in F32 or F64; from I32 too. */
+/* The same values in F32 or F64; from I32 too. Arithmetic, not a check: F32 takes a number beyond its range as an
+ * infinity, as it does a product. */
 GR_EXPORT gr_tensor *gr_cast(gr_tape *t, gr_tensor *x, gr_dtype dtype);
 
 /* The same values as a constant: x gets no gradient from it. Shares the data of x. */

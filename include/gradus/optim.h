@@ -14,6 +14,7 @@
  *     gr_params_free(params);                            // frees w and b
  *
  * gr_step() reads the accumulated gradients, changes the parameters in place, and removes the gradients.
+ * NULL: to free it does nothing, a NULL set counts and prints as an empty one; status.h says the rest.
  * An optimizer's state has the dtype and shape of its parameters and is allocated when the optimizer is made, so that
  * a step allocates nothing. State below the dtype's smallest normal number counts as 0.
  */
@@ -37,8 +38,7 @@ GR_EXPORT void gr_params_free(gr_params *params);
 /* Gives a tensor of yours to the set, under a name that is new in it, as a leaf that requires a gradient. Returns the
  * tensor, borrowed from the set. On failure it returns NULL and frees the tensor, so that the creation of the tensor
  * can be written inside the call. Errors: GR_ERR_NULL, GR_ERR_OPTION (the name is empty or taken), GR_ERR_DTYPE (i32),
- * GR_ERR_MEMORY; GR_ERR_STATE for a result of a tape, which stays the tape's, and for a tensor that is in the set
- * already, which stays there. */
+ * GR_ERR_MEMORY; GR_ERR_STATE for a tensor that has an owner, a tape or this set or another, and stays there. */
 GR_EXPORT gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *tensor);
 
 GR_EXPORT int gr_params_count(const gr_params *params);
@@ -110,7 +110,8 @@ typedef struct gr_rmsprop_options {
 /* An optimizer of all parameters that are in the set now; one that is added later is not trained by it. It borrows
  * them. NULL options are the defaults, and so is a 0 where a comment above gives a default (gr_set_learning_rate() can
  * set a rate of 0). NULL with GR_ERR_OPTION for a number outside its range (negative, not finite, a beta, alpha or
- * momentum of 1 or more), GR_ERR_SHAPE for an empty set, GR_ERR_MEMORY. Yours to free, before or after the set. */
+ * momentum of 1 or more, what F32 parameters round to 0 or to an infinity), GR_ERR_SHAPE for an empty set,
+ * GR_ERR_MEMORY. Yours to free, before or after the set. */
 GR_EXPORT gr_optimizer *gr_sgd(gr_params *params, const gr_sgd_options *options);
 GR_EXPORT gr_optimizer *gr_adam(gr_params *params, const gr_adam_options *options);
 GR_EXPORT gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *options); /* weight_decay as given, 0 is 0 */
@@ -120,7 +121,8 @@ GR_EXPORT void gr_optimizer_free(gr_optimizer *optimizer);
 /* One step. A parameter without a gradient stays as it is, with its state. GR_ERR_STATE when no parameter has one. */
 GR_EXPORT GR_NODISCARD gr_status gr_step(gr_optimizer *optimizer);
 
-/* The learning rate of the steps that follow: finite and 0 or more, else GR_ERR_OPTION. NaN for a NULL optimizer. */
+/* The learning rate of the steps that follow: finite and 0 or more, else GR_ERR_OPTION; GR_ERR_VALUE for one that F32
+ * parameters would make infinite. NaN for a NULL optimizer. */
 GR_EXPORT double gr_learning_rate(const gr_optimizer *optimizer);
 GR_EXPORT GR_NODISCARD gr_status gr_set_learning_rate(gr_optimizer *optimizer, double lr);
 

@@ -5,7 +5,7 @@
  *
  * There is no hidden generator. The same seed gives the same bits on every machine, with every compiler and with
  * every number of threads: the generator is xoshiro256++ (Blackman and Vigna, 2019), seeded by splitmix64, and
- * distributions use only operations that IEEE 754 rounds exactly.
+ * distributions use only operations that IEEE 754 rounds exactly. A draw from NULL is 0, with GR_ERR_NULL.
  */
 #ifndef GRADUS_RANDOM_H
 #define GRADUS_RANDOM_H

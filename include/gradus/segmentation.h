@@ -104,7 +104,7 @@ typedef struct gr_region_options {
     bool softmax;            /* from_logits: classes exclude each other */
     bool without_background; /* class 0 is not counted */
     bool ignore;             /* do not count an element whose target is ignore_index, or a pixel of that class */
-    double ignore_index;
+    double ignore_index;     /* as in gr_loss_options */
     gr_tensor *weight;       /* a factor for each element, or for each pixel ([N,...]); 0 or more; no gradient */
     gr_tensor *class_weight; /* [C], a factor for each class; 0 or more; where a region is of one class */
 } gr_region_options;

@@ -10,6 +10,10 @@
  *
  * NULL in, NULL out: an op that is given the NULL of an op that failed returns NULL and keeps that op's message, so
  * that a nested expression is checked once, at its end.
+ *
+ * NULL is never a crash. Where a comment says what it stands for, as for options, whose defaults it means, it stands
+ * for that. To free, to reset, to print or to name NULL does nothing or says "(null)"; to ask NULL for a number, a flag
+ * or a member gives 0, false or NULL. Everything else is GR_ERR_NULL. Objects that were freed are not found out.
  */
 #ifndef GRADUS_STATUS_H
 #define GRADUS_STATUS_H
@@ -66,7 +70,8 @@ GR_EXPORT gr_status gr_last_status(void);
 /* Forgets the failure of this thread. */
 GR_EXPORT void gr_clear_error(void);
 
-/* For ops of your own: notes a failure of this thread and returns `status`. The message is cut at 511 bytes. */
+/* For ops of your own: notes a failure of this thread and returns `status`. The message is cut at 511 bytes;
+ * a NULL format is the text of the status. */
 GR_EXPORT gr_status gr_fail(gr_status status, const char *format, ...) GR_PRINTF(2, 3);
 
 #ifdef __cplusplus

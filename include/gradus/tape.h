@@ -21,6 +21,8 @@
  * gives each buffer back as soon as no later step needs it. Read what you want of the forward pass before, or keep it
  * with gr_keep(). The tensor that gr_backward() starts from is always kept.
  *
+ * NULL: gr_tape_free(), gr_tape_reset() and gr_zero_grad() do nothing; status.h says the rest.
+ *
  * Threads: one tape to a thread. Several threads may run several tapes that read the same data and parameters, as
  * long as no two of them write the same tensor's gradient: gr_grad() writes none.
  */
@@ -59,8 +61,9 @@ enum {
 /* Adds dy/dx to the gradient of every leaf x that y depends on, except where y depends on x only through steps (sign,
  * greater, equal), whose derivative is 0. y holds one element. Errors: GR_ERR_SHAPE (y has more elements: see
  * gr_vjp()), GR_ERR_STATE (y needs no gradient; a value that it depends on was changed since, and the message names it;
- * values were given back by an earlier backward), GR_ERR_NULL, GR_ERR_MEMORY. After an error no gradient has changed;
- * without GR_RETAIN some values may have been given back, so that the next backward needs a new forward pass. */
+ * values were given back by an earlier backward), GR_ERR_OPTION (unknown flags), GR_ERR_NULL, GR_ERR_MEMORY. After an
+ * error no gradient has changed; without GR_RETAIN some values may have been given back, so that the next backward
+ * needs a new forward pass. */
 GR_EXPORT GR_NODISCARD gr_status gr_backward(gr_tape *tape, gr_tensor *y, int flags);
 
 /* The accumulated gradient, of the dtype and shape of `tensor`; NULL when there is none yet. Borrowed: it belongs to
@@ -72,8 +75,8 @@ GR_EXPORT void gr_zero_grad(gr_tensor *tensor);
 
 /* ---- Advanced ----------------------------------------------------------------------------------------------- */
 
-/* The gradients dy/dx of n tensors, as results of the tape; accumulated gradients stay as they are. An x may be a leaf
- * or a result; where y does not depend on it, its gradient is zeros. With GR_CREATE_GRAPH the gradients can be
+/* The gradients dy/dx of n tensors, each a new result of the tape; accumulated gradients stay as they are. An x may be
+ * a leaf or a result; where y does not depend on it, its gradient is zeros. With GR_CREATE_GRAPH the gradients can be
  * differentiated again:
  *
  *     gr_tensor *d1, *d2;

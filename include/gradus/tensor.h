@@ -11,7 +11,10 @@
  *
  * Ownership, in one sentence: you free what you create; the tape frees what it computes. Every function of this
  * header that returns a gr_tensor creates one, and it is yours to free. A function that returns a pointer returns NULL
- * when it fails, and gr_last_error() has the message.
+ * when it fails, and gr_last_error() has the message. What NULL does as an argument stands in status.h.
+ *
+ * Values are rounded to the nearest that the dtype holds. One that it does not hold is GR_ERR_VALUE and changes
+ * nothing: a fraction, NaN or too large a number for I32, a finite number that F32 would make infinite.
  *
  * Reading and writing: gr_read_f32(), gr_read_f64() and gr_read_i32() give the elements to be read; gr_f32(), gr_f64()
  * and gr_i32() give them to be changed, and the call counts as a change: a parameter that is changed between forward
@@ -56,7 +59,7 @@ typedef struct gr_tensor gr_tensor;
 
 /* A tensor filled with zeros, with ones, with `value`. Any dtype.
  * Errors: GR_ERR_SHAPE (rank over 8, a negative dimension, too many elements), GR_ERR_NULL (no shape), GR_ERR_VALUE (a
- * number that int32_t cannot hold), GR_ERR_DTYPE, GR_ERR_MEMORY. */
+ * number that the dtype does not hold), GR_ERR_DTYPE, GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_zeros(gr_dtype dtype, int rank, const int64_t shape[]);
 GR_EXPORT gr_tensor *gr_ones(gr_dtype dtype, int rank, const int64_t shape[]);
 GR_EXPORT gr_tensor *gr_full(gr_dtype dtype, int rank, const int64_t shape[], double value);
@@ -65,16 +68,17 @@ GR_EXPORT gr_tensor *gr_full(gr_dtype dtype, int rank, const int64_t shape[], do
  * Errors: those of gr_zeros(), GR_ERR_NULL. */
 GR_EXPORT gr_tensor *gr_from(gr_dtype dtype, int rank, const int64_t shape[], const void *data);
 
-/* A scalar, of rank 0. Errors: GR_ERR_VALUE (a number that int32_t cannot hold), GR_ERR_DTYPE, GR_ERR_MEMORY. */
+/* A scalar, of rank 0. Errors: GR_ERR_VALUE (a number that the dtype does not hold), GR_ERR_DTYPE, GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_scalar(gr_dtype dtype, double value);
 
 /* [n] with n = ceil((stop - start) / step): start, start + step, ... up to but not including stop.
- * Errors: GR_ERR_VALUE for a step of 0, of the wrong sign, or bounds that are not finite. */
+ * Errors: GR_ERR_VALUE for a step of 0, of the wrong sign, bounds that are not finite, or a number that the dtype does
+ * not hold. */
 GR_EXPORT gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step);
 
 /* Independent draws from the uniform distribution on [lo, hi) and from the normal distribution. F32 or F64.
  * The draws are the same bits on every machine for the same state of `rng`. Errors: GR_ERR_VALUE unless lo <= hi, std
- * is 0 or more, and all are finite. */
+ * is 0 or more, and all are finite, or where the dtype does not hold a draw; rng is then as it was. */
 GR_EXPORT gr_tensor *gr_uniform(gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi, gr_rng *rng);
 GR_EXPORT gr_tensor *gr_normal(gr_dtype dtype, int rank, const int64_t shape[], double mean, double std, gr_rng *rng);
 
@@ -87,8 +91,9 @@ GR_EXPORT gr_tensor *gr_xavier_normal(gr_dtype dtype, int rank, const int64_t sh
 GR_EXPORT gr_tensor *gr_kaiming_uniform(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
 GR_EXPORT gr_tensor *gr_kaiming_normal(gr_dtype dtype, int rank, const int64_t shape[], gr_rng *rng);
 
-/* Frees a tensor that you created, with its gradient; NULL does nothing. A result of a tape belongs to the tape and a
- * gradient to its tensor: for these it only notes GR_ERR_STATE. */
+/* Frees a tensor that you created, with its gradient; NULL does nothing. What has another owner is left alone, with
+ * GR_ERR_STATE: a result is its tape's, a gradient its tensor's, and what a set of parameters, a data set or an
+ * iterator over batches holds is theirs. Nor can such a tensor be given to another owner. */
 GR_EXPORT void gr_tensor_free(gr_tensor *tensor);
 
 /* Dtype, rank, shape (borrowed), the length of an axis and the number of elements. A NULL tensor has rank 0, size 0 and
@@ -112,7 +117,7 @@ GR_EXPORT double *gr_f64(gr_tensor *tensor);
 GR_EXPORT int32_t *gr_i32(gr_tensor *tensor);
 
 /* One element by its row-major position, of any dtype, as a double. Errors: GR_ERR_INDEX (no such position; gr_get()
- * returns NaN), GR_ERR_VALUE (int32_t cannot hold the value), GR_ERR_NULL, GR_ERR_STATE as above. */
+ * returns NaN), GR_ERR_VALUE (the dtype does not hold it), GR_ERR_NULL, GR_ERR_STATE as above. */
 GR_EXPORT double gr_get(const gr_tensor *tensor, int64_t position);
 GR_EXPORT GR_NODISCARD gr_status gr_set(gr_tensor *tensor, int64_t position, double value);
 
@@ -121,8 +126,9 @@ GR_EXPORT double gr_item(const gr_tensor *tensor);
 
 /* Writes the tensor as NumPy would show it: nested brackets, aligned columns, and for more than 1000 elements the
  * first and last three of each axis; then dtype and shape. gr_format() writes up to `capacity` bytes, the final 0
- * included, and returns the length that the whole text has, as snprintf() does. gr_fprint() adds a new line; its errors
- * are GR_ERR_IO (the file did not take it: it is flushed, to see), GR_ERR_NULL and GR_ERR_MEMORY. */
+ * included, and returns the length that the whole text has, as snprintf() does; a NULL text has no room. A NULL
+ * tensor is "(null)". gr_fprint() adds a new line; its errors are GR_ERR_IO (the file did not take it: it is flushed,
+ * to see), GR_ERR_NULL and GR_ERR_MEMORY. */
 GR_EXPORT size_t gr_format(char *text, size_t capacity, const gr_tensor *tensor);
 GR_EXPORT gr_status gr_fprint(FILE *file, const gr_tensor *tensor);
 
@@ -131,7 +137,7 @@ GR_EXPORT gr_status gr_fprint(FILE *file, const gr_tensor *tensor);
 /* A copy of the values, of which no tape knows. Errors: GR_ERR_NULL, GR_ERR_STATE (no values), GR_ERR_MEMORY. */
 GR_EXPORT gr_tensor *gr_copy(const gr_tensor *tensor);
 
-/* The same in another dtype. A number that int32_t cannot hold is GR_ERR_VALUE; fractions are cut off. */
+/* The same in another dtype. The first number that it does not hold is GR_ERR_VALUE, with the position. */
 GR_EXPORT gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *tensor);
 
 /* Overwrites the values of `to` with those of `from`; counts as a change of `to`. Errors: GR_ERR_DTYPE and GR_ERR_SHAPE
@@ -145,7 +151,8 @@ GR_EXPORT GR_NODISCARD gr_status gr_assign(gr_tensor *to, const gr_tensor *from)
 GR_EXPORT gr_tensor *gr_view(gr_tensor *tensor, int rank, const int64_t shape[]);
 GR_EXPORT gr_tensor *gr_view_rows(gr_tensor *tensor, int64_t start, int64_t count);
 
-/* A name for messages and drawings, which is copied. Errors: GR_ERR_NULL, GR_ERR_MEMORY. */
+/* A name for messages and drawings, which is copied. Errors: GR_ERR_NULL, GR_ERR_MEMORY, GR_ERR_STATE (a set of
+ * parameters finds this tensor by its name). */
 GR_EXPORT GR_NODISCARD gr_status gr_set_name(gr_tensor *tensor, const char *name);
 GR_EXPORT const char *gr_name(const gr_tensor *tensor); /* "" when it has none */
 

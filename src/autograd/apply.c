@@ -21,6 +21,7 @@ gr_status gr_expect_float(const gr_node *n) { return gr_expect_floats(n->op->nam
 
 gr_status gr_shape_same(const gr_node *n, gr_type *type)
 {
+    if (!n || !type) return gr_fail_null("shape_same", n ? "the type" : "the node");
     if (gr_expect_float(n)) return gr_last_status();
     gr_type_as(type, n->in[0]);
     for (int i = 1; i < n->n_in; i++)
@@ -49,6 +50,7 @@ gr_status gr_broadcast_shapes(const char *who, gr_type *type, int rank, const in
 
 gr_status gr_shape_broadcast(const gr_node *n, gr_type *type)
 {
+    if (!n || !type) return gr_fail_null("shape_broadcast", n ? "the type" : "the node");
     if (gr_expect_float(n)) return gr_last_status();
     gr_type_as(type, n->in[0]);
     for (int i = 1; i < n->n_in; i++) {
@@ -248,6 +250,7 @@ gr_tensor *gr_apply(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in
 
 gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[])
 {
+    if (!n) return gr_fail_null("save", "the node"), NULL;
     if (gr_checked_size(n->op->name, dtype, rank, shape) < 0) return NULL;
     gr_tensor *x = gr_result(n->tape, dtype, rank, shape);
     if (!x) return NULL;

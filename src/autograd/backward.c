@@ -255,13 +255,28 @@ static void abandon(pass *p, int64_t serial)
     if (p->t->backward) sweep(p->t, serial);
 }
 
+/* out[i] itself, or a copy where that tensor is the cotangent or another gradient as well, as those of the summands of
+ * a + b are: each gradient is a tensor of its own, whose own gradient is not the other's. */
+static gr_status set_apart(pass *p, int i, const gr_tensor *cotangent)
+{
+    bool shared = p->out[i] == cotangent;
+    for (int j = 0; j < i && !shared; j++) shared = p->out[j] == p->out[i];
+    if (!shared) return GR_OK;
+    gr_tensor *copy = gr_scale(p->t, p->out[i], 1.0);
+    if (!copy) return gr_last_status();
+    gr_drop(p->t, p->out[i]);
+    p->out[i] = gr_hold(copy);
+    return GR_OK;
+}
+
 /* The gradients that were asked for become results like others. An x named twice has gathered in the first place;
  * one that y does not depend on has a gradient of zeros. */
-static gr_status finish_named(pass *p)
+static gr_status finish_named(pass *p, const gr_tensor *cotangent)
 {
     for (int i = 0; i < p->n_x; i++) {
         for (int j = 0; j < i && !p->out[i]; j++)
             if (p->x[j] == p->x[i]) p->out[i] = gr_hold(p->out[j]);
+        if (p->out[i] && set_apart(p, i, cotangent)) return gr_last_status();
         if (p->out[i]) continue;
         gr_tensor *zero = gr_result(p->t, gr_type_of(p->x[i]), p->x[i]->rank, p->x[i]->shape);
         if (!zero) return gr_last_status();
@@ -285,7 +300,7 @@ static gr_status whole_pass(pass *p, gr_tensor *cotangent)
     const int64_t serial = t->serial;
     if (p->x) mark_reached(p);
     gr_status status = run(p, cotangent);
-    if (!status) status = finish_named(p);
+    if (!status) status = finish_named(p, cotangent);
     if (!p->x) status = finish_leaves(p, status);
     if (status) abandon(p, serial);
     for (int i = 0; i < p->n_x; i++)
@@ -295,8 +310,11 @@ static gr_status whole_pass(pass *p, gr_tensor *cotangent)
     return status;
 }
 
-static gr_status check_output(const char *who, const gr_tape *t, const gr_tensor *y, const gr_tensor *cotangent)
+static gr_status check_output(const char *who, const gr_tape *t, const gr_tensor *y, const gr_tensor *cotangent,
+                              int flags)
 {
+    if (flags & ~(GR_RETAIN | GR_CREATE_GRAPH))
+        return gr_fail(GR_ERR_OPTION, "%s: unknown flags %d, expected GR_RETAIN, GR_CREATE_GRAPH or 0", who, flags);
     if (!t || !y) return gr_fail_null(who, t ? "the output" : "tape");
     if (y->tape && y->tape != t) return gr_fail(GR_ERR_STATE, "%s: the output is a result of another tape", who);
     if (!y->node)
@@ -328,13 +346,13 @@ static int complete(int flags) { return flags & GR_CREATE_GRAPH ? flags | GR_RET
 gr_status gr_backward_from(gr_tape *t, gr_tensor *y, gr_tensor *cotangent, int flags)
 {
     if (!cotangent) return gr_fail_null("backward_from", "the cotangent");
-    if (check_output("backward_from", t, y, cotangent)) return gr_last_status();
+    if (check_output("backward_from", t, y, cotangent, flags)) return gr_last_status();
     return whole_pass(&(pass){.who = "backward_from", .t = t, .y = y, .flags = complete(flags)}, cotangent);
 }
 
 gr_status gr_backward(gr_tape *t, gr_tensor *y, int flags)
 {
-    if (check_output("backward", t, y, NULL)) return gr_last_status();
+    if (check_output("backward", t, y, NULL, flags)) return gr_last_status();
     return whole_pass(&(pass){.who = "backward", .t = t, .y = y, .flags = complete(flags)}, NULL);
 }
 
@@ -353,7 +371,7 @@ static gr_status pass_by_name(const char *who, gr_tape *t, gr_tensor *y, gr_tens
             return gr_fail(GR_ERR_STATE, "%s: input %d, %s%s%s, does not require a gradient", who, i, gr_name(x[i]),
                            *gr_name(x[i]) ? " " : "", GR_SHAPE_TEXT(x[i]));
     }
-    if (check_output(who, t, y, cotangent)) return gr_last_status();
+    if (check_output(who, t, y, cotangent, flags)) return gr_last_status();
     pass p = {.who = who, .t = t, .y = y, .x = x, .n_x = n, .out = out, .flags = complete(flags)};
     return whole_pass(&p, cotangent);
 }

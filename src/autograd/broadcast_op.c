@@ -48,9 +48,12 @@ gr_tensor *gr_broadcast_to(gr_tape *t, gr_tensor *x, int rank, const int64_t sha
 {
     if (!x) return gr_fail_null("broadcast_to", "input 0"), NULL;
     if (gr_checked_size("broadcast_to", gr_type_of(x), rank, shape) < 0) return NULL;
-    bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
-    if (same && t && x->tape == t && !x->values_gone) return x;
     gr_type to = {.rank = rank};
     memcpy(to.shape, shape, (size_t)rank * sizeof *shape);
     return GR_CALL(broadcast_to, &to, x);
+}
+
+gr_tensor *gr_as_wide(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
+{
+    return gr_is_as(t, x, rank, shape) ? x : gr_broadcast_to(t, x, rank, shape);
 }

@@ -19,7 +19,7 @@ static gr_status channel_affine_shape(const gr_node *n, gr_type *type)
 /* ---- dx = scale g,  dmean = -sum scale g,  dscale = sum g (x - mean),  dshift = sum g --------------------------- */
 
 /* [C] as [C,1,1], which broadcasts over images. */
-static gr_tensor *over_images(gr_tape *t, gr_tensor *x) { return gr_reshape(t, x, GR_SHAPE(x->size, 1, 1)); }
+static gr_tensor *over_images(gr_tape *t, gr_tensor *x) { return gr_as_shape(t, x, GR_SHAPE(x->size, 1, 1)); }
 
 static gr_tensor *channel_sums(gr_tape *t, gr_tensor *g) { return gr_sum(t, g, GR_AXES(0, 2, 3), false); }
 

@@ -101,6 +101,8 @@ gr_status gr_draw(FILE *file, const gr_tape *t, const gr_draw_options *options)
 {
     if (!file || !t) return gr_fail_null("draw", file ? "tape" : "file");
     if (!t->first) return gr_fail(GR_ERR_STATE, "draw: nothing was recorded on this tape");
+    if (options && options->max_elements < 0)
+        return gr_fail(GR_ERR_OPTION, "draw: max_elements is %d, expected 0 or more", options->max_elements);
     drawing d = {
         .file = file, .t = t, .max_elements = options && options->max_elements > 0 ? options->max_elements : 4};
     fprintf(file,

@@ -31,12 +31,24 @@ typedef struct accumulation {
 #define GR_KERNEL_FILE "autograd/elementwise.kernels.inc"
 #include "tensor/kernel.h"
 
+/* Of an op of x and a number, with which the kernels compute in x's dtype. */
+static gr_status shape_with_number(const gr_node *n, gr_type *type)
+{
+    if (gr_shape_same(n, type)) return gr_last_status();
+    const double a = number_a(n);
+    const bool is_finite = a - a == 0.0;
+    /* To arithmetic NaN and infinities are numbers; in a case of a function they could lie hidden until it is met. */
+    if (!is_finite && !n->op->branches) return GR_OK;
+    return gr_expect_usable(n->op->name, "the number", type->dtype, a);
+}
+
 /* ---- A number as a tensor ----------------------------------------------------------------------------------- */
 
 gr_tensor *gr_constant(gr_tape *t, gr_dtype dtype, double value)
 {
     if (!t) return gr_fail_null("constant", "tape"), NULL;
     if (!gr_is_float(dtype)) return gr_fail(GR_ERR_DTYPE, "constant: expected f32 or f64"), NULL;
+    if (gr_expect_held("constant", dtype, value)) return NULL;
     gr_tensor *c = gr_result(t, dtype, GR_SCALAR);
     if (!c) return NULL;
     if (dtype == GR_F32) *(float *)c->data = (float)value;
@@ -76,7 +88,8 @@ static gr_status clamp_shape(const gr_node *n, gr_type *type)
     if (!(s->a <= s->b))
         return gr_fail(GR_ERR_OPTION, "%s: bounds %s and %s hold nothing", n->op->name, GR_NUMBER_TEXT(s->a),
                        GR_NUMBER_TEXT(s->b));
-    return gr_shape_same(n, type);
+    if (gr_shape_same(n, type) || gr_expect_held(n->op->name, type->dtype, s->a)) return gr_last_status();
+    return gr_expect_held(n->op->name, type->dtype, s->b);
 }
 
 const gr_op gr_op_inside = {GR_NAMED(inside, "y = [a <= x <= b]", "dx = 0"),
@@ -285,12 +298,12 @@ static int shift_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
     }
 
 /* The records. */
-#define UNARY_RECORD(op, f, df, rule, ...)                     \
+#define UNARY_RECORD(op, f, df, shape_rule, rule, ...)         \
     const gr_op gr_op_##op = {.name = #op,                     \
                               .formula = "y = " f,             \
                               .gradient = "dx = " df,          \
                               .n_in = 1,                       \
-                              .shape = gr_shape_same,          \
+                              .shape = shape_rule,             \
                               .forward = GR_KERNELS(op##_map), \
                               .vjp = {rule},                   \
                               __VA_ARGS__};
@@ -312,16 +325,16 @@ static int shift_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
 #define BINARY_CALL(op) \
     gr_tensor *gr_##op(gr_tape *t, gr_tensor *a, gr_tensor *b) { return GR_CALL(op, NULL, a, b); }
 
-#define UNARY(op, f, value, df, dx, ...)           \
-    UNARY_VJP(op##_vjp, dx)                        \
-    UNARY_RECORD(op, f, df, op##_vjp, __VA_ARGS__) \
+#define UNARY(op, f, value, df, dx, ...)                          \
+    UNARY_VJP(op##_vjp, dx)                                       \
+    UNARY_RECORD(op, f, df, gr_shape_same, op##_vjp, __VA_ARGS__) \
     UNARY_CALL(op)
-#define UNARY_A(op, f, value, df, dx, ...)                                          \
-    UNARY_VJP(op##_vjp, dx)                                                         \
-    UNARY_RECORD(op, f, df, op##_vjp, .attr_size = sizeof(gr_scalars), __VA_ARGS__) \
+#define UNARY_A(op, f, value, df, dx, ...)                                                             \
+    UNARY_VJP(op##_vjp, dx)                                                                            \
+    UNARY_RECORD(op, f, df, shape_with_number, op##_vjp, .attr_size = sizeof(gr_scalars), __VA_ARGS__) \
     UNARY_A_CALL(op)
-#define UNARY_STEP(op, f, value, ...)                  \
-    UNARY_RECORD(op, f, "0", gr_vjp_zero, __VA_ARGS__) \
+#define UNARY_STEP(op, f, value, ...)                                 \
+    UNARY_RECORD(op, f, "0", gr_shape_same, gr_vjp_zero, __VA_ARGS__) \
     UNARY_CALL(op)
 #define BINARY(op, f, value, dfa, da, dfb, db, ...)                     \
     BINARY_VJP(op##_vjp_a, da)                                          \

@@ -6,7 +6,7 @@
 gr_status gr_require_grad(gr_tensor *x)
 {
     if (!x) return gr_fail_null("require_grad", "tensor");
-    if (gr_not_yours(x))
+    if (x->tape || x->owner == GR_LEAF)
         return gr_fail(GR_ERR_STATE, "require_grad: this %s is %s, not a leaf", GR_SHAPE_TEXT(x), gr_not_yours(x));
     if (!gr_is_float(gr_type_of(x))) return gr_fail(GR_ERR_DTYPE, "require_grad: i32 has no gradients");
     x->requires_grad = true;
@@ -36,7 +36,7 @@ gr_status gr_leaf_make_room(gr_tensor *leaf)
     if (!grad) return GR_ERR_MEMORY;
     memset(grad, 0, offsetof(gr_tensor, small));
     gr_tensor_set_type(grad, gr_type_of(leaf), leaf->rank, leaf->shape, leaf->size);
-    grad->is_gradient = true;
+    grad->owner = GR_LEAF;
     grad->data = grad->small;
     if (gr_bytes(leaf) > sizeof grad->small) {
         grad->block = gr_pool_block(gr_bytes(leaf));

@@ -139,9 +139,9 @@ enum { NORM_TILE = 1024, NORM_COLUMNS = 256, NORM_ROWS = 64 };
 
 /* ---- Shape rules -------------------------------------------------------------------------------------------- */
 
-static gr_status check_epsilon(const char *who, double epsilon)
+static gr_status check_epsilon(const char *who, gr_dtype dtype, double epsilon)
 {
-    if (epsilon > 0.0 && epsilon < (double)INFINITY) return GR_OK;
+    if (epsilon > 0.0 && epsilon < (double)INFINITY) return gr_expect_usable(who, "epsilon", dtype, epsilon);
     return gr_fail(GR_ERR_OPTION, "%s: epsilon is %s, expected a number above 0", who, GR_NUMBER_TEXT(epsilon));
 }
 
@@ -157,7 +157,7 @@ static gr_status norm_type(const gr_node *n, int rank, const int64_t shape[], gr
 {
     const gr_norm_attr *a = n->attr;
     const gr_tensor *gamma = a->gamma ? n->in[1] : NULL, *beta = a->beta ? n->in[1 + a->gamma] : NULL;
-    if (check_epsilon(n->op->name, a->epsilon)) return gr_last_status();
+    if (check_epsilon(n->op->name, gr_type_of(n->in[0]), a->epsilon)) return gr_last_status();
     gr_type_as(type, n->in[0]);
     return check_affine(n->op->name, gamma, beta, n->in[0], rank, shape);
 }
@@ -219,7 +219,7 @@ static gr_tensor *scales_of(gr_tape *t, const gr_node *n, const norm_plan *p, do
 /* h and rstd of x s, made of ops: [outer, groups, inner] and [1, groups, 1]. */
 static gr_tensor *composed_h(gr_tape *t, const gr_node *n, const norm_plan *p, gr_tensor **rstd)
 {
-    gr_tensor *x = gr_reshape(t, n->in[0], GR_SHAPE(p->outer, p->groups, p->inner));
+    gr_tensor *x = gr_as_shape(t, n->in[0], GR_SHAPE(p->outer, p->groups, p->inner));
     if (p->scale) x = gr_mul(t, x, scales_of(t, n, p, 1.0, 1));
     gr_tensor *centred = gr_sub(t, x, gr_mean(t, x, GR_AXES(0, 2), true));
     centred =
@@ -234,15 +234,15 @@ static gr_tensor *composed_dx(gr_tape *t, const gr_node *n, gr_tensor *g)
     const norm_plan p = norm_plan_of(n);
     gr_tensor *rstd, *h = composed_h(t, n, &p, &rstd);
     if (p.gamma) {
-        gr_tensor *gamma = gr_reshape(t, n->in[1], GR_SHAPE(p.channels, 1));
-        g = gr_mul(t, gr_reshape(t, g, GR_SHAPE(p.samples, p.channels, p.channel_run)), gamma);
+        gr_tensor *gamma = gr_as_shape(t, n->in[1], GR_SHAPE(p.channels, 1));
+        g = gr_mul(t, gr_as_shape(t, g, GR_SHAPE(p.samples, p.channels, p.channel_run)), gamma);
     }
-    g = gr_reshape(t, g, GR_SHAPE(p.outer, p.groups, p.inner));
+    g = gr_as_shape(t, g, GR_SHAPE(p.outer, p.groups, p.inner));
     gr_tensor *mean_gh = gr_mean(t, gr_mul(t, g, h), GR_AXES(0, 2), true);
     gr_tensor *means = gr_add(t, gr_mean(t, g, GR_AXES(0, 2), true), gr_mul(t, h, mean_gh));
     gr_tensor *dx = gr_mul(t, rstd, gr_sub(t, g, means));
     if (p.scale) dx = gr_mul(t, dx, scales_of(t, n, &p, 1.0, 1));
-    return gr_reshape(t, dx, n->in[0]->rank, n->in[0]->shape);
+    return gr_as_shape(t, dx, n->in[0]->rank, n->in[0]->shape);
 }
 
 static const gr_span_body dx_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(dx_of_groups);
@@ -277,10 +277,10 @@ static gr_tensor *composed_dparam(gr_tape *t, const gr_node *n, gr_tensor *g, bo
     const norm_plan p = norm_plan_of(n);
     if (gamma) {
         gr_tensor *rstd, *h = composed_h(t, n, &p, &rstd);
-        g = gr_mul(t, gr_reshape(t, g, GR_SHAPE(p.outer, p.groups, p.inner)), h);
+        g = gr_mul(t, gr_as_shape(t, g, GR_SHAPE(p.outer, p.groups, p.inner)), h);
     }
-    g = gr_sum(t, gr_reshape(t, g, GR_SHAPE(p.samples, p.channels, p.channel_run)), GR_AXES(0, 2), false);
-    return gr_reshape(t, g, n->in[1]->rank, n->in[1]->shape);
+    g = gr_sum(t, gr_as_shape(t, g, GR_SHAPE(p.samples, p.channels, p.channel_run)), GR_AXES(0, 2), false);
+    return gr_as_shape(t, g, n->in[1]->rank, n->in[1]->shape);
 }
 
 static const gr_span_body sums_of_groups[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(sums_of_groups);
@@ -415,7 +415,7 @@ gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor
         return gr_fail(GR_ERR_OPTION, "%s: momentum is %s, expected a number above 0 and up to 1", who,
                        GR_NUMBER_TEXT(momentum)),
                NULL;
-    if (check_epsilon(who, epsilon) || check_buffer("running_mean", running_mean, x, o.training) ||
+    if (check_epsilon(who, gr_type_of(x), epsilon) || check_buffer("running_mean", running_mean, x, o.training) ||
         check_buffer("running_var", running_var, x, o.training))
         return NULL;
     if (!o.training) return batch_norm_in_inference(t, epsilon, x, gamma, beta, running);

@@ -53,6 +53,16 @@ gr_status gr_expect_images(const char *who, const gr_tensor *x);
 gr_status gr_expect_parameter(const char *who, const char *what, const gr_tensor *parameter, const gr_tensor *x,
                               int rank, const int64_t shape[]);
 
+/* Whether x is a result of the tape and has this shape. Where it is, the two functions below return x itself, and
+ * otherwise what gr_reshape() and gr_broadcast_to() do, which always make a new result. */
+static inline bool gr_is_as(const gr_tape *t, const gr_tensor *x, int rank, const int64_t shape[])
+{
+    return t && x && x->tape == t && !x->values_gone && x->rank == rank &&
+           memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
+}
+gr_tensor *gr_as_shape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[]);
+gr_tensor *gr_as_wide(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[]);
+
 /* ---- Memory and state of the tape, for kernels and VJPs (tape.c) --------------------------------------------- */
 
 /* A result without values. */

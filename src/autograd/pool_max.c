@@ -57,6 +57,8 @@ const gr_op gr_op_max_pool2d = {GR_NAMED(max_pool2d, "y = max of a window of x",
 gr_tensor *gr_max_pool2d(gr_tape *t, gr_tensor *x, const gr_pool2d_options *options)
 {
     const gr_pool_attr a = pool2d_attr(options);
+    if (a.exclude_padding)
+        return gr_fail(GR_ERR_OPTION, "max_pool2d: has no exclude_padding: padding is never the maximum"), NULL;
     return GR_CALL(max_pool2d, &a, x);
 }
 

@@ -109,7 +109,7 @@ static gr_tensor *over_x(gr_tape *t, const gr_node *n, gr_tensor *y)
 {
     int64_t shape[GR_MAX_RANK];
     shape_over_x(n, shape);
-    return gr_reshape(t, y, n->in[0]->rank, shape);
+    return gr_as_shape(t, y, n->in[0]->rank, shape);
 }
 
 static row_reduction as_rows(const gr_node *n)
@@ -171,7 +171,7 @@ static void extreme_branches(const gr_node *n, uint64_t *signature)
 
 static gr_tensor *sum_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_broadcast_to(t, over_x(t, n, g), n->in[0]->rank, n->in[0]->shape);
+    return gr_as_wide(t, over_x(t, n, g), n->in[0]->rank, n->in[0]->shape);
 }
 
 const gr_op gr_op_sum = {GR_NAMED(sum, "y = sum x", "dx = g, repeated"), REDUCTION(sum), .terms = sum_terms,
@@ -230,7 +230,9 @@ gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool k
     if (gr_expect_inputs("var", t, &x, 1, 0) || gr_expect_floats("var", &x, 1)) return NULL;
     gr_tensor *mean = gr_mean(t, x, n_axes, axes, true);
     if (!mean) return NULL;
-    int64_t count = x->size / (mean->size ? mean->size : 1);
+    int64_t count = 1;
+    for (int i = 0; i < x->rank; i++)
+        if (mean->shape[i] != x->shape[i]) count *= x->shape[i];
     if (correction < 0 || count <= correction)
         return gr_fail(GR_ERR_SHAPE, "var: %lld elements with a correction of %d", (long long)count, correction), NULL;
     gr_tensor *centred = gr_sub(t, x, mean);

@@ -32,7 +32,7 @@ static gr_status reshape_shape(const gr_node *n, gr_type *type)
 
 static gr_tensor *reshape_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_reshape(t, g, n->in[0]->rank, n->in[0]->shape);
+    return gr_as_shape(t, g, n->in[0]->rank, n->in[0]->shape);
 }
 
 static int reshape_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
@@ -52,19 +52,21 @@ gr_tensor *gr_reshape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
 {
     if (!x) return gr_fail_null("reshape", "input 0"), NULL;
     gr_type to = {.rank = rank};
-    if (rank < 0 || rank > GR_MAX_RANK || (rank && !shape))
-        return gr_fail(GR_ERR_SHAPE, "reshape: rank %d%s", rank,
-                       rank && !shape ? " without a shape" : " is outside 0..8"),
-               NULL;
+    if (rank && !shape) return gr_fail_null("reshape", "the shape"), NULL;
+    if (rank < 0 || rank > GR_MAX_RANK)
+        return gr_fail(GR_ERR_SHAPE, "reshape: rank %d is outside 0..%d", rank, GR_MAX_RANK), NULL;
     int64_t sure[GR_MAX_RANK];
     for (int i = 0; i < rank; i++) {
         to.shape[i] = shape[i];
         sure[i] = shape[i] == -1 ? 1 : shape[i];
     }
     if (gr_checked_size("reshape", gr_type_of(x), rank, sure) < 0) return NULL;
-    bool same = x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0;
-    if (same && t && x->tape == t && !x->values_gone) return x;
     return GR_CALL(reshape, &to, x);
+}
+
+gr_tensor *gr_as_shape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[])
+{
+    return gr_is_as(t, x, rank, shape) ? x : gr_reshape(t, x, rank, shape);
 }
 
 /* ---- detach ------------------------------------------------------------------------------------------------- */
@@ -162,10 +164,9 @@ const gr_op gr_op_permute = {
 gr_tensor *gr_permute(gr_tape *t, gr_tensor *x, int n_axes, const int axes[])
 {
     gr_permute_attr p = {.n = n_axes};
-    if (n_axes < 0 || n_axes > GR_MAX_RANK || (n_axes && !axes))
-        return gr_fail(GR_ERR_INDEX, "permute: %d axes%s", n_axes,
-                       n_axes && !axes ? " without a list" : ", expected 0 to 8"),
-               NULL;
+    if (n_axes && !axes) return gr_fail_null("permute", "the list of axes"), NULL;
+    if (n_axes < 0 || n_axes > GR_MAX_RANK)
+        return gr_fail(GR_ERR_INDEX, "permute: %d axes, expected 0 to %d", n_axes, GR_MAX_RANK), NULL;
     for (int i = 0; i < n_axes; i++) p.axes[i] = axes[i];
     return GR_CALL(permute, &p, x);
 }
@@ -203,7 +204,7 @@ static axis_block block_of(const gr_tensor *x, int axis, int64_t start, int64_t 
 static void join_blocks(gr_tensor *y, int axis, const axis_block b[], int n, const void *constant)
 {
     const size_t size = gr_dtype_bytes(gr_type_of(y));
-    int64_t outer = 1;
+    int64_t outer = y->size != 0; /* of blocks without elements there may be very many */
     for (int i = 0; i < axis; i++) outer *= y->shape[i];
     char *to = y->data;
     for (int64_t o = 0; o < outer; o++)
@@ -362,7 +363,7 @@ static gr_status pad_shape(const gr_node *n, gr_type *type)
                        (long long)r->after, INT32_MAX);
     gr_type_as(type, x);
     type->shape[axis] += r->before + r->after;
-    return GR_OK;
+    return gr_expect_held("pad", type->dtype, r->value);
 }
 
 static gr_status pad(gr_node *n)

@@ -14,5 +14,5 @@ gr_tensor *gr_sum_to(gr_tape *t, gr_tensor *g, const gr_tensor *x)
         bool stretched = i <= x->rank && x->shape[x->rank - i] == 1 && g->shape[g->rank - i] != 1;
         if (i > x->rank || stretched) axes[n_axes++] = g->rank - i;
     }
-    return gr_reshape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, x->rank, x->shape);
+    return gr_as_shape(t, n_axes ? gr_sum(t, g, n_axes, axes, true) : g, x->rank, x->shape);
 }

@@ -71,8 +71,8 @@ static inline bool gr_is_ours_alone(const gr_tensor *x) { return x->temporary &&
 static inline bool gr_is_sound(const gr_tensor *x)
 {
     if (x->rank > GR_MAX_RANK || x->dtype >= GR_N_DTYPES) return false;
-    if (x->base && (x->block || x->base->base || x->is_gradient)) return false;
-    if (x->is_gradient && (x->tape || x->node || x->grad || x->requires_grad)) return false;
+    if (x->base && (x->block || x->base->base || x->owner == GR_LEAF)) return false;
+    if (x->owner == GR_LEAF && (x->tape || x->node || x->grad || x->requires_grad)) return false;
     if (x->values_gone && (!x->tape || x->data || x->block)) return false;
     if (!x->values_gone && !x->base && x->data != (x->block ? gr_block_data(x->block) : (const void *)x->small))
         return false;

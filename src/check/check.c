@@ -35,13 +35,17 @@ static gr_status complete_options(const gr_check_options *given, gr_check_option
         return gr_fail(GR_ERR_OPTION, "check_gradients: order %d, expected 1 or 2", o->order);
     if (o->order == 2 && !modes[o->mode].second_order)
         return gr_fail(GR_ERR_OPTION, "check_gradients: order 2 does not go with this mode");
-    if (!(o->rtol >= 0.0 && o->atol >= 0.0 && o->step >= 0.0 && o->step <= 1.0))
+    if (!(o->rtol >= 0.0 && o->rtol < 1.0 && o->atol >= 0.0 && isfinite(o->atol) && o->step >= 0.0 && o->step <= 1.0))
         return gr_fail(GR_ERR_OPTION,
-                       "check_gradients: rtol %s, atol %s, step %s: expected 0 or more, and a step up to 1",
+                       "check_gradients: rtol %s, atol %s, step %s: expected 0 or more, an rtol below 1, a finite atol "
+                       "and a step up to 1",
                        GR_NUMBER_TEXT(o->rtol), GR_NUMBER_TEXT(o->atol), GR_NUMBER_TEXT(o->step));
+    if (o->samples < 0 || o->directions < 0)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: %d samples and %d directions, expected 0 or more", o->samples,
+                       o->directions);
     if (o->rtol == 0.0) o->rtol = modes[o->mode].rtol;
-    if (o->samples <= 0) o->samples = 16;
-    if (o->directions <= 0) o->directions = 3;
+    if (o->samples == 0) o->samples = 16;
+    if (o->directions == 0) o->directions = 3;
     return GR_OK;
 }
 

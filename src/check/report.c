@@ -79,9 +79,10 @@ gr_status gr_check_fprint(FILE *file, const gr_check_report *r)
 
 size_t gr_check_format(char *text, size_t capacity, const gr_check_report *r)
 {
-    sink s = {.text = text, .capacity = capacity};
-    if (capacity) *text = '\0';
-    say_report(&s, r);
+    sink s = {.text = text, .capacity = text ? capacity : 0};
+    if (s.capacity) *text = '\0';
+    if (r) say_report(&s, r);
+    else gr_fail_null("check_format", "the report");
     return s.length;
 }
 

@@ -22,6 +22,8 @@ static bool make_batch(batch *b, const gr_tensor *of, int64_t size)
     int64_t rest = of->shape[0] % size;
     b->full = gr_new_rows("batches_new", of, size);
     if (b->full && rest) b->rest = gr_view_rows(b->full, 0, rest);
+    if (b->full) b->full->owner = GR_BATCH_ITERATOR;
+    if (b->rest) b->rest->owner = GR_BATCH_ITERATOR;
     return b->full && (!rest || b->rest);
 }
 
@@ -45,10 +47,10 @@ gr_batches *gr_batches_new(const gr_dataset *set, int64_t batch_size, gr_rng *rn
 void gr_batches_free(gr_batches *b)
 {
     if (!b) return;
-    gr_tensor_free(b->x.rest);
-    gr_tensor_free(b->x.full);
-    gr_tensor_free(b->y.rest);
-    gr_tensor_free(b->y.full);
+    gr_destroy(b->x.rest);
+    gr_destroy(b->x.full);
+    gr_destroy(b->y.rest);
+    gr_destroy(b->y.full);
     gr_release(b->order);
     gr_release(b);
 }

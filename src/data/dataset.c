@@ -70,6 +70,7 @@ gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
     gr_dataset *set = check_pair(x, y) ? NULL : gr_allocate(sizeof *set);
     if (set) {
         *set = (gr_dataset){.x = x, .y = y, .n_classes = classes_of_targets(y)};
+        x->owner = y->owner = GR_DATASET;
         return set;
     }
     if (y && y != x && !gr_not_yours(y)) gr_tensor_free(y);
@@ -80,8 +81,8 @@ gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y)
 void gr_dataset_free(gr_dataset *set)
 {
     if (!set) return;
-    gr_tensor_free(set->x);
-    if (set->y != set->x) gr_tensor_free(set->y);
+    gr_destroy(set->x);
+    if (set->y != set->x) gr_destroy(set->y);
     gr_release(set->classes);
     gr_release(set->features);
     gr_release(set->samples);
@@ -234,15 +235,24 @@ static void measure(const gr_tensor *x, int64_t n, int64_t features, feature_mom
     for (int64_t j = 0; j < features; j++) m[j].deviation = sqrt(m[j].deviation / (double)n);
 }
 
-/* x [n,features] becomes (x - mean) / deviation, or x - mean where the deviation is 0. */
-static void rescale(gr_tensor *x, int64_t n, int64_t features, const feature_moments *m)
+/* x [n,features] becomes (x - mean) / deviation, or x - mean where the deviation is 0. Without `write` it only fails
+ * where the dtype does not hold one of these. */
+static gr_status rescale(gr_tensor *x, int64_t n, int64_t features, const feature_moments *m, bool write)
 {
-    gr_touch(x);
+    if (write) gr_touch(x);
     for (int64_t i = 0, k = 0; i < n; i++)
         for (int64_t j = 0; j < features; j++, k++) {
-            double z = (gr_element(x, k) - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);
-            gr_set_element(x, k, z);
+            const double from = gr_element(x, k);
+            const double z = (from - m[j].mean) / (m[j].deviation > 0.0 ? m[j].deviation : 1.0);
+            if (write) gr_set_element(x, k, z);
+            else if (isfinite(from) && !(isfinite(z) && gr_holds(gr_type_of(x), z)))
+                return gr_fail(GR_ERR_VALUE,
+                               "dataset_standardize: %s at %s lies %s deviations from the mean, which is "
+                               "no number of %s",
+                               GR_NUMBER_TEXT(from), gr_position_text(&(gr_text){{0}}, x, k), GR_NUMBER_TEXT(z),
+                               gr_dtype_name(gr_type_of(x)));
         }
+    return GR_OK;
 }
 
 static int64_t features_of(const gr_dataset *set) { return set->x->size / set->x->shape[0]; }
@@ -284,8 +294,11 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
                              "dataset_standardize: feature %lld has the mean %s and the deviation %s: "
                              "is a value of it not finite?",
                              (long long)j, GR_NUMBER_TEXT(m[j].mean), GR_NUMBER_TEXT(m[j].deviation));
-    if (!status) rescale(set->x, gr_dataset_size(set), features, m);
-    for (int i = 0; i < n_others && !status; i++) rescale(others[i]->x, gr_dataset_size(others[i]), features, m);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = -1; i < n_others && !status; i++) {
+            const gr_dataset *s = i < 0 ? set : others[i];
+            status = rescale(s->x, gr_dataset_size(s), features, m, pass == 1);
+        }
     gr_release(m);
     return status;
 }

@@ -14,6 +14,7 @@ static gr_status expect_predictions(const gr_tensor *p, const gr_tensor *y, cons
     if (!p || !y) return gr_fail_null("confusion_add", p ? "y" : "p");
     if (!counts) return gr_fail(GR_ERR_NULL, "confusion_add: counts is NULL");
     if (n < 1) return gr_fail(GR_ERR_OPTION, "confusion_add: %d counts: expected 1 or more", n);
+    if (gr_expect_ignore_index("confusion_add", y, o->ignore, o->ignore_index)) return gr_last_status();
     if (o->threshold != 0.0 && !(o->threshold > 0.0 && o->threshold < 1.0))
         return gr_fail(GR_ERR_OPTION, "confusion_add: a threshold of %s: expected one between 0 and 1",
                        GR_NUMBER_TEXT(o->threshold));

@@ -19,8 +19,8 @@ gr_dataset *gr_make_blobs(int64_t n, double spread, gr_rng *rng)
 {
     if (!rng) return gr_fail(GR_ERR_NULL, "make_blobs: rng is NULL"), NULL;
     if (n < 1) return gr_fail(GR_ERR_OPTION, "make_blobs: %lld points: expected 1 or more", (long long)n), NULL;
-    if (!(spread >= 0.0 && isfinite(spread)))
-        return gr_fail(GR_ERR_OPTION, "make_blobs: a spread of %s: expected 0 or more", GR_NUMBER_TEXT(spread)), NULL;
+    if (!(spread >= 0.0 && spread <= 1e30)) /* all points are numbers of F32 */
+        return gr_fail(GR_ERR_OPTION, "make_blobs: a spread of %s: expected 0 to 1e30", GR_NUMBER_TEXT(spread)), NULL;
     gr_tensor *x = gr_new("make_blobs", GR_F32, GR_SHAPE(n, 2));
     gr_tensor *y = x ? gr_new("make_blobs", GR_I32, GR_SHAPE(n)) : NULL;
     if (!y) return gr_tensor_free(x), NULL;

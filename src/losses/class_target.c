@@ -60,7 +60,7 @@ gr_tensor *gr_over_classes(gr_tape *t, const gr_tensor *p, gr_tensor *numbers)
 {
     int64_t shape[GR_MAX_RANK];
     for (int i = 0; i < p->rank; i++) shape[i] = i == 1 ? 1 : p->shape[i];
-    return gr_reshape(t, numbers, p->rank, shape);
+    return gr_as_shape(t, numbers, p->rank, shape);
 }
 
 /* dT/dy d = (1-s) w d */
@@ -70,7 +70,7 @@ gr_tensor *gr_through_class_target(gr_tape *t, const gr_node *n, gr_tensor *d)
     int64_t shape[GR_MAX_RANK];
     for (int i = 0; i < p->rank; i++) shape[i] = i == 1 ? p->shape[1] : 1;
     d = gr_scale(t, d, 1.0 - gr_loss_attr_of(n)->label_smoothing);
-    return w ? gr_mul(t, d, gr_reshape(t, (gr_tensor *)w, p->rank, shape)) : d;
+    return w ? gr_mul(t, d, gr_as_shape(t, (gr_tensor *)w, p->rank, shape)) : d;
 }
 
 static gr_tensor *class_target_y(gr_tape *t, const gr_node *n, gr_tensor *g)

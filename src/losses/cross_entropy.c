@@ -126,7 +126,7 @@ static gr_tensor *class_p(gr_tape *t, const gr_node *n, gr_tensor *g)
     gr_tensor *target = gr_class_target(t, n);
     if (!attr->from_logits) return class_scaled(t, n, g, gr_neg(t, gr_div(t, target, clamped_below(t, p))));
     gr_tensor *total = gr_sum(t, target, GR_AXES(1), true), *none = gr_constant(t, gr_type_of(p), 0.0);
-    gr_tensor *softmax = GR_CALL(class_error, NULL, p, gr_broadcast_to(t, none, p->rank, p->shape));
+    gr_tensor *softmax = GR_CALL(class_error, NULL, p, gr_as_wide(t, none, p->rank, p->shape));
     return class_scaled(t, n, g, gr_sub(t, gr_mul(t, softmax, total), target));
 }
 

@@ -105,7 +105,7 @@ static gr_loss_options pixel_options(const gr_region_call *c, bool two_classes)
                          .ignore = r->ignore,
                          .ignore_index = r->ignore_index};
     if (two_classes && o.weight && !gr_same_shape(o.weight, c->x))
-        o.weight = gr_broadcast_to(c->t, gr_over_classes(c->t, c->x, o.weight), c->x->rank, c->x->shape);
+        o.weight = gr_as_wide(c->t, gr_over_classes(c->t, c->x, o.weight), c->x->rank, c->x->shape);
     return o;
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "losses/loss_kit.h"
+#include "tensor/class_planes.h"
 
 gr_status gr_expect_loss_options(const char *name, int has, const gr_loss_options *o)
 {
@@ -32,12 +33,16 @@ gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_
 {
     const gr_loss_options o = options ? *options : (gr_loss_options){0};
     if (gr_expect_loss_options(op->name, has, &o)) return NULL;
+    if (y && gr_expect_ignore_index(op->name, y, o.ignore, o.ignore_index)) return NULL;
     gr_loss_attr no_numbers = {0};
     gr_tensor *in[4] = {p, y};
     int n_in = 2;
     if (o.weight) in[n_in++] = o.weight;
     if (o.class_weight) in[n_in++] = o.class_weight;
     if (!attr) attr = &no_numbers;
+    const double numbers[] = {attr->alpha, attr->gamma, attr->beta, attr->margin, attr->delta};
+    for (int i = 0; p && i < GR_COUNT(numbers); i++)
+        if (gr_expect_usable(op->name, "an option", gr_type_of(p), numbers[i])) return NULL;
     attr->reduction = o.reduction;
     attr->from_logits = o.from_logits;
     attr->ignore = o.ignore;

@@ -106,7 +106,7 @@ const gr_op gr_op_lovasz = {GR_NAMED(lovasz, "l = sum_i e_i (J_i - J_(i-1)), e f
 /* The extension over errors e; y as numbers, w NULL for weights of 1. */
 static gr_tensor *lovasz_extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y, gr_tensor *w)
 {
-    gr_tensor *in[3] = {e, y, w ? gr_broadcast_to(c->t, w, c->x->rank, c->x->shape) : NULL};
+    gr_tensor *in[3] = {e, y, w ? gr_as_wide(c->t, w, c->x->rank, c->x->shape) : NULL};
     return gr_apply(c->t, &gr_op_lovasz, in, w ? 3 : 2, &c->attr);
 }
 
@@ -132,7 +132,7 @@ gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_regi
     if (!w && (c.attr.ignore || o.weight)) return NULL;
     gr_tensor *sign = gr_shift(t, gr_scale(t, target, 2.0), -1.0);
     gr_tensor *e = gr_relu(t, gr_complement(t, gr_mul(t, x, sign)));
-    gr_tensor *filled = w ? gr_sum_regions(t, &c.layout, gr_broadcast_to(t, w, x->rank, x->shape)) : NULL;
+    gr_tensor *filled = w ? gr_sum_regions(t, &c.layout, gr_as_wide(t, w, x->rank, x->shape)) : NULL;
     return gr_region_reduce_over(&c, lovasz_extension(&c, e, target, w), filled);
 }
 
@@ -146,7 +146,7 @@ gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_lo
     gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w = gr_region_weight(t, &c.attr, p, y, o.base.weight);
     if (!w && (c.attr.ignore || o.base.weight)) return NULL;
     gr_tensor *counted =
-        o.absent_classes ? gr_broadcast_to(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
+        o.absent_classes ? gr_as_wide(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
     gr_tensor *filled = gr_sum_regions(t, &c.layout, w ? gr_weighed(t, counted, w) : counted);
     if (!filled) return NULL;
     gr_tensor *e = o.base.softmax

@@ -38,6 +38,7 @@ gr_status gr_region_options_of(gr_region_call *c, gr_tape *t, const char *who, g
         gr_expect_constant(who, t, o.weight, 2))
         return gr_last_status();
     if (gr_expect_loss_options(who, 0, &(gr_loss_options){.reduction = o.reduction})) return gr_last_status();
+    if (gr_expect_ignore_index(who, y, o.ignore, o.ignore_index)) return gr_last_status();
     c->attr = (gr_region_attr){.who = who,
                                .region = o.region,
                                .from_logits = o.from_logits,
@@ -75,7 +76,7 @@ static gr_tensor *count_at(const gr_region_call *c, gr_tensor *counts, int k)
 {
     int64_t shape[2];
     int rank = gr_region_shape(&c->layout, shape);
-    return gr_reshape(c->t, gr_slice(c->t, counts, 0, k, k + 1), rank, shape);
+    return gr_as_shape(c->t, gr_slice(c->t, counts, 0, k, k + 1), rank, shape);
 }
 
 gr_status gr_region_begin(gr_region_call *c, gr_tape *t, const char *who, gr_tensor *x, gr_tensor *y,

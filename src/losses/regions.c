@@ -69,11 +69,11 @@ gr_tensor *gr_over_regions(gr_tape *t, const region_layout *l, const gr_tensor *
     for (int i = 0; i < x->rank; i++) shape[i] = 1;
     if (l->by_sample) shape[0] = l->n;
     if (l->by_class) shape[1] = l->c - l->first;
-    numbers = gr_reshape(t, numbers, x->rank, shape);
+    numbers = gr_as_shape(t, numbers, x->rank, shape);
     if (!l->first) return numbers;
     if (!l->by_class) {
         shape[1] = l->c - l->first;
-        numbers = gr_broadcast_to(t, numbers, x->rank, shape);
+        numbers = gr_as_wide(t, numbers, x->rank, shape);
     }
     return gr_pad(t, numbers, 1, 1, 0, 0.0);
 }

@@ -74,7 +74,7 @@ static gr_tensor *balanced_beta(gr_tape *t, const gr_node *n, gr_tensor **slope)
     gr_tensor *y = n->in[1], *zero = gr_constant(t, gr_type_of(y), 0.0), *one = gr_constant(t, gr_type_of(y), 1.0);
     *slope = zero;
     if (a->fixed) return gr_constant(t, gr_type_of(y), a->loss.beta);
-    gr_tensor *there = gr_broadcast_to(t, one, y->rank, y->shape);
+    gr_tensor *there = gr_as_wide(t, one, y->rank, y->shape);
     if (a->loss.ignore)
         there = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), a->loss.ignore_index)), zero, there);
     gr_tensor *count = gr_maximum(t, gr_sum_regions(t, &l, there), one);

@@ -32,10 +32,12 @@ bool gr_option_fits(const char *who, const gr_option *option)
     return false;
 }
 
-static bool add_target(gr_optimizer *o, gr_tensor *w, int n_states)
+static bool add_target(gr_optimizer *o, gr_tensor *w, int n_states, const gr_option names[])
 {
     target *p = &o->targets[o->n++];
     *p = (target){.w = w, .u.numbers = o->numbers};
+    for (int i = 0; i < GR_MAX_NUMBERS; i++)
+        if (names[i].name && gr_expect_usable(o->rule->name, names[i].name, gr_type_of(w), o->numbers[i])) return false;
     for (int s = 0; s < n_states; s++) {
         p->state[s] = gr_zeros(gr_type_of(w), w->rank, w->shape);
         if (!p->state[s]) return false;
@@ -60,7 +62,7 @@ gr_optimizer *gr_optimizer_new(gr_params *params, const gr_rule *rule, int n_sta
     for (int i = 0; i < GR_MAX_NUMBERS; i++)
         o->numbers[i] = options[i].value != 0.0 ? options[i].value : options[i].standard;
     for (int i = 0; i < n; i++) {
-        if (add_target(o, gr_params_at(params, i), n_states)) continue;
+        if (add_target(o, gr_params_at(params, i), n_states, options)) continue;
         gr_optimizer_free(o);
         return NULL;
     }
@@ -87,6 +89,8 @@ gr_status gr_set_learning_rate(gr_optimizer *o, double lr)
     if (!o) return gr_fail_null("set_learning_rate", "optimizer");
     if (isnan(lr) && gr_last_status()) return gr_last_status(); /* gr_schedule_rate() failed: its message stays */
     if (!gr_option_fits("set_learning_rate", &(gr_option){"lr", lr, 0.0, GR_ANY_SIZE})) return gr_last_status();
+    for (const target *p = o->targets; p < o->targets + o->n; p++)
+        if (gr_expect_held("set_learning_rate", gr_type_of(p->w), lr)) return gr_last_status();
     o->numbers[GR_LR] = lr;
     o->prepared = 0;
     return GR_OK;

@@ -12,7 +12,7 @@ void gr_params_free(gr_params *params)
 {
     if (!params) return;
     for (gr_tensor_list *l = params->lists; l < params->lists + GR_N_LISTS; l++) {
-        for (int64_t i = 0; i < l->n; i++) gr_tensor_free(l->tensors[i]);
+        for (int64_t i = 0; i < l->n; i++) gr_destroy(l->tensors[i]);
         gr_release(l->tensors);
     }
     gr_release(params);
@@ -20,12 +20,12 @@ void gr_params_free(gr_params *params)
 
 /* ---- Adding ------------------------------------------------------------------------------------------------- */
 
-/* The tensor that has this name, or that is `w`: parameters first, then buffers. NULL: none. */
-static gr_tensor *find_in_set(const gr_params *params, const char *name, const gr_tensor *w)
+/* The tensor that has this name: parameters first, then buffers. NULL: none. */
+static gr_tensor *find_in_set(const gr_params *params, const char *name)
 {
     for (const gr_tensor_list *l = params->lists; l < params->lists + GR_N_LISTS; l++)
         for (int64_t i = 0; i < l->n; i++)
-            if (l->tensors[i] == w || (name && strcmp(gr_name(l->tensors[i]), name) == 0)) return l->tensors[i];
+            if (strcmp(gr_name(l->tensors[i]), name) == 0) return l->tensors[i];
     return NULL;
 }
 
@@ -33,7 +33,7 @@ static gr_status check_name(const char *who, const gr_params *params, const char
 {
     if (!params || !name) return gr_fail_null(who, params ? "name" : "the set");
     if (!*name) return gr_fail(GR_ERR_OPTION, "%s: the name is empty", who);
-    const gr_tensor *other = find_in_set(params, name, NULL);
+    const gr_tensor *other = find_in_set(params, name);
     if (other)
         return gr_fail(GR_ERR_OPTION, "%s: the set has a %s %s already", who,
                        other->requires_grad ? "parameter" : "buffer", name);
@@ -41,19 +41,18 @@ static gr_status check_name(const char *who, const gr_params *params, const char
 }
 
 /* Whether the set may take the tensor, or free it when it cannot. */
-static bool is_free(const char *who, const gr_params *params, const gr_tensor *w)
+static bool is_free(const char *who, const gr_tensor *w)
 {
     if (!w) return gr_fail_null(who, "tensor"), false;
-    if (gr_not_yours(w))
-        return gr_fail(GR_ERR_STATE, "%s: this %s is %s, not yours", who, GR_SHAPE_TEXT(w), gr_not_yours(w)), false;
-    if (params && find_in_set(params, NULL, w))
-        return gr_fail(GR_ERR_STATE, "%s: this tensor is in the set already, as %s", who, gr_name(w)), false;
-    return true;
+    if (!gr_not_yours(w)) return true;
+    gr_fail(GR_ERR_STATE, "%s: %s %s is %s, not yours: give a gr_copy() of it", who, *gr_name(w) ? gr_name(w) : "this",
+            GR_SHAPE_TEXT(w), gr_not_yours(w));
+    return false;
 }
 
 static gr_tensor *add_to_set(const char *who, gr_params *params, int list, const char *name, gr_tensor *w)
 {
-    if (!is_free(who, params, w)) return NULL;
+    if (!is_free(who, w)) return NULL;
     gr_status status = check_name(who, params, name);
     if (!status && list == GR_PARAMETERS && !gr_is_float(gr_type_of(w)))
         status = gr_fail(GR_ERR_DTYPE, "%s: %s is %s, expected f32 or f64", who, name, gr_dtype_name(gr_type_of(w)));
@@ -62,9 +61,10 @@ static gr_tensor *add_to_set(const char *who, gr_params *params, int list, const
     gr_tensor_list *l = status ? NULL : &params->lists[list];
     gr_tensor **tensors = l ? gr_grow_array(l->tensors, l->n, 1, &l->capacity, sizeof *tensors) : NULL;
     if (tensors) l->tensors = tensors;
-    if (tensors && !gr_set_name(w, name) && (list == GR_BUFFERS || !gr_require_grad(w))) return tensors[l->n++] = w;
-    gr_tensor_free(w);
-    return NULL;
+    if (!tensors || gr_set_name(w, name) || (list == GR_PARAMETERS && gr_require_grad(w)))
+        return gr_tensor_free(w), NULL;
+    w->owner = GR_PARAMS;
+    return tensors[l->n++] = w;
 }
 
 gr_tensor *gr_params_add(gr_params *params, const char *name, gr_tensor *w)
@@ -104,7 +104,7 @@ int64_t gr_params_elements(const gr_params *params)
 gr_tensor *gr_params_get(const gr_params *params, const char *name)
 {
     if (!params || !name) return gr_fail_null("params_get", params ? "name" : "the set"), NULL;
-    gr_tensor *w = find_in_set(params, name, NULL);
+    gr_tensor *w = find_in_set(params, name);
     if (!w) gr_fail(GR_ERR_INDEX, "params_get: no parameter is called %s", name);
     return w;
 }

@@ -36,4 +36,12 @@ static inline bool has_shape_of_positions(const gr_tensor *y, const gr_tensor *x
     return fits;
 }
 
+/* Refuses an ignore_index that no target y can equal. Without `ignore` none is used. */
+static inline gr_status gr_expect_ignore_index(const char *who, const gr_tensor *y, bool ignore, double index)
+{
+    if (!ignore || (index == index && gr_holds(gr_type_of(y), index))) return GR_OK;
+    return gr_fail(GR_ERR_OPTION, "%s: ignore_index is %s, which no target equals: they are %s", who,
+                   GR_NUMBER_TEXT(index), gr_dtype_name(gr_type_of(y)));
+}
+
 #endif

@@ -30,6 +30,7 @@ void gr_clear_error(void)
 
 gr_status gr_fail(gr_status status, const char *format, ...)
 {
+    if (!format) format = gr_status_text(status);
     char text[sizeof last_error]; /* not last_error itself: an argument may be gr_last_error() */
     va_list arguments;
     va_start(arguments, format);

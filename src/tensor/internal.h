@@ -65,6 +65,8 @@ void gr_pool_clear(gr_pool *pool);                 /* frees the blocks that are 
  *     field          the caller's      a leaf            a result            a view              a gradient
  *     -------------  ----------------  ----------------  ------------------  ------------------  ----------------
  *     freed by       the caller        the caller        its tape            caller or tape      its leaf
+ *     owner          the caller, or    the same          unused: its tape    as the kinds        GR_LEAF
+ *                    what took it                                            before it
  *     tape           NULL              NULL              its tape            NULL or its tape    NULL
  *     data           in block, small   in block, small   in block, small,    in base's           in block, small
  *                                                        or NULL: no values
@@ -79,6 +81,9 @@ void gr_pool_clear(gr_pool *pool);                 /* frees the blocks that are 
  * tensor, frees the gradient of what it frees, and looks at nothing else of it. */
 typedef struct gr_tape gr_tape;
 typedef struct gr_tape_node gr_tape_node;
+
+/* Who frees a tensor that is no tape's: the caller, or the object that took it from him. */
+enum { GR_CALLER, GR_LEAF, GR_PARAMS, GR_DATASET, GR_BATCH_ITERATOR };
 
 struct gr_tensor {
     /* The tensor's: */
@@ -97,7 +102,7 @@ struct gr_tensor {
     gr_tensor *base; /* whose data a view shares */
     char *name;
     uint32_t version; /* see gr_touch() */
-    bool is_gradient; /* of a leaf */
+    uint8_t owner;    /* GR_CALLER, ...; GR_LEAF: it is a gradient */
     bool values_gone; /* its buffer went back to the pool, or on to another result if it was given up */
     bool given, kept; /* by gr_give(), gr_keep() */
     /* The tape's: */
@@ -140,17 +145,39 @@ static inline double gr_element(const gr_tensor *t, int64_t i)
     }
 }
 
-/* Sets element i, without counting a change; false where the dtype is I32 and cannot hold the value. */
+/* Whether the dtype holds the value, rounded to the nearest where it is a float: I32 holds whole numbers, and a finite
+ * number that F32 would round to an infinity is none of its values. (NaN and infinities are numbers of both floats.) */
+static inline bool gr_holds(gr_dtype dtype, double value)
+{
+    const double too_large = 0x1.ffffffp127; /* halfway from the largest F32 to 2^128 */
+    if (dtype == GR_I32) return value >= INT32_MIN && value <= INT32_MAX && value == (double)(int32_t)value;
+    return dtype == GR_F64 || (value > -too_large && value < too_large) || value - value != 0.0;
+}
+
+/* Notes GR_ERR_VALUE for a value that the dtype does not hold; `where` it is, a position, may be NULL. The second
+ * function looks first. */
+gr_status gr_fail_value(const char *who, gr_dtype dtype, double value, const char *where);
+static inline gr_status gr_expect_held(const char *who, gr_dtype dtype, double value)
+{
+    return gr_holds(dtype, value) ? GR_OK : gr_fail_value(who, dtype, value, NULL);
+}
+
+/* Refuses, as GR_ERR_OPTION, a number that is not finite, or with which kernels of the dtype would compute as an
+ * infinity or, though it is not 0, as 0. */
+gr_status gr_expect_usable(const char *who, const char *what, gr_dtype dtype, double x);
+
+/* Sets element i, without counting a change; false where the dtype does not hold the value: then an F32 has become
+ * infinite, and an I32 is what it was. */
 static inline bool gr_set_element(gr_tensor *t, int64_t i, double value)
 {
+    const bool held = gr_holds(gr_type_of(t), value);
     switch (gr_type_of(t)) {
-    case GR_F32: ((float *)t->data)[i] = (float)value; return true;
-    case GR_F64: ((double *)t->data)[i] = value; return true;
+    case GR_F32: ((float *)t->data)[i] = (float)value; break;
+    case GR_F64: ((double *)t->data)[i] = value; break;
     default:
-        if (!(value >= INT32_MIN && value <= INT32_MAX)) return false;
-        ((int32_t *)t->data)[i] = (int32_t)value;
-        return true;
+        if (held) ((int32_t *)t->data)[i] = (int32_t)value;
     }
+    return held;
 }
 
 /* Whether the values of a tensor, or those of the tensor that it is a view of, are no longer there. */
@@ -190,10 +217,14 @@ static inline void gr_tensor_set_type(gr_tensor *t, gr_dtype dtype, int rank, co
 /* For messages: what a tensor is that the caller may neither free nor hand over; NULL for a tensor of the caller's. */
 static inline const char *gr_not_yours(const gr_tensor *t)
 {
-    return t->tape ? "a result of a tape" : t->is_gradient ? "the gradient of another tensor" : NULL;
+    static const char *const owned[] = {[GR_LEAF] = "the gradient of another tensor",
+                                        [GR_PARAMS] = "a tensor of a set of parameters",
+                                        [GR_DATASET] = "a tensor of a data set",
+                                        [GR_BATCH_ITERATOR] = "a tensor of an iterator over batches"};
+    return t->tape ? "a result of a tape" : owned[t->owner];
 }
 
-/* Frees a tensor that belongs to no tape, with its gradient: the caller's or itself a gradient. NULL: nothing. */
+/* Frees a tensor that belongs to no tape, with its gradient, whoever owns it. NULL: nothing. */
 void gr_destroy(gr_tensor *t);
 
 /* A tensor that the caller owns, uninitialised. NULL with an error that begins with `who`. */

@@ -146,7 +146,7 @@ static void for_each_shown(number_format *f, int axis, int64_t offset, void (*se
         see(f, gr_element(f->t, offset));
         return;
     }
-    int64_t n = f->t->shape[axis];
+    int64_t n = f->t->size ? f->t->shape[axis] : 0; /* [100000000,0] shows nothing a hundred million times */
     for (int64_t i = 0; i < n; i = next_shown(f, n, i)) for_each_shown(f, axis + 1, offset * n + i, see);
 }
 
@@ -253,11 +253,11 @@ static void put_tensor(writer *w, const gr_tensor *t)
 
 size_t gr_format(char *text, size_t capacity, const gr_tensor *t)
 {
-    writer w = {.text = text, .capacity = capacity};
+    writer w = {.text = text, .capacity = text ? capacity : 0};
     if (!t) put(&w, "(null)");
     else if (gr_is_gone(t)) put(&w, t->given ? "(given up)" : "(given back by backward)");
     else put_tensor(&w, t);
-    if (capacity) text[w.length < capacity ? w.length : capacity - 1] = '\0';
+    if (w.capacity) text[w.length < capacity ? w.length : capacity - 1] = '\0';
     return w.length;
 }
 

@@ -23,6 +23,7 @@ gr_rng gr_rng_seed(uint64_t seed)
 
 uint64_t gr_rng_u64(gr_rng *rng)
 {
+    if (!rng) return gr_fail_null("rng_u64", "rng"), 0;
     uint64_t *s = rng->s;
     uint64_t result = rotate(s[0] + s[3], 23) + s[0], t = s[1] << 17;
     s[2] ^= s[0];
@@ -38,6 +39,7 @@ uint64_t gr_rng_u64(gr_rng *rng)
 gr_rng gr_rng_split(gr_rng *rng)
 {
     static const uint64_t jump[4] = {0x180ec6d33cfd0aba, 0xd5a61266f0c9392c, 0xa9582618e03fc9aa, 0x39abdc4529b1661c};
+    if (!rng) return gr_fail_null("rng_split", "rng"), (gr_rng){{0}};
     gr_rng before = *rng, after = {{0}};
     for (int bit = 0; bit < 256; bit++) {
         if (jump[bit / 64] >> bit % 64 & 1)
@@ -68,6 +70,7 @@ static double portable_log(double x)
 /* Marsaglia's polar method: a point drawn in the unit disc gives two independent normals, of which this is one. */
 double gr_rng_normal(gr_rng *rng)
 {
+    if (!rng) return gr_fail_null("rng_normal", "rng"), 0.0;
     for (;;) {
         double u = 2.0 * gr_rng_uniform(rng) - 1.0, v = 2.0 * gr_rng_uniform(rng) - 1.0;
         double r2 = u * u + v * v;
@@ -92,6 +95,10 @@ int64_t gr_rng_below(gr_rng *rng, int64_t bound)
 
 void gr_rng_permutation(gr_rng *rng, int64_t n, int64_t order[])
 {
+    if (!rng || !order) {
+        gr_fail_null("rng_permutation", rng ? "order" : "rng");
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         int64_t j = gr_rng_below(rng, i + 1);
         order[i] = order[j];

@@ -17,6 +17,25 @@ int gr_axis(int rank, int axis)
     return axis >= 0 && axis < rank ? axis : -1;
 }
 
+gr_status gr_fail_value(const char *who, gr_dtype dtype, double value, const char *where)
+{
+    static const char *const advice[] = {
+        [GR_F32] = "f32, which holds numbers up to 3.4028235e38: use f64",
+        [GR_F64] = "f64",
+        [GR_I32] = "i32, which holds whole numbers from -2^31 to 2^31 - 1: round it, or use f32 or f64"};
+    return gr_fail(GR_ERR_VALUE, "%s: %s%s%s is no value of %s", who, GR_NUMBER_TEXT(value), where ? " at " : "",
+                   where ? where : "", advice[dtype]);
+}
+
+gr_status gr_expect_usable(const char *who, const char *what, gr_dtype dtype, double x)
+{
+    if (!isfinite(x))
+        return gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected a finite number", who, what, GR_NUMBER_TEXT(x));
+    if (dtype != GR_F32 || (gr_holds(GR_F32, x) && (x == 0.0 || (float)x != 0.0f))) return GR_OK;
+    return gr_fail(GR_ERR_OPTION, "%s: %s is %s, which f32 rounds to %s: use f64, or a number of f32", who, what,
+                   GR_NUMBER_TEXT(x), gr_holds(GR_F32, x) ? "0" : "an infinity");
+}
+
 /* ---- Making ------------------------------------------------------------------------------------------------- */
 
 int64_t gr_checked_size(const char *who, gr_dtype dtype, int rank, const int64_t shape[])
@@ -92,7 +111,7 @@ static gr_tensor *filled(const char *who, gr_tensor *t, double start, double ste
     for (int64_t i = 0; t && i < t->size; i++) {
         double value = step != 0.0 ? start + (double)i * step : start;
         if (gr_set_element(t, i, value)) continue;
-        gr_fail(GR_ERR_VALUE, "%s: %s is no value of i32", who, GR_NUMBER_TEXT(value));
+        gr_fail_value(who, gr_type_of(t), value, NULL);
         gr_tensor_free(t);
         return NULL;
     }
@@ -146,15 +165,22 @@ gr_tensor *gr_arange(gr_dtype dtype, double start, double stop, double step)
 
 /* ---- Random initial values ---------------------------------------------------------------------------------- */
 
-/* Elements offset + scale * draw(rng). */
+/* Elements offset + scale * draw(rng). Where the dtype does not hold one, NULL, and rng is as it was. */
 static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t shape[], gr_distribution draw,
                         double offset, double scale, gr_rng *rng)
 {
     if (!rng) return gr_fail_null(who, "rng"), NULL;
     if (dtype == GR_I32) return gr_fail(GR_ERR_DTYPE, "%s: draws are f32 or f64, not i32", who), NULL;
     gr_tensor *t = gr_new(who, dtype, rank, shape);
-    if (!t) return NULL;
-    for (int64_t i = 0; i < t->size; i++) gr_set_element(t, i, gr_rng_scaled(rng, draw, offset, scale));
+    const gr_rng before = *rng;
+    for (int64_t i = 0; t && i < t->size; i++) {
+        const double value = gr_rng_scaled(rng, draw, offset, scale);
+        if (gr_set_element(t, i, value)) continue;
+        gr_fail_value(who, dtype, value, NULL);
+        gr_tensor_free(t);
+        t = NULL;
+        *rng = before;
+    }
     return t;
 }
 
@@ -162,6 +188,7 @@ static gr_tensor *drawn(const char *who, gr_dtype dtype, int rank, const int64_t
 static gr_tensor *uniform(const char *who, gr_dtype dtype, int rank, const int64_t shape[], double lo, double hi,
                           gr_rng *rng)
 {
+    if (dtype == GR_F32 && (gr_expect_held(who, dtype, lo) || gr_expect_held(who, dtype, hi))) return NULL;
     gr_tensor *t = drawn(who, dtype, rank, shape, gr_rng_uniform, lo, hi - lo, rng);
     const double top = dtype == GR_F32 ? (double)(float)hi : hi;
     const double below = dtype == GR_F32 ? (double)nextafterf((float)hi, (float)lo) : nextafter(hi, lo);
@@ -258,6 +285,9 @@ const char *gr_name(const gr_tensor *t) { return t && t->name ? t->name : ""; }
 gr_status gr_set_name(gr_tensor *t, const char *name)
 {
     if (!t || !name) return gr_fail_null("set_name", t ? "name" : "tensor");
+    if (t->owner == GR_PARAMS)
+        return gr_fail(GR_ERR_STATE, "set_name: %s is %s, which finds and saves it by this name", gr_name(t),
+                       gr_not_yours(t));
     char *copy = gr_allocate(strlen(name) + 1);
     if (!copy) return GR_ERR_MEMORY;
     memcpy(copy, name, strlen(name) + 1);
@@ -320,8 +350,8 @@ gr_status gr_set(gr_tensor *t, int64_t position, double value)
     if (position < 0 || position >= t->size)
         return gr_fail(GR_ERR_INDEX, "set: position %lld is outside the %lld elements of %s", (long long)position,
                        (long long)t->size, GR_SHAPE_TEXT(t));
-    if (!gr_set_element(t, position, value))
-        return gr_fail(GR_ERR_VALUE, "set: %s is no value of i32", GR_NUMBER_TEXT(value));
+    if (gr_expect_held("set", gr_type_of(t), value)) return gr_last_status();
+    gr_set_element(t, position, value);
     gr_touch(t);
     return GR_OK;
 }
@@ -347,8 +377,7 @@ gr_tensor *gr_copy_as(gr_dtype dtype, const gr_tensor *t)
     gr_tensor *copy = gr_new("copy_as", dtype, t->rank, t->shape);
     for (int64_t i = 0; copy && i < t->size; i++)
         if (!gr_set_element(copy, i, gr_element(t, i))) {
-            gr_fail(GR_ERR_VALUE, "copy_as: %s at %s is no value of i32", GR_NUMBER_TEXT(gr_element(t, i)),
-                    gr_position_text(&(gr_text){{0}}, t, i));
+            gr_fail_value("copy_as", dtype, gr_element(t, i), gr_position_text(&(gr_text){{0}}, t, i));
             gr_tensor_free(copy);
             return NULL;
         }
