@@ -205,7 +205,7 @@ enum { NO_MOUNT = 77 };
 /* On a file system of 256 KB, which a filler leaves no room on. */
 static int fill_a_small_disk(void)
 {
-    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) return NO_MOUNT;
+    if (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)) return NO_MOUNT;
     if (mount("gradus-test", directory, "tmpfs", 0, "size=256k")) return NO_MOUNT;
     for (int k = 0; k < n_formats; k++)
         if (formats[k].save(path_of(formats[k].name), 5)) return 10;
