@@ -1,5 +1,6 @@
 /* test_pool.c: where memory comes from and when it goes back: no allocation after a first step, buffers returned while
  * backward runs, and every block to the allocator that it came from. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include "helpers.h"
 
 #include <gradus/losses.h>

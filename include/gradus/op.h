@@ -118,9 +118,9 @@ struct gr_op {
 
 #define GR_VARIADIC (-1)
 
-/* Runs an op: checks, computes, records. `attr` is NULL for an op without options, and not for another. Returns a result
- * of the tape, or NULL with the message: what the op refuses, and a record that is wrong, such as one without a name or
- * an input, or with a view that does not lie within in[0]. The record must last as long as the result. */
+/* Runs an op: checks, computes, records. `attr` is NULL for an op without options, and not for another. Returns a
+ * result of the tape, or NULL with the message: what the op refuses, and a record that is wrong, such as one without a
+ * name or an input, or with a view that does not lie within in[0]. The record must last as long as the result. */
 GR_EXPORT gr_tensor *gr_apply(gr_tape *tape, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr);
 
 /* For kernels: a tensor of the tape for what a VJP will need, deleted with the node. Sets and returns n->saved; NULL
