@@ -219,6 +219,8 @@ static const char *build_name(void)
     return name;
 }
 
+static bool is_known;
+
 static void bits_are_known(void **state)
 {
     (void)state;
@@ -238,7 +240,8 @@ static void bits_are_known(void **state)
             }
     }
     printf("}},\n");
-    if (!expected) skip();
+    is_known = expected != NULL;
+    if (!is_known) skip();
     assert_true(same);
 }
 
@@ -252,5 +255,6 @@ static void bits_repeat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bits_repeat), cmocka_unit_test(bits_are_known)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed ? failed : is_known ? 0 : 77; /* 77: ctest shows it as skipped */
 }

@@ -42,8 +42,9 @@ extern "C" {
 /* ---- Simple ------------------------------------------------------------------------------------------------- */
 
 /* The function under check: makes a result of any shape from its inputs with ops of the tape; NULL when an op failed.
- * It must be the same function every time, and must not write to its inputs. A result of more than one element is
- * summed with random weights, so that no constant direction (the sum of a softmax is always 1) can hide an error. */
+ * It must be the same function every time, and must not write to its inputs, nor call gr_backward(), gr_tape_reset() or
+ * gr_tape_free() on its tape, which is GR_ERR_STATE; gr_grad() it may call. A result of more than one element is summed
+ * with random weights, so that no constant direction (the sum of a softmax is always 1) can hide an error. */
 typedef gr_tensor *(*gr_check_function)(gr_tape *t, gr_tensor *const x[], int n, void *context);
 
 /* In order of the enum: FAIL, NONDETERMINISTIC and UNRESOLVED elements make the whole so, in this order of weight (an

@@ -54,7 +54,7 @@ typedef struct gr_type {
     gr_dtype dtype;
     int rank;
     int64_t shape[GR_MAX_RANK];
-    bool view;      /* the result shares in[0]'s data: no kernel, no memory */
+    bool view;      /* the result shares in[0]'s data, within which it lies: no kernel, no memory */
     int64_t offset; /* of a view: its first element in in[0] */
 } gr_type;
 
@@ -118,8 +118,9 @@ struct gr_op {
 
 #define GR_VARIADIC (-1)
 
-/* Runs an op: checks, computes, records. `attr` may be NULL for an op without options. Returns a result of the tape,
- * or NULL with the message. */
+/* Runs an op: checks, computes, records. `attr` is NULL for an op without options, and not for another. Returns a
+ * result of the tape, or NULL with the message: what the op refuses, and a record that is wrong, such as one without a
+ * name or an input, or with a view that does not lie within in[0]. The record must last as long as the result. */
 GR_EXPORT gr_tensor *gr_apply(gr_tape *tape, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr);
 
 /* For kernels: a tensor of the tape for what a VJP will need, deleted with the node. Sets and returns n->saved; NULL

@@ -118,7 +118,9 @@ GR_EXPORT gr_optimizer *gr_adamw(gr_params *params, const gr_adam_options *optio
 GR_EXPORT gr_optimizer *gr_rmsprop(gr_params *params, const gr_rmsprop_options *options);
 GR_EXPORT void gr_optimizer_free(gr_optimizer *optimizer);
 
-/* One step. A parameter without a gradient stays as it is, with its state. GR_ERR_STATE when no parameter has one. */
+/* One step. A parameter without a gradient stays as it is, with its state. GR_ERR_STATE when no parameter has one;
+ * GR_ERR_VALUE, with the name of the parameter and the place, where the step would make a number of a parameter or of
+ * the state NaN or infinite. Then nothing has changed, and gr_params_zero_grad() leaves the step out. */
 GR_EXPORT GR_NODISCARD gr_status gr_step(gr_optimizer *optimizer);
 
 /* The learning rate of the steps that follow: finite and 0 or more, else GR_ERR_OPTION; GR_ERR_VALUE for one that F32

@@ -21,6 +21,10 @@
  * gives each buffer back as soon as no later step needs it. Read what you want of the forward pass before, or keep it
  * with gr_keep(). The tensor that gr_backward() starts from is always kept.
  *
+ * A result that is used after its tape was reset is a mistake that no release build looks for. Where assertions are on,
+ * or with GRADUS_DEBUG=1 in the environment when the tape is made, the tape keeps the records of some thousand deleted
+ * results apart, and every function that is handed one fails with GR_ERR_STATE and the name of the op that made it.
+ *
  * NULL: gr_tape_free(), gr_tape_reset() and gr_zero_grad() do nothing; status.h says the rest.
  *
  * Threads: one tape to a thread. Several threads may run several tapes that read the same data and parameters, as
@@ -45,7 +49,8 @@ GR_EXPORT gr_tape *gr_tape_new(void);
 GR_EXPORT void gr_tape_free(gr_tape *tape);
 
 /* Deletes every node and every result; their buffers stay with the tape for the next step, so that a training step of a
- * fixed shape calls the allocator in its first run only. */
+ * fixed shape calls the allocator in its first run only. From within an op or a backward of this tape, or from a
+ * function under check, this and gr_tape_free() do nothing but note GR_ERR_STATE. */
 GR_EXPORT void gr_tape_reset(gr_tape *tape);
 
 /* Makes a tensor of yours a leaf for which gradients are wanted. F32 or F64, else GR_ERR_DTYPE; GR_ERR_STATE for a
@@ -61,6 +66,7 @@ enum {
 /* Adds dy/dx to the gradient of every leaf x that y depends on, except where y depends on x only through steps (sign,
  * greater, equal), whose derivative is 0. y holds one element. Errors: GR_ERR_SHAPE (y has more elements: see
  * gr_vjp()), GR_ERR_STATE (y needs no gradient; a value that it depends on was changed since, and the message names it;
+ * an op or another backward is running on the tape, or a gradient check of the function that calls this;
  * values were given back by an earlier backward), GR_ERR_OPTION (unknown flags), GR_ERR_NULL, GR_ERR_MEMORY. After an
  * error no gradient has changed; without GR_RETAIN some values may have been given back, so that the next backward
  * needs a new forward pass. */
@@ -83,7 +89,8 @@ GR_EXPORT void gr_zero_grad(gr_tensor *tensor);
  *     gr_grad(tape, y, &x, 1, &d1, GR_CREATE_GRAPH);      // y'
  *     gr_grad(tape, d1, &x, 1, &d2, 0);                   // y''
  *
- * Errors as gr_backward(), and GR_ERR_OPTION for an n below 1; out[] is then all NULL. */
+ * They are yours to write to: what the tape needs, and the other gradients, are other tensors. Errors as gr_backward(),
+ * and GR_ERR_OPTION for an n below 1; out[] is then all NULL. */
 GR_EXPORT GR_NODISCARD gr_status gr_grad(gr_tape *tape, gr_tensor *y, gr_tensor *const x[], int n, gr_tensor *out[],
                                          int flags);
 

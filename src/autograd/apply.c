@@ -1,4 +1,6 @@
 /* apply.c: running one op: check, compute, record. Every op of the library and of its users passes here. */
+#include <limits.h>
+
 #include "autograd/tape_internal.h"
 
 /* ---- Shape rules that many ops share ------------------------------------------------------------------------ */
@@ -8,11 +10,11 @@ gr_status gr_expect_floats(const char *who, gr_tensor *const in[], int n_in)
     gr_dtype dtype = gr_type_of(in[0]);
     for (int i = 0; i < n_in; i++) {
         gr_dtype other = gr_type_of(in[i]);
+        if (other == dtype && gr_is_float(other)) continue;
         if (!gr_is_float(other))
             return gr_fail(GR_ERR_DTYPE, "%s: input %d is %s, expected f32 or f64", who, i, gr_dtype_name(other));
-        if (other != dtype)
-            return gr_fail(GR_ERR_DTYPE, "%s: dtypes differ: %s and %s; see gr_cast()", who, gr_dtype_name(dtype),
-                           gr_dtype_name(other));
+        return gr_fail(GR_ERR_DTYPE, "%s: dtypes differ: %s and %s; see gr_cast()", who, gr_dtype_name(dtype),
+                       gr_dtype_name(other));
     }
     return GR_OK;
 }
@@ -75,23 +77,24 @@ gr_status gr_expect_parameter(const char *who, const char *what, const gr_tensor
 
 /* ---- Running ------------------------------------------------------------------------------------------------ */
 
+/* For an input that is NULL, or whose values are gone. */
+GR_COLD static gr_status fail_input(const char *who, int i, const gr_tensor *x)
+{
+    char what[32];
+    snprintf(what, sizeof what, "input %d", i);
+    return x ? gr_fail_gone(who, what, x) : gr_fail_null(who, what);
+}
+
 gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in, int n_optional)
 {
     if (!t || !in) return gr_fail_null(who, t ? "the list of inputs" : "tape");
     for (int i = 0; i < n_in + n_optional; i++) {
         const gr_tensor *x = in[i];
         if (!x && i >= n_in) continue;
-        if (!x) {
-            char what[32];
-            snprintf(what, sizeof what, "input %d", i);
-            return gr_fail_null(who, what);
-        }
+        if (!x) return fail_input(who, i, x);
         assert(gr_is_sound(x));
         if (x->tape && x->tape != t) return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
-        if (gr_is_gone(x))
-            return gr_fail(GR_ERR_STATE, "%s: input %d, %s, was %s", who, i, GR_SHAPE_TEXT(x),
-                           x->given ? "given up with gr_give()"
-                                    : "given back by backward: reset the tape, or keep it with gr_keep()");
+        if (gr_is_gone(x)) return fail_input(who, i, x);
     }
     return GR_OK;
 }
@@ -103,16 +106,22 @@ gr_status gr_expect_constant(const char *who, const gr_tape *t, const gr_tensor 
                    who);
 }
 
-/* Whether an op takes so many inputs; false with an error. */
-static bool takes(const gr_op *op, int n_in)
+/* Whether an op takes so many inputs and these options; false with an error. */
+GR_COLD static bool takes(const gr_op *op, int n_in, const void *attr)
 {
     const bool variadic = op->n_in == GR_VARIADIC;
-    if (variadic ? n_in >= 1 : n_in >= op->n_in && n_in <= op->n_in + op->n_optional) return true;
-    char least[24] = "";
-    if (op->n_optional) snprintf(least, sizeof least, "%d to ", op->n_in);
-    const int most = variadic ? 1 : op->n_in + op->n_optional;
-    gr_fail(GR_ERR_SHAPE, "%s: takes %s%d input%s%s, not %d", op->name, least, most, most == 1 ? "" : "s",
-            variadic ? " or more" : "", n_in);
+    const int least = variadic ? 1 : op->n_in, most = variadic ? INT_MAX : op->n_in + op->n_optional;
+    char more[24] = "";
+    if (op->n_optional) snprintf(more, sizeof more, "%d to ", least);
+    if (least < 1 || op->n_optional < 0)
+        gr_fail(GR_ERR_OPTION, "%s: its record has n_in %d and n_optional %d, expected 1 or more, and 0 or more",
+                op->name, op->n_in, op->n_optional);
+    else if (n_in < least || n_in > most)
+        gr_fail(GR_ERR_SHAPE, "%s: takes %s%d input%s%s, not %d", op->name, more, variadic ? 1 : most,
+                variadic || most == 1 ? "" : "s", variadic ? " or more" : "", n_in);
+    else if (op->attr_size && !attr) gr_fail(GR_ERR_NULL, "%s: its options are NULL", op->name);
+    else if (attr && !op->attr_size) gr_fail(GR_ERR_OPTION, "%s: takes no options, for its attr_size is 0", op->name);
+    else return true;
     return false;
 }
 
@@ -145,7 +154,7 @@ static gr_tape_node *new_node(gr_tape *t, const gr_op *op, gr_tensor *const in[]
         if (in[i]->temporary) in[i]->temporary = false; /* what one node has saved is to outlive it as an input here */
     }
     node->versions[n_in] = 0;
-    if (op->attr_size && attr) node->call.attr = memcpy((char *)node + attr_at, attr, op->attr_size);
+    if (attr) node->call.attr = memcpy((char *)node + attr_at, attr, op->attr_size);
     return node;
 }
 
@@ -158,17 +167,18 @@ static void append(gr_tape *t, gr_tape_node *node)
     t->nodes++;
     node->call.out->node = node;
     node->call.out->requires_grad = true;
+    if (node->call.saved) node->call.saved->version = 0; /* the kernel's own changes do not count */
     node->versions[node->call.n_in] = gr_version_of(node->call.out);
 }
 
-static gr_kernel kernel_for(const gr_op *op, gr_dtype dtype)
+static gr_kernel kernel_for(const gr_tape *t, const gr_op *op, gr_dtype dtype)
 {
-    gr_kernel kernel = op->forward[gr_cpu_level()][dtype];
+    gr_kernel kernel = op->forward[t->cpu][dtype];
     return kernel ? kernel : op->forward[GR_ANY_CPU][dtype];
 }
 
 /* For an op that refuses without a sentence of its own. */
-static gr_tensor *refused(const gr_op *op, gr_status status)
+GR_COLD static gr_tensor *refused(const gr_op *op, gr_status status)
 {
     if (gr_last_status() != status) gr_fail(status, "%s: failed: %s", op->name, gr_status_text(status));
     return NULL;
@@ -182,41 +192,78 @@ static bool is_spent(const gr_tape *t, const gr_op *op, const gr_tensor *x, cons
            memcmp(x->shape, type->shape, (size_t)x->rank * sizeof *x->shape) == 0;
 }
 
-/* The result of the call, computed; NULL with the message. */
-static gr_tensor *compute(gr_tape *t, gr_node *n)
+/* A result that shares the data of in[0], if it lies within. */
+static gr_tensor *view(gr_tape *t, const gr_node *n, const gr_type *type, int64_t size)
 {
-    gr_type type;
-    type.view = false;
-    gr_status status = n->op->shape(n, &type);
-    if (status) return refused(n->op, status);
-    const bool scalar = type.rank == 0 && gr_is_float(type.dtype);
-    if (!scalar && gr_checked_size(n->op->name, type.dtype, type.rank, type.shape) < 0) return NULL;
-    if (type.view) {
-        n->out = gr_result_view(t, n->in[0], type.rank, type.shape, type.offset);
-        if (t->signature && n->out) gr_fold_op(n, t->signature);
-        return n->out;
-    }
-    gr_kernel kernel = kernel_for(n->op, type.dtype);
-    if (!kernel) {
-        gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype));
+    const gr_tensor *x = n->in[0];
+    if (type->dtype != gr_type_of(x)) {
+        gr_fail(GR_ERR_DTYPE, "%s: a view of dtype %s in %s", n->op->name, gr_dtype_name(type->dtype),
+                gr_dtype_name(gr_type_of(x)));
         return NULL;
     }
-    const bool in_place = is_spent(t, n->op, n->in[0], &type);
-    n->out = in_place ? gr_result_in(t, n->in[0]) : gr_result(t, type.dtype, type.rank, type.shape);
-    if (!n->out) return NULL;
-    status = kernel(n);
+    if (type->offset < 0 || size > x->size || type->offset > x->size - size) {
+        gr_fail(GR_ERR_SHAPE, "%s: a view %s from element %lld on does not lie within the %lld elements of %s",
+                n->op->name, gr_shape_text(&(gr_text){{0}}, type->rank, type->shape), (long long)type->offset,
+                (long long)x->size, GR_SHAPE_TEXT(x));
+        return NULL;
+    }
+    return gr_result_view(t, n->in[0], type->rank, type->shape, type->offset);
+}
+
+/* Runs the kernel, whose result is n->out then; a kernel that fails leaves nothing. */
+static gr_status run_kernel(gr_tape *t, gr_node *n, gr_kernel kernel, const gr_type *type)
+{
+    const bool in_place = is_spent(t, n->op, n->in[0], type);
+    n->out = in_place ? gr_result_in(t, n->in[0]) : gr_result(t, type->dtype, type->rank, type->shape);
+    if (!n->out) return gr_last_status();
+    const gr_status status = kernel(n);
     if (in_place) {
         n->in[0]->values_gone = true;
         n->in[0]->data = NULL;
     }
-    if (!status) {
-        if (t->signature) gr_fold_op(n, t->signature);
-        return n->out;
-    }
+    if (!status) return GR_OK;
     gr_drop(t, n->saved);
     gr_discard(t, n->out);
     n->out = n->saved = NULL;
-    return refused(n->op, status);
+    return status;
+}
+
+/* The result of the call; NULL with the message. */
+static gr_tensor *result_of(gr_tape *t, gr_node *n)
+{
+    gr_type type;
+    type.dtype = GR_N_DTYPES; /* no dtype and no rank, for a rule that leaves them open */
+    type.rank = -1;
+    type.view = false;
+    type.offset = 0;
+    gr_status status = n->op->shape(n, &type);
+    if (status) return refused(n->op, status);
+    const bool scalar = type.rank == 0 && gr_is_float(type.dtype);
+    const int64_t size = scalar ? 1 : gr_checked_size(n->op->name, type.dtype, type.rank, type.shape);
+    if (size < 0) return NULL;
+    if (type.view) {
+        n->out = view(t, n, &type, size);
+    } else {
+        gr_kernel kernel = kernel_for(t, n->op, type.dtype);
+        if (!kernel)
+            return gr_fail(GR_ERR_DTYPE, "%s: has no kernel for %s", n->op->name, gr_dtype_name(type.dtype)), NULL;
+        status = run_kernel(t, n, kernel, &type);
+        if (status) return refused(n->op, status);
+    }
+    if (!n->out) return NULL;
+    n->out->maker = n->op->name;
+    if (t->signature) gr_fold_op(n, t->signature);
+    return n->out;
+}
+
+/* The same, while nothing may be deleted. */
+static gr_tensor *compute(gr_tape *t, gr_node *n)
+{
+    const char *before = t->busy;
+    t->busy = n->op->name;
+    gr_tensor *out = result_of(t, n);
+    t->busy = before;
+    return out;
 }
 
 gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[], int n_in, const void *attr,
@@ -224,7 +271,9 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
 {
     if (!op || !op->name) return gr_fail_null("apply", op ? "the op's name" : "op"), NULL;
     if (!op->shape) return gr_fail_null(op->name, "the op's shape rule"), NULL;
-    if ((t && in && !takes(op, n_in)) || gr_expect_inputs(op->name, t, in, n_in, 0)) return NULL;
+    const bool as_usual = n_in == op->n_in && n_in > 0 && (attr ? op->attr_size > 0 : op->attr_size == 0);
+    if (t && in && !as_usual && !takes(op, n_in, attr)) return NULL;
+    if (gr_expect_inputs(op->name, t, in, n_in, 0)) return NULL;
     int record = to_record(t, op, in, n_in);
     if (record < 0) return NULL;
     if (!record) {
@@ -255,6 +304,7 @@ gr_tensor *gr_save(gr_node *n, gr_dtype dtype, int rank, const int64_t shape[])
     gr_tensor *x = gr_result(n->tape, dtype, rank, shape);
     if (!x) return NULL;
     x->temporary = true;
+    gr_drop(n->tape, n->saved); /* what it saved before, if it saves twice */
     return n->saved = gr_hold(x);
 }
 

@@ -72,28 +72,42 @@ static gr_status check_unchanged(const char *who, const gr_tape_node *node)
     return GR_OK;
 }
 
+/* For saved values that somebody wrote to: gr_gradient() of a retained result may hand them out. */
+GR_COLD static gr_status fail_saved(const char *who, const gr_tape_node *node)
+{
+    return gr_fail(GR_ERR_STATE, "%s: what %s saved for its derivative, %s, was changed after the forward pass", who,
+                   node->call.op->name, GR_SHAPE_TEXT(node->call.saved));
+}
+
+/* For what a VJP gave that is no result of this tape with values, of the input's dtype: a result, if it is a tensor of
+ * the caller's. */
+GR_COLD static gr_tensor *as_result(const pass *p, const gr_node *n, int i, gr_tensor *d)
+{
+    const gr_dtype dtype = gr_type_of(n->in[i]);
+    const char *who = p->who, *op = n->op->name;
+    if (!d && !gr_last_status()) gr_fail(GR_ERR_NULL, "%s: the VJP of %s for input %d gave NULL", who, op, i);
+    if (!d) return NULL;
+    if (d->dtype != dtype)
+        gr_fail(GR_ERR_DTYPE, "%s: the VJP of %s for input %d is %s, the input %s", who, op, i,
+                gr_dtype_name(gr_type_of(d)), gr_dtype_name(dtype));
+    else if (gr_is_gone(d))
+        gr_fail(GR_ERR_STATE, "%s: the VJP of %s for input %d gave what was %s", who, op, i,
+                gr_fate_text(&(gr_text){{0}}, d));
+    else if (d->tape) gr_fail(GR_ERR_STATE, "%s: the VJP of %s for input %d is a result of another tape", who, op, i);
+    else return gr_scale(p->t, d, 1.0);
+    return NULL;
+}
+
 /* What a VJP gave, as a gradient of input i: of its shape, and a result of the tape. NULL with an error. */
 static gr_tensor *fitted(const pass *p, const gr_node *n, int i, gr_tensor *d)
 {
     const gr_tensor *x = n->in[i];
-    gr_tape *t = p->t;
-    if (!d) {
-        if (!gr_last_status()) gr_fail(GR_ERR_NULL, "%s: the VJP of %s for input %d gave NULL", p->who, n->op->name, i);
-        return NULL;
-    }
-    if (d->dtype != x->dtype) {
-        gr_fail(GR_ERR_DTYPE, "%s: the VJP of %s for input %d is %s, the input %s", p->who, n->op->name, i,
-                gr_dtype_name(gr_type_of(d)), gr_dtype_name(gr_type_of(x)));
-        return NULL;
-    }
-    const bool fits = gr_same_shape(d, x);
-    if (!fits && !gr_sums_to(d, x)) {
-        gr_fail(GR_ERR_SHAPE, "%s: the VJP of %s for input %d is %s, the input %s", p->who, n->op->name, i,
-                GR_SHAPE_TEXT(d), GR_SHAPE_TEXT(x));
-        return NULL;
-    }
-    if (d->tape != t) d = gr_scale(t, d, 1.0);
-    return d && !fits ? gr_sum_to(t, d, x) : d;
+    if (!d || d->tape != p->t || d->dtype != x->dtype || gr_is_gone(d)) d = as_result(p, n, i, d);
+    if (!d || gr_same_shape(d, x)) return d;
+    if (gr_sums_to(d, x)) return gr_sum_to(p->t, d, x);
+    gr_fail(GR_ERR_SHAPE, "%s: the VJP of %s for input %d is %s, the input %s", p->who, n->op->name, i,
+            GR_SHAPE_TEXT(d), GR_SHAPE_TEXT(x));
+    return NULL;
 }
 
 static gr_vjp_rule rule_of(const gr_op *op, int i)
@@ -171,6 +185,7 @@ static gr_status visit(pass *p, gr_tape_node *node)
         return gr_fail(GR_ERR_STATE, "%s: an earlier backward gave the values of %s back: pass it GR_RETAIN", p->who,
                        node->call.op->name);
     if (passes && check_unchanged(p->who, node)) return gr_last_status();
+    if (passes && node->call.saved && node->call.saved->version) return fail_saved(p->who, node);
     const int64_t serial = p->t->serial;
     for (int i = 0; passes && i < node->call.n_in; i++)
         if (pull_back(p, node, i, g)) return gr_last_status();
@@ -255,28 +270,27 @@ static void abandon(pass *p, int64_t serial)
     if (p->t->backward) sweep(p->t, serial);
 }
 
-/* out[i] itself, or a copy where that tensor is the cotangent or another gradient as well, as those of the summands of
- * a + b are: each gradient is a tensor of its own, whose own gradient is not the other's. */
-static gr_status set_apart(pass *p, int i, const gr_tensor *cotangent)
+/* Makes a copy of a gradient that is something else, too, so that its owner may write to it: what a node has saved, the
+ * cotangent, the gradient of another input. */
+static gr_status own_gradient(pass *p, gr_tensor **gradient, int64_t serial)
 {
-    bool shared = p->out[i] == cotangent;
-    for (int j = 0; j < i && !shared; j++) shared = p->out[j] == p->out[i];
-    if (!shared) return GR_OK;
-    gr_tensor *copy = gr_scale(p->t, p->out[i], 1.0);
+    gr_tensor *shared = *gradient;
+    if (shared->refs == 1 && (shared->serial > serial || shared->temporary)) return GR_OK;
+    gr_tensor *copy = gr_scale(p->t, shared, 1.0);
     if (!copy) return gr_last_status();
-    gr_drop(p->t, p->out[i]);
-    p->out[i] = gr_hold(copy);
+    *gradient = gr_hold(copy);
+    gr_drop(p->t, shared);
     return GR_OK;
 }
 
 /* The gradients that were asked for become results like others. An x named twice has gathered in the first place;
  * one that y does not depend on has a gradient of zeros. */
-static gr_status finish_named(pass *p, const gr_tensor *cotangent)
+static gr_status finish_named(pass *p, int64_t serial)
 {
     for (int i = 0; i < p->n_x; i++) {
         for (int j = 0; j < i && !p->out[i]; j++)
             if (p->x[j] == p->x[i]) p->out[i] = gr_hold(p->out[j]);
-        if (p->out[i] && set_apart(p, i, cotangent)) return gr_last_status();
+        if (p->out[i] && own_gradient(p, &p->out[i], serial)) return gr_last_status();
         if (p->out[i]) continue;
         gr_tensor *zero = gr_result(p->t, gr_type_of(p->x[i]), p->x[i]->rank, p->x[i]->shape);
         if (!zero) return gr_last_status();
@@ -294,19 +308,23 @@ static gr_status finish_named(pass *p, const gr_tensor *cotangent)
 static gr_status whole_pass(pass *p, gr_tensor *cotangent)
 {
     gr_tape *t = p->t;
+    if ((t->busy || !p->x) && gr_expect_idle(t, p->who)) return gr_last_status();
     assert(gr_is_sound(p->y) && p->y->node);
-    bool was_recording = gr_set_recording(t, p->flags & GR_CREATE_GRAPH);
+    t->busy = "backward";
+    const bool was_recording = t->recording;
+    t->recording = p->flags & GR_CREATE_GRAPH;
     t->backward = !(p->flags & GR_CREATE_GRAPH);
     const int64_t serial = t->serial;
     if (p->x) mark_reached(p);
     gr_status status = run(p, cotangent);
-    if (!status) status = finish_named(p, cotangent);
+    if (!status) status = finish_named(p, serial);
     if (!p->x) status = finish_leaves(p, status);
     if (status) abandon(p, serial);
     for (int i = 0; i < p->n_x; i++)
         if (p->x[i]->node) p->x[i]->is_target = false;
     t->backward = false;
-    gr_set_recording(t, was_recording);
+    t->busy = NULL;
+    t->recording = was_recording;
     return status;
 }
 
@@ -317,6 +335,7 @@ static gr_status check_output(const char *who, const gr_tape *t, const gr_tensor
         return gr_fail(GR_ERR_OPTION, "%s: unknown flags %d, expected GR_RETAIN, GR_CREATE_GRAPH or 0", who, flags);
     if (!t || !y) return gr_fail_null(who, t ? "the output" : "tape");
     if (y->tape && y->tape != t) return gr_fail(GR_ERR_STATE, "%s: the output is a result of another tape", who);
+    if (!y->node && gr_is_gone(y)) return gr_fail_gone(who, "the output", y);
     if (!y->node)
         return gr_fail(GR_ERR_STATE,
                        "%s: the output %s was not recorded: none of its inputs required a gradient, "
@@ -335,9 +354,7 @@ static gr_status check_output(const char *who, const gr_tape *t, const gr_tensor
                        GR_SHAPE_TEXT(y));
     if (cotangent && cotangent->tape && cotangent->tape != t)
         return gr_fail(GR_ERR_STATE, "%s: the cotangent is a result of another tape", who);
-    if (cotangent && cotangent->values_gone)
-        return gr_fail(GR_ERR_STATE, "%s: the cotangent %s was %s", who, GR_SHAPE_TEXT(cotangent),
-                       cotangent->given ? "given up with gr_give()" : "given back by an earlier backward");
+    if (cotangent && gr_is_gone(cotangent)) return gr_fail_gone(who, "the cotangent", cotangent);
     return GR_OK;
 }
 
@@ -367,6 +384,7 @@ static gr_status pass_by_name(const char *who, gr_tape *t, gr_tensor *y, gr_tens
         if (!x[i]) return gr_fail_null(who, "an input");
         if (x[i]->tape && x[i]->tape != t)
             return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
+        if (x[i]->deleted) return gr_fail_gone(who, "an input", x[i]);
         if (!x[i]->requires_grad)
             return gr_fail(GR_ERR_STATE, "%s: input %d, %s%s%s, does not require a gradient", who, i, gr_name(x[i]),
                            *gr_name(x[i]) ? " " : "", GR_SHAPE_TEXT(x[i]));

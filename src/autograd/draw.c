@@ -24,7 +24,7 @@ static void put_values(const drawing *d, const gr_tensor *x)
 {
     if (!x) {
         fputs("none", d->file);
-    } else if (x->values_gone) {
+    } else if (gr_is_gone(x)) {
         fputs("given back", d->file);
     } else if (x->size <= d->max_elements) {
         for (int64_t i = 0; i < x->size; i++) fprintf(d->file, "%s%s", i ? " " : "", GR_DIGITS(4, gr_element(x, i)));

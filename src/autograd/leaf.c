@@ -15,7 +15,11 @@ gr_status gr_require_grad(gr_tensor *x)
 
 bool gr_requires_grad(const gr_tensor *x) { return x && x->requires_grad; }
 
-gr_tensor *gr_gradient(const gr_tensor *x) { return x && x->grad && (x->tape || x->has_grad) ? x->grad : NULL; }
+gr_tensor *gr_gradient(const gr_tensor *x)
+{
+    if (x && x->deleted) return gr_fail_gone("gradient", "this", x), NULL;
+    return x && x->grad && (x->tape || x->has_grad) ? x->grad : NULL;
+}
 
 void gr_zero_grad(gr_tensor *x)
 {
@@ -56,7 +60,8 @@ void gr_leaf_add(gr_tensor *leaf, gr_tensor *g)
     gr_tensor *grad = leaf->grad;
     if (leaf->has_grad) {
         gr_accumulate(grad, g);
-    } else if (gr_is_ours_alone(g) && g->block && grad->block && g->block->size_class == grad->block->size_class) {
+    } else if (gr_is_ours_alone(g) && !grad->has_views && g->block && grad->block &&
+               g->block->size_class == grad->block->size_class) {
         gr_block *block = grad->block;
         grad->block = g->block;
         g->block = block;

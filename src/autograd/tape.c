@@ -1,12 +1,26 @@
 /* tape.c: a tape's memory: nodes in chunks, results with their buffers in a pool, all recycled by a reset. */
+#include <stdlib.h>
+
 #include "autograd/tape_internal.h"
 
-enum { CHUNK_BYTES = 1 << 15, TENSORS_AT_ONCE = 32 };
+enum { CHUNK_BYTES = 1 << 15, TENSORS_AT_ONCE = 32, KEPT_APART = 1 << 13 };
 
 struct gr_chunk {
     gr_chunk *next;
     size_t bytes;
 };
+
+/* The environment variable GRADUS_DEBUG, 0 or 1; without it, whether assertions are on. */
+static bool wants_debug(void)
+{
+    const char *asked = getenv("GRADUS_DEBUG");
+    if (asked && *asked) return strcmp(asked, "0") != 0;
+#ifdef NDEBUG
+    return false;
+#else
+    return true;
+#endif
+}
 
 gr_tape *gr_tape_new(void)
 {
@@ -14,12 +28,21 @@ gr_tape *gr_tape_new(void)
     if (!t) return NULL;
     memset(t, 0, sizeof *t);
     t->recording = true;
+    t->cpu = gr_cpu_level();
+    t->debug = wants_debug();
     return t;
+}
+
+gr_status gr_fail_busy(gr_tape *t, const char *who)
+{
+    if (t->busy) return gr_fail(GR_ERR_STATE, "%s: called while %s runs on the same tape", who, t->busy);
+    t->misused = who;
+    return gr_fail(GR_ERR_STATE, "%s: called on the tape of a function under check, by that function", who);
 }
 
 void gr_tape_free(gr_tape *t)
 {
-    if (!t) return;
+    if (!t || gr_expect_idle(t, "tape_free")) return;
     gr_tape_reset(t);
     gr_pool_clear(&t->pool);
     for (gr_block *b = t->tensor_blocks, *next; b; b = next) {
@@ -33,16 +56,44 @@ void gr_tape_free(gr_tape *t)
     gr_release(t);
 }
 
+static inline void make_unused(gr_tape *t, gr_tensor *x)
+{
+    x->prev = t->unused;
+    t->unused = x;
+}
+
+/* For t->debug: a record becomes an unused one when KEPT_APART others have come after it. */
+GR_COLD static void keep_apart(gr_tape *t, gr_tensor *x)
+{
+    snprintf(x->small, sizeof x->small, "%s", x->maker ? x->maker : "no op");
+    memset(&x->block, 0, offsetof(gr_tensor, small) - offsetof(gr_tensor, block));
+    x->data = NULL;
+    x->values_gone = x->deleted = true;
+    if (t->deleted) t->last_deleted->next = x;
+    else t->deleted = x;
+    t->last_deleted = x;
+    if (++t->n_deleted <= KEPT_APART) return;
+    gr_tensor *first = t->deleted;
+    t->deleted = first->next;
+    t->n_deleted--;
+    make_unused(t, first);
+}
+
 void gr_tape_reset(gr_tape *t)
 {
-    if (!t) return;
+    if (!t || gr_expect_idle(t, "tape_reset")) return;
     gr_tensor *oldest = NULL;
     for (gr_tensor *x = t->newest; x; x = x->prev) {
         if (x->block) gr_pool_give(&t->pool, x->block);
-        gr_release(x->name);
+        if (x->name) gr_release(x->name);
         oldest = x;
     }
-    if (oldest) {
+    if (oldest && t->debug) {
+        for (gr_tensor *x = t->newest, *prev; x; x = prev) {
+            prev = x->prev;
+            keep_apart(t, x);
+        }
+    } else if (oldest) {
         oldest->prev = t->unused;
         t->unused = t->newest;
     }
@@ -115,10 +166,7 @@ static bool more_tensors(gr_tape *t)
     block->next = t->tensor_blocks;
     t->tensor_blocks = block;
     gr_tensor *x = gr_block_data(block);
-    for (int i = 0; i < TENSORS_AT_ONCE; i++, x++) {
-        x->prev = t->unused;
-        t->unused = x;
-    }
+    for (int i = 0; i < TENSORS_AT_ONCE; i++, x++) make_unused(t, x);
     return true;
 }
 
@@ -131,6 +179,7 @@ static gr_tensor *blank(gr_tape *t, gr_dtype dtype, int rank, const int64_t shap
     t->unused = x->prev;
     memset(&x->block, 0, offsetof(gr_tensor, small) - offsetof(gr_tensor, block));
     gr_tensor_set_type(x, dtype, rank, shape, size);
+    x->refs = 0;
     x->tape = t;
     x->temporary = t->backward;
     x->prev = t->newest;
@@ -161,6 +210,7 @@ gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t sha
     gr_tensor *x = blank(t, gr_type_of(of), rank, shape);
     if (!x) return NULL;
     x->base = of->base ? of->base : of;
+    if (x->base->is_gradient) x->base->has_views = true;
     x->data = (char *)of->data + (size_t)offset * gr_dtype_bytes(gr_type_of(of));
     x->holds_base = x->base->tape == t;
     if (x->holds_base) gr_hold(x->base);
@@ -178,10 +228,10 @@ void gr_discard(gr_tape *t, gr_tensor *x)
     if (x->next) x->next->prev = x->prev;
     else t->newest = x->prev;
     if (x->prev) x->prev->next = x->next;
-    gr_release(x->name);
+    if (x->name) gr_release(x->name);
     gr_tensor *base = x->holds_base ? x->base : NULL; /* a base of the caller's may be gone by now */
-    x->prev = t->unused;
-    t->unused = x;
+    if (t->debug) keep_apart(t, x);
+    else make_unused(t, x);
     t->tensors--;
     gr_drop(t, base);
 }

@@ -7,6 +7,12 @@
 
 #include "autograd/op_kit.h"
 
+/* Failures are rare: the compiler lays the ways to them aside, where they cost a call of an op nothing. */
+#define GR_COLD __attribute__((cold, noinline))
+GR_COLD gr_status gr_fail(gr_status status, const char *format, ...);
+GR_COLD gr_status gr_fail_null(const char *who, const char *what);
+GR_COLD gr_status gr_fail_gone(const char *who, const char *what, const gr_tensor *t);
+
 /* The verbs of memory, in the tape and around it:
  *
  *     gr_keep(x)        the user: x keeps its values when backward has passed it
@@ -17,6 +23,7 @@
  *     give_back(node)   backward has passed the node: its result stays on the tape, without values (values_gone)
  *     gr_pool_give()    a buffer goes to the tape's pool, for the next result of its size
  *     gr_tape_reset(t)  every result leaves the tape, every node is forgotten; buffers stay in the pool
+ *     keep_apart(t, x)  with t->debug: a record of those is not used again for a while, and marked `deleted`
  *     gr_tensor_free()  the user frees a tensor of his own; gr_destroy() is what it does, and does to gradients
  *     gr_release(m)     memory goes back to the allocator
  */
@@ -35,19 +42,35 @@ typedef struct gr_chunk gr_chunk;
 
 struct gr_tape {
     gr_tape_node *first, *last;
-    gr_tensor *newest;          /* of the tensors alive, linked by `prev` and `next` */
-    gr_tensor *unused;          /* tensor records for the results to come, linked by `prev` */
-    gr_block *tensor_blocks;    /* where tensor records are carved from */
-    gr_chunk *chunks, *current; /* memory for nodes, all given back by a reset */
-    size_t used;                /* bytes of the current chunk */
+    gr_tensor *newest;                 /* of the tensors alive, linked by `prev` and `next` */
+    gr_tensor *unused;                 /* tensor records for the results to come, linked by `prev` */
+    gr_tensor *deleted, *last_deleted; /* records kept apart from the unused ones, the oldest first, */
+    int64_t n_deleted;                 /* of which there are so many; with `debug` */
+    gr_block *tensor_blocks;           /* where tensor records are carved from */
+    gr_chunk *chunks, *current;        /* memory for nodes, all given back by a reset */
+    size_t used;                       /* bytes of the current chunk */
     gr_pool pool;
     int64_t nodes, tensors, serial;
     bool recording;
     bool has_shortcut;   /* the VJP at work does: gr_takes_shortcut() */
     bool backward;       /* under way: results are temporary */
-    bool under_check;    /* the checker's: what gr_give() gives up stays, and running statistics stay as they are */
+    gr_cpu cpu;          /* gr_cpu_level() */
+    bool debug;          /* a result that is used after its deletion is an error that names it */
+    const char *busy;    /* the op that runs, or "backward": results may be made, but nothing be deleted; NULL: none */
+    bool under_check;    /* f of the checker runs: what gr_give() gives up stays, and so do running statistics */
+    const char *misused; /* what f called that it may not; NULL: nothing */
     uint64_t *signature; /* where every op folds the branches that it takes, or NULL: gr_tape_watch() */
 };
+
+/* ---- tape.c: what may be called when ------------------------------------------------------------------------- */
+
+/* Refuses, in the name of `who`, what would delete results or accumulate gradients while an op, a backward or the
+ * function under check runs. */
+GR_COLD gr_status gr_fail_busy(gr_tape *t, const char *who);
+static inline gr_status gr_expect_idle(gr_tape *t, const char *who)
+{
+    return t->busy || t->under_check ? gr_fail_busy(t, who) : GR_OK;
+}
 
 /* ---- tape.c: memory ----------------------------------------------------------------------------------------- */
 

@@ -31,6 +31,10 @@ typedef struct gr_subject {
     int n;
 } gr_subject;
 
+/* f at x[] on the tape, which it finds empty. NULL with an error, also where f calls what would change more than
+ * results, see gr_expect_idle(), or returns what has no values. */
+gr_tensor *gr_subject_run(const gr_subject *s, gr_tape *t, gr_tensor *const x[]);
+
 /* f at x + t d, as constant + sum of weight_i values_i. */
 typedef struct gr_point {
     double t;

@@ -58,8 +58,7 @@ static gr_status check_node(gr_tape_node *node, const gr_check_options *o, gr_ch
     gr_status status = GR_OK;
     if (node->call.n_in > GR_CHECK_MAX_INPUTS) return GR_OK;
     for (int i = 0; i < node->call.n_in; i++)
-        if (node->call.in[i]->values_gone || !node->call.in[i]->data)
-            return GR_OK; /* f has run its own backward over it */
+        if (gr_is_gone(node->call.in[i])) return GR_OK; /* f has run its own backward over it */
     while (n < node->call.n_in && (in[n] = copy_input(&node->call, n))) n++;
     if (n < node->call.n_in) status = gr_last_status();
     const int64_t failed = report->failed;

@@ -40,12 +40,13 @@ static bool take_apart(result_parts *p, gr_tensor *y, double factor)
     gr_term terms[GR_MAX_TERMS];
     const gr_node *n = y->node ? &y->node->call : NULL;
     int n_terms = n && n->op->terms && y->size == 1 ? n->op->terms(n, terms) : 0;
+    if (n_terms < 0 || n_terms > GR_MAX_TERMS) return false;
     for (int i = 0; i < n_terms; i++) {
         if (!terms[i].of) p->constant += factor * terms[i].factor;
         else if (!take_apart(p, terms[i].of, factor * terms[i].factor)) return false;
     }
     if (n_terms) return true;
-    if (p->n == MAX_PARTS) return false;
+    if (p->n == MAX_PARTS || y->dtype != GR_F64 || gr_is_gone(y)) return false;
     p->part[p->n++] = (gr_term){y, factor};
     p->n_terms += y->size;
     return true;
@@ -80,14 +81,27 @@ static result_parts parts_of(const gr_probe *p, gr_tensor *y)
 
 /* ---- Running f ---------------------------------------------------------------------------------------------- */
 
+gr_tensor *gr_subject_run(const gr_subject *s, gr_tape *t, gr_tensor *const x[])
+{
+    const char *who = "check_gradients", *what = "the function's result";
+    gr_tape_reset(t);
+    gr_clear_error();
+    t->misused = NULL;
+    t->under_check = true;
+    gr_tensor *y = s->f(t, x, s->n, s->context);
+    t->under_check = false;
+    if (t->misused) gr_fail(GR_ERR_STATE, "%s: the function calls %s on its own tape: see gr_grad()", who, t->misused);
+    else if (!y) gr_fail_null(who, what);
+    else if (y->tape && y->tape != t) gr_fail(GR_ERR_STATE, "%s: %s is a result of another tape", who, what);
+    else if (gr_is_gone(y)) gr_fail_gone(who, what, y);
+    else return y;
+    return NULL;
+}
+
 gr_tensor *gr_probe_run_at(gr_probe *p, gr_tensor *const x[])
 {
-    gr_tape_reset(p->t);
-    gr_clear_error();
     p->evaluations++;
-    gr_tensor *y = p->of.f(p->t, x, p->of.n, p->of.context);
-    if (!y) gr_fail_null("check_gradients", "the function's result");
-    return y;
+    return gr_subject_run(&p->of, p->t, x);
 }
 
 gr_tensor *gr_probe_run(gr_probe *p)
@@ -183,7 +197,6 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
     p->line.length = 1.0; /* along which nothing moves yet */
     p->t = gr_tape_new();
     if (!p->t) return gr_last_status();
-    p->t->under_check = true;
     for (int i = 0; i < of->n; i++) {
         p->start[i + 1] = p->start[i] + (of->x[i]->requires_grad ? of->x[i]->size : 0);
         p->saved[i] = gr_copy(of->x[i]);

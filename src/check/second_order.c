@@ -32,8 +32,7 @@ gr_tensor *gr_second_run(gr_tape *t, gr_tensor *const x[], int n, void *context)
 /* The gradient of f itself, as it is made when it is to be differentiated again, or not. */
 static gr_status first_gradient(gr_probe *p, const gr_second *s, int flags, double *gradient)
 {
-    gr_tape_reset(p->t);
-    gr_tensor *y = s->of.f(p->t, s->of.x, s->of.n, s->of.context);
+    gr_tensor *y = gr_subject_run(&s->of, p->t, s->of.x);
     return y ? gr_probe_vjp(p, y, gr_probe_cotangent(p, y), p->of.x, flags, gradient) : gr_last_status();
 }
 

@@ -18,9 +18,8 @@ static gr_status expect_predictions(const gr_tensor *p, const gr_tensor *y, cons
     if (o->threshold != 0.0 && !(o->threshold > 0.0 && o->threshold < 1.0))
         return gr_fail(GR_ERR_OPTION, "confusion_add: a threshold of %s: expected one between 0 and 1",
                        GR_NUMBER_TEXT(o->threshold));
-    if (!p->data || !y->data)
-        return gr_fail(GR_ERR_STATE, "confusion_add: the values of %s were given back by backward",
-                       p->data ? "y" : "p");
+    if (gr_is_gone(p)) return gr_fail_gone("confusion_add", "p", p);
+    if (gr_is_gone(y)) return gr_fail_gone("confusion_add", "y", y);
     bool indices = p->dtype == GR_I32, one_of_many = n > 1 && !indices;
     if (y->dtype != GR_I32 && (n > 1 || indices))
         return gr_fail(GR_ERR_DTYPE, "confusion_add: y is %s: expected i32", gr_dtype_name((gr_dtype)y->dtype));
@@ -262,7 +261,7 @@ double gr_otsu(const gr_tensor *values)
                        gr_dtype_name((gr_dtype)values->dtype)),
                (double)NAN;
     if (!values->size) return gr_fail(GR_ERR_SHAPE, "otsu: %s has no values", GR_SHAPE_TEXT(values)), (double)NAN;
-    if (!values->data) return gr_fail(GR_ERR_STATE, "otsu: the values were given back by backward"), (double)NAN;
+    if (gr_is_gone(values)) return gr_fail_gone("otsu", "the tensor", values), (double)NAN;
     double lo = (double)INFINITY, hi = -(double)INFINITY;
     for (int64_t i = 0; i < values->size; i++) {
         double v = gr_element(values, i);

@@ -297,7 +297,7 @@ static gr_status check_image(const gr_tensor *image)
     if ((channels != 1 && channels != 3) || !image->size)
         return gr_fail(GR_ERR_SHAPE, "png_write: image is %s: expected [H,W], [1,H,W] or [3,H,W]",
                        GR_SHAPE_TEXT(image));
-    if (!image->data) return gr_fail(GR_ERR_STATE, "png_write: the values of image were given back by backward");
+    if (gr_is_gone(image)) return gr_fail_gone("png_write", "image", image);
     if (image->size / channels > GR_MAX_PIXELS || gr_dim(image, -1) > GR_MAX_SIDE || gr_dim(image, -2) > GR_MAX_SIDE)
         return gr_fail(GR_ERR_SHAPE, "png_write: image is %s: at most %d on a side and %d pixels", GR_SHAPE_TEXT(image),
                        GR_MAX_SIDE, GR_MAX_PIXELS);

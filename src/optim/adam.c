@@ -29,8 +29,17 @@ static void prepare_adam(double c[], int64_t t)
     c[ADAM_SHRINK] = 1.0 / sqrt(1.0 - pow(c[ADAM_BETA2], (double)t));
 }
 
-static const gr_rule adam = {.name = "adam", .prepare = prepare_adam, .kernel = GR_KERNELS(adam_span)};
-static const gr_rule adamw = {.name = "adamw", .prepare = prepare_adam, .kernel = GR_KERNELS(adam_span)};
+static void grow_adam(const double c[], double g, double bound[])
+{
+    const double d = g + c[ADAM_WEIGHT_DECAY] * bound[0];
+    bound[1] = fmax(bound[1], d);
+    bound[2] = fmax(bound[2], d * d);
+    bound[0] += c[GR_LR] * c[ADAM_DECOUPLED] * bound[0] + c[ADAM_STEP] * bound[1] * gr_most_by(c[ADAM_EPS]);
+}
+
+#define ADAM_RULE .prepare = prepare_adam, .grow = grow_adam, .kernel = GR_KERNELS(adam_span)
+static const gr_rule adam = {.name = "adam", ADAM_RULE};
+static const gr_rule adamw = {.name = "adamw", ADAM_RULE};
 
 static gr_optimizer *new_adam(gr_params *params, bool decoupled, const gr_adam_options *options)
 {

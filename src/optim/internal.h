@@ -39,8 +39,15 @@ typedef struct gr_update {
 typedef struct gr_rule {
     const char *name;
     void (*prepare)(double numbers[], int64_t t); /* sets the numbers that depend on a parameter's step t = 1, 2, ... */
-    gr_span_body kernel[GR_N_CPUS][GR_N_DTYPES];  /* of a gr_update */
+    void (*grow)(const double numbers[], double g, double bound[]); /* see is_surely_finite() */
+    gr_span_body kernel[GR_N_CPUS][GR_N_DTYPES];                    /* of a gr_update */
 } gr_rule;
+
+/* For grow(): 1 / eps or 1, whichever is larger. An eps that is no normal F32 may be 0 there. */
+static inline double gr_most_by(double eps)
+{
+    return eps >= 1.0 ? 1.0 : eps >= 0x1p-126 ? 1.0 / eps : (double)INFINITY;
+}
 
 /* One of a rule's numbers: the `value` that the user gave, in 0 <= value < below, where 0 stands for `standard`. */
 #define GR_ANY_SIZE ((double)INFINITY)

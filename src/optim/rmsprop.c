@@ -11,7 +11,15 @@ enum { RMSPROP_ALPHA = 1, RMSPROP_EPS, RMSPROP_MOMENTUM, RMSPROP_WEIGHT_DECAY };
 #define GR_KERNEL_FILE "optim/rmsprop.kernels.inc"
 #include "tensor/kernel.h"
 
-static const gr_rule rmsprop = {.name = "rmsprop", .kernel = GR_KERNELS(rmsprop_span)};
+static void grow_rmsprop(const double c[], double g, double bound[])
+{
+    const double d = g + c[RMSPROP_WEIGHT_DECAY] * bound[0];
+    bound[1] = fmax(bound[1], d * d);
+    bound[2] = c[RMSPROP_MOMENTUM] * bound[2] + d * gr_most_by(c[RMSPROP_EPS]);
+    bound[0] += c[GR_LR] * bound[2];
+}
+
+static const gr_rule rmsprop = {.name = "rmsprop", .grow = grow_rmsprop, .kernel = GR_KERNELS(rmsprop_span)};
 
 gr_optimizer *gr_rmsprop(gr_params *params, const gr_rmsprop_options *options)
 {

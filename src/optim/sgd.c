@@ -11,7 +11,14 @@ enum { SGD_MOMENTUM = 1, SGD_WEIGHT_DECAY, SGD_NESTEROV };
 #define GR_KERNEL_FILE "optim/sgd.kernels.inc"
 #include "tensor/kernel.h"
 
-static const gr_rule sgd = {.name = "sgd", .kernel = GR_KERNELS(sgd_span)};
+static void grow_sgd(const double c[], double g, double bound[])
+{
+    const double d = g + c[SGD_WEIGHT_DECAY] * bound[0];
+    bound[1] = c[SGD_MOMENTUM] * bound[1] + d;
+    bound[0] += c[GR_LR] * (d + bound[1]);
+}
+
+static const gr_rule sgd = {.name = "sgd", .grow = grow_sgd, .kernel = GR_KERNELS(sgd_span)};
 
 gr_optimizer *gr_sgd(gr_params *params, const gr_sgd_options *options)
 {

@@ -91,6 +91,7 @@ struct gr_tensor {
     int64_t size;
     void *data;
     uint8_t dtype, rank;
+    int32_t refs;   /* of its tape's own: gradients in flight, values saved, views of it */
     gr_tape *tape;  /* its owner; NULL: the caller, or the leaf whose gradient it is */
     int64_t serial; /* the order of creation on its tape */
     union {
@@ -105,14 +106,16 @@ struct gr_tensor {
     uint8_t owner;    /* GR_CALLER, ...; GR_LEAF: it is a gradient */
     bool values_gone; /* its buffer went back to the pool, or on to another result if it was given up */
     bool given, kept; /* by gr_give(), gr_keep() */
+    bool deleted;     /* by its tape, which keeps the record apart for a while; `small` is the name of its op */
+    bool has_views;   /* of a gradient: then its buffer stays where it is */
     /* The tape's: */
     bool requires_grad;
-    bool has_grad;   /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
-    bool temporary;  /* made by a backward pass: goes when nothing of the tape refers to it */
-    bool holds_base; /* a view that counts among its base's refs */
-    bool is_one;     /* the derivative of an output by itself, as backward made it */
-    bool is_target;  /* its gradient was asked for by name */
-    int32_t refs;    /* of the tape's own: gradients in flight, values saved, views of it */
+    bool has_grad;     /* of a leaf: `grad` counts; otherwise it is a buffer waiting for the next backward */
+    bool temporary;    /* made by a backward pass: goes when nothing of the tape refers to it */
+    bool holds_base;   /* a view that counts among its base's refs */
+    bool is_one;       /* the derivative of an output by itself, as backward made it */
+    bool is_target;    /* its gradient was asked for by name */
+    const char *maker; /* of a result: the name of its op */
     gr_tensor *grad;
     gr_tensor *pending_grad; /* being gathered by a backward under way */
     gr_tensor *next;         /* made after it, as `prev` was before it */
@@ -260,6 +263,12 @@ const char *gr_digits_text(gr_text *text, char as, int digits, double x);
 
 /* What a function returns that wrote to a caller's file: GR_ERR_IO where the file did not take all of it. */
 gr_status gr_file_status(const char *who, FILE *file);
+
+/* For a tensor whose values are gone: what became of it, as "given up with gr_give()". Returns text->s. */
+const char *gr_fate_text(gr_text *text, const gr_tensor *t);
+
+/* Notes GR_ERR_STATE for such a tensor: "who: what [2,3] was given up with gr_give()". */
+gr_status gr_fail_gone(const char *who, const char *what, const gr_tensor *t);
 
 /* For an argument that is NULL: where a failure is noted already, which may have led to it, that one stays and its
  * status is returned; otherwise notes GR_ERR_NULL, "who: what is NULL". */

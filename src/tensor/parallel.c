@@ -5,9 +5,21 @@
 #include "tensor/internal.h"
 #if GR_WITH_OPENMP
 #include <omp.h>
+#if defined __unix__ || defined __APPLE__
+#define GR_WITH_FORK 1
+#include <pthread.h>
+#endif
 #endif
 #if defined __SSE2__
 #include <emmintrin.h>
+#endif
+
+#if GR_WITH_FORK
+/* A child of fork() has none of its parent's threads. OpenMP does not know and would wait for them for ever, so the
+ * child goes on with one thread. OpenBLAS asks OpenMP how many there are. */
+static void go_on_alone(void) { omp_set_num_threads(1); }
+
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, go_on_alone); }
 #endif
 
 void gr_parallel_spans(int64_t n, int64_t grain, gr_span_body body, void *context)

@@ -285,6 +285,7 @@ const char *gr_name(const gr_tensor *t) { return t && t->name ? t->name : ""; }
 gr_status gr_set_name(gr_tensor *t, const char *name)
 {
     if (!t || !name) return gr_fail_null("set_name", t ? "name" : "tensor");
+    if (t->deleted) return gr_fail_gone("set_name", "this", t);
     if (t->owner == GR_PARAMS)
         return gr_fail(GR_ERR_STATE, "set_name: %s is %s, which finds and saves it by this name", gr_name(t),
                        gr_not_yours(t));
@@ -296,14 +297,28 @@ gr_status gr_set_name(gr_tensor *t, const char *name)
     return GR_OK;
 }
 
+const char *gr_fate_text(gr_text *text, const gr_tensor *t)
+{
+    if (t->deleted) snprintf(text->s, sizeof text->s, "a result of %s, and its tape has deleted it since", t->small);
+    else if (t->given) snprintf(text->s, sizeof text->s, "given up with gr_give()");
+    else
+        snprintf(text->s, sizeof text->s,
+                 "given back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
+    return text->s;
+}
+
+gr_status gr_fail_gone(const char *who, const char *what, const gr_tensor *t)
+{
+    assert(gr_is_gone(t));
+    return gr_fail(GR_ERR_STATE, "%s: %s %s was %s", who, what, GR_SHAPE_TEXT(t), gr_fate_text(&(gr_text){{0}}, t));
+}
+
 /* Whether t is a tensor with values; else an error. */
 static bool readable(const char *who, const gr_tensor *t)
 {
     if (!t) return gr_fail_null(who, "tensor"), false;
     if (!gr_is_gone(t)) return true;
-    gr_fail(GR_ERR_STATE, "%s: this %s was given %s", who, GR_SHAPE_TEXT(t),
-            t->given ? "up with gr_give()"
-                     : "back by backward: read it before, keep it with gr_keep(), or run backward with GR_RETAIN");
+    gr_fail_gone(who, "this", t);
     return false;
 }
 
@@ -403,6 +418,7 @@ static gr_tensor *view_of(gr_tensor *t, int rank, const int64_t shape[], int64_t
     gr_tensor *v = new_header(gr_type_of(t), rank, shape, size);
     if (!v) return NULL;
     v->base = t->base ? t->base : t;
+    if (v->base->is_gradient) v->base->has_views = true;
     v->data = (char *)t->data + (size_t)offset * gr_dtype_bytes(gr_type_of(t));
     return v;
 }
