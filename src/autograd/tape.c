@@ -210,7 +210,7 @@ gr_tensor *gr_result_view(gr_tape *t, gr_tensor *of, int rank, const int64_t sha
     gr_tensor *x = blank(t, gr_type_of(of), rank, shape);
     if (!x) return NULL;
     x->base = of->base ? of->base : of;
-    if (x->base->is_gradient) x->base->has_views = true;
+    if (x->base->owner == GR_LEAF) x->base->has_views = true;
     x->data = (char *)of->data + (size_t)offset * gr_dtype_bytes(gr_type_of(of));
     x->holds_base = x->base->tape == t;
     if (x->holds_base) gr_hold(x->base);

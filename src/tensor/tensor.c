@@ -418,7 +418,7 @@ static gr_tensor *view_of(gr_tensor *t, int rank, const int64_t shape[], int64_t
     gr_tensor *v = new_header(gr_type_of(t), rank, shape, size);
     if (!v) return NULL;
     v->base = t->base ? t->base : t;
-    if (v->base->is_gradient) v->base->has_views = true;
+    if (v->base->owner == GR_LEAF) v->base->has_views = true;
     v->data = (char *)t->data + (size_t)offset * gr_dtype_bytes(gr_type_of(t));
     return v;
 }
