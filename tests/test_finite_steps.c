@@ -111,11 +111,6 @@ static void overflow_from_finite_numbers(void **state)
         {gr_sgd(p, &(gr_sgd_options){.lr = 0.5}), w, -3e38, -3e38, true},
         {gr_sgd(q, &(gr_sgd_options){.lr = 0.5}), v, 1e300, -1e300, true},
         {gr_sgd(q, &(gr_sgd_options){.lr = 1.5}), v, 1.7e308, -1e308, false},
-        {gr_sgd(p, &(gr_sgd_options){.lr = 1e39}), w, 0.0, 0.0, false}, /* infinite in F32: 0 times that is NaN */
-        {gr_sgd(p, &(gr_sgd_options){.weight_decay = 1e39}), w, 0.0, 0.0, false},
-        {gr_adam(p, &(gr_adam_options){.eps = 1e-50}), w, 1.0, 0.0, false}, /* 0 in F32: 0 / 0 */
-        {gr_rmsprop(p, &(gr_rmsprop_options){.eps = 1e-50}), w, 1.0, 0.0, false},
-        {gr_adam(p, &(gr_adam_options){.eps = 1e-50}), w, 1.0, 1e-5, true},
         {gr_adam(p, &(gr_adam_options){.lr = 1e37}), w, 1.0, 1.0, true},
         {gr_adam(p, &(gr_adam_options){.lr = 1e38}), w, 1.0, 1e3, false},
         {gr_rmsprop(p, &(gr_rmsprop_options){.lr = 1e38}), w, 1.0, 1.0, false},
@@ -193,7 +188,13 @@ static void numbers_of_any_size(void **state)
         gr_params *params = one(dtype, 4, 1.0);
         gr_tensor *w = gr_params_at(params, 0);
         gr_optimizer *o = any_optimizer(params, &rng, trial % 7);
-        assert_non_null(o);
+        if (!o) { /* an option that the dtype does not hold */
+            assert_int_equal(gr_last_status(), GR_ERR_OPTION);
+            assert_int_equal(dtype, GR_F32);
+            gr_clear_error();
+            gr_params_free(params);
+            continue;
+        }
         for (int step = 0; step < 6; step++) {
             double before[4], g[4];
             if (step == 3) assert_int_equal(gr_set(w, 1, any_size(&rng, dtype)), GR_OK);

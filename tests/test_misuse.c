@@ -474,7 +474,7 @@ static const struct {
      false,
      GR_ERR_OPTION,
      "odd: takes no options, for its attr_size is 0"},
-    {"two inputs", OP(.shape = gr_shape_same), {0}, NULL, true, GR_ERR_SHAPE, "odd: takes 1 inputs, not 2"},
+    {"two inputs", OP(.shape = gr_shape_same), {0}, NULL, true, GR_ERR_SHAPE, "odd: takes 1 input, not 2"},
 };
 
 static void records_that_are_wrong(void **state)

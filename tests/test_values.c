@@ -160,7 +160,7 @@ static void numbers_of_ops(void **state)
 {
     (void)state;
     typedef gr_tensor *(*by_number)(gr_tape * t, gr_tensor * x, double a);
-    static const by_number ops[] = {gr_scale, gr_shift, gr_pow_scalar, gr_leaky_relu, gr_elu};
+    static const by_number ops[] = {gr_scale, gr_shift, gr_leaky_relu, gr_elu};
     static const double refused[] = {1e39, -1e39, 1e-50, -1e-50}, never[] = {(double)NAN, (double)INFINITY};
     gr_tape *t = gr_tape_new();
     gr_tensor *x = gr_ones(GR_F32, GR_SHAPE(2)), *y = gr_ones(GR_F64, GR_SHAPE(2));
@@ -172,12 +172,13 @@ static void numbers_of_ops(void **state)
             assert_non_null(ops[i](t, y, refused[k]));
         }
         for (size_t k = 0; k < COUNT(never); k++) {
-            const bool arithmetic = i < 3;
+            const bool arithmetic = i < 2;
             assert_int_equal(ops[i](t, x, never[k]) != NULL, arithmetic);
             assert_int_equal(ops[i](t, y, never[k]) != NULL, arithmetic);
             if (!arithmetic) assert_failed_with("f64", GR_ERR_OPTION, "expected a finite number");
         }
     }
+    assert_non_null(gr_pow_scalar(t, x, 1e39)); /* an exponent is a double for every dtype */
     assert_null(gr_clamp(t, x, -1e39, 1.0));
     assert_failed_with("clamp", GR_ERR_VALUE, "clamp: -1e+39 is no value of f32");
     assert_non_null(gr_clamp(t, x, -(double)INFINITY, 1.0));
