@@ -45,8 +45,9 @@ static void denormal_numbers_are_there(void **state)
 static void infinities_and_nans_are_there(void **state)
 {
     (void)state;
-    is_softmax(3, (double[]){-INFINITY, 0, 0}, (double[]){0, 0.5, 0.5});
-    is_softmax(2, (double[]){NAN, 0}, (double[]){NAN, NAN});
+    const double inf = (double)INFINITY, nan = (double)NAN;
+    is_softmax(3, (double[]){-inf, 0, 0}, (double[]){0, 0.5, 0.5});
+    is_softmax(2, (double[]){nan, 0}, (double[]){nan, nan});
 }
 
 int main(void)
