@@ -729,6 +729,22 @@ static void statistics_moved_before_backward(void **state)
     gr_tensor_free(var);
 }
 
+/* In training and in use: the message names the function that was called. */
+static void batch_norm_of_integers(void **state)
+{
+    (void)state;
+    gr_tape *t = gr_tape_new();
+    gr_tensor *x = gr_zeros(GR_I32, GR_SHAPE(2, 3, 1, 1)), *mean = gr_zeros(GR_I32, GR_SHAPE(3)), *var = gr_copy(mean);
+    for (int training = 0; training < 2; training++) {
+        assert_null(gr_batch_norm2d(t, x, NULL, NULL, mean, var, &(gr_batch_norm_options){.training = training}));
+        assert_failed_with("integers", GR_ERR_DTYPE, "batch_norm2d: input 0 is i32");
+    }
+    gr_tape_free(t);
+    gr_tensor_free(x);
+    gr_tensor_free(mean);
+    gr_tensor_free(var);
+}
+
 /* ---- Dropout ------------------------------------------------------------------------------------------------- */
 
 enum { MANY = 1 << 17 };
@@ -1030,6 +1046,7 @@ int main(void)
         cmocka_unit_test(gradients_in_any_selection),
         cmocka_unit_test(running_statistics),
         cmocka_unit_test(statistics_moved_before_backward),
+        cmocka_unit_test(batch_norm_of_integers),
         cmocka_unit_test(masks_look_random),
         cmocka_unit_test(each_draw_is_another),
         cmocka_unit_test(masks_come_again),

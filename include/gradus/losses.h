@@ -8,7 +8,8 @@
  * against [N,1] is an error. Equations are those of J. Yuan, "Loss Function".
  *
  * Probabilities or logits: a loss of probabilities is given these, as in the paper, or with from_logits the numbers
- * before the sigmoid or softmax. Prefer logits: value and gradient are then exact at any finite logit.
+ * before the sigmoid or softmax. Prefer logits: value and gradient are then exact at any finite logit, and at an
+ * infinite one they are the limit.
  * On probabilities a logarithm's argument is never below the dtype's smallest normal number, so that the value is
  * finite at 0 and 1. A target or weight of 0 removes its term from value and gradient, whatever the logarithm.
  *
@@ -18,7 +19,8 @@
  *
  * Errors, besides those of every op: GR_ERR_VALUE with the position for a target that is NaN or out of range and for a
  * probability outside [0,1] ("are these logits?"); GR_ERR_SHAPE for a mean over nothing; GR_ERR_OPTION for an option
- * the loss does not have. A NaN prediction gives NaN. Where every position is ignored, loss and gradient are 0.
+ * the loss does not have, or that F32 cannot hold, such as a beta of 1e-40. A NaN prediction gives NaN. Where every
+ * position is ignored, loss and gradient are 0. A position whose slope is 0 has the gradient 0 whatever g is.
  */
 #ifndef GRADUS_LOSSES_H
 #define GRADUS_LOSSES_H

@@ -37,7 +37,8 @@ GR_EXPORT gr_tensor *gr_div(gr_tape *t, gr_tensor *a, gr_tensor *b); /* a / b */
  * where a is 0 and b is not above 0. */
 GR_EXPORT gr_tensor *gr_pow(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
-/* The smaller and the larger of a and b; NaN if either is. Where a = b each gets half of g. */
+/* The smaller and the larger of a and b; NaN if either is, and so are the gradients. Where a = b each gets half of
+ * g. */
 GR_EXPORT gr_tensor *gr_minimum(gr_tape *t, gr_tensor *a, gr_tensor *b);
 GR_EXPORT gr_tensor *gr_maximum(gr_tape *t, gr_tensor *a, gr_tensor *b);
 
@@ -51,6 +52,10 @@ GR_EXPORT gr_tensor *gr_equal(gr_tape *t, gr_tensor *a, gr_tensor *b);
 GR_EXPORT gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b);
 
 /* ---- Functions of one tensor, element by element ------------------------------------------------------------ */
+
+/* Where a formula has cases (relu, clamp, abs and others; max, where and dropout too), the case that was not taken
+ * passes no gradient: it gets 0 even if g is infinite or NaN there. So sqrt(relu(x)) has the gradient 0 at x = -1.
+ * Where x is NaN no case was taken, and the gradient is NaN. */
 
 GR_EXPORT gr_tensor *gr_neg(gr_tape *t, gr_tensor *x);
 GR_EXPORT gr_tensor *gr_scale(gr_tape *t, gr_tensor *x, double factor); /* factor x */
@@ -93,7 +98,8 @@ GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);
 GR_EXPORT gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
-/* The largest and the smallest; NaN if any is. Of equal ones each gets the same part of g. */
+/* The largest and the smallest; NaN if any is, and then so are all gradients. Of equal ones each gets the same part of
+ * g. */
 GR_EXPORT gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 

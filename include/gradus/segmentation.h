@@ -55,7 +55,7 @@ GR_EXPORT gr_tensor *gr_weighted_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, con
 
 typedef struct gr_balanced_bce_options {
     gr_loss_options base;
-    gr_region region; /* whose fraction of positives beta is made of */
+    gr_region region; /* whose fraction of positives beta is made of; with `fixed` it is not looked at */
     double margin;    /* beta is held within [margin, 1 - margin]; 0 to 1/2 */
     bool fixed;       /* beta is this: */
     double beta;      /* 0 to 1 */
@@ -95,8 +95,8 @@ GR_EXPORT gr_tensor *gr_smooth_l1(gr_tape *t, gr_tensor *p, gr_tensor *y, const 
 
 /* What all of them take. Predictions are probabilities, or with from_logits numbers before a sigmoid, or with `softmax`
  * too, before a softmax over axis 1. Targets have the prediction's shape and dtype, in [0,1]; or are the classes of
- * pixels, I32 [N,...]. A mean is over the regions in which anything was counted; GR_NONE gives the losses of all
- * regions. */
+ * pixels, I32 [N,...]. GR_NONE gives the losses of all regions, which are 0 where nothing was counted because all of it
+ * is ignored or has weight 0. GR_SUM is their sum, and GR_MEAN that over the number of regions where something was. */
 typedef struct gr_region_options {
     gr_reduction reduction;
     gr_region region;
@@ -200,7 +200,7 @@ typedef struct gr_lovasz_softmax_options {
 /* Lovasz extensions of the Jaccard loss of hard masks (Berman et al., 2018): convex surrogates made of errors in
  * falling order. Targets are 0 or 1. The hinge takes scores, whether or not from_logits is set, and its errors are
  * max(0, 1 - x (2y-1)). The softmax takes probabilities of exclusive classes or, from_logits, what is before a softmax;
- * its errors are |y - p|, and its mean is over the classes that a region has a pixel of. */
+ * its errors are |y - p|, and a region that has no pixel of its class is one where nothing was counted. */
 GR_EXPORT gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_region_options *options);
 GR_EXPORT gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y,
                                        const gr_lovasz_softmax_options *options);

@@ -56,6 +56,11 @@ gr_tensor *gr_constant(gr_tape *t, gr_dtype dtype, double value)
     return c;
 }
 
+gr_tensor *gr_weighed_by(gr_tape *t, double factor, gr_tensor *x)
+{
+    return x ? gr_weighed(t, gr_constant(t, gr_type_of(x), factor), x) : NULL;
+}
+
 /* ---- y = c ? a : b:  da = c ? g : 0,  db = c ? 0 : g -------------------------------------------------------- */
 
 static gr_tensor *where_da(gr_tape *t, const gr_node *n, gr_tensor *g)
@@ -80,7 +85,7 @@ gr_tensor *gr_where(gr_tape *t, gr_tensor *condition, gr_tensor *a, gr_tensor *b
     return GR_CALL(where, NULL, condition, a, b);
 }
 
-/* ---- y = min(max(x, a), b):  dx = g [a <= x <= b] ----------------------------------------------------------- */
+/* ---- y = min(max(x, a), b):  dx = g [a <= x <= b], NaN where x is NaN ------------------------------------------ */
 
 static gr_status clamp_shape(const gr_node *n, gr_type *type)
 {
@@ -102,7 +107,7 @@ const gr_op gr_op_inside = {GR_NAMED(inside, "y = [a <= x <= b]", "dx = 0"),
 
 static gr_tensor *clamp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    return gr_mul(t, g, GR_CALL(inside, n->attr, n->in[0]));
+    return gr_weighed(t, GR_CALL(inside, n->attr, n->in[0]), g);
 }
 
 const gr_op gr_op_clamp = {GR_NAMED(clamp, "y = min(max(x, a), b)", "dx = g [a <= x <= b]"),
@@ -123,7 +128,7 @@ gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi)
 static gr_tensor *pow_scalar_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const double a = number_a(n);
-    return a == 0.0 ? gr_scale(t, g, 0.0) : gr_mul(t, g, gr_scale(t, gr_pow_scalar(t, n->in[0], a - 1.0), a));
+    return a == 0.0 ? gr_weighed_by(t, 0.0, g) : gr_mul(t, g, gr_scale(t, gr_pow_scalar(t, n->in[0], a - 1.0), a));
 }
 
 const gr_op gr_op_pow_scalar = {GR_NAMED(pow_scalar, "y = x^a", "dx = g a x^(a-1)"),
@@ -150,7 +155,8 @@ const gr_op gr_op_sigmoid_grad = {
     GR_NAMED(sigmoid_grad, "z = g y (1 - y)", "dg = h y (1 - y), dy = h g (1 - 2 y), h that of z"), .n_in = 2,
     .shape = gr_shape_same, .forward = GR_KERNELS(sigmoid_grad_map), .vjp = {sigmoid_grad_dg, sigmoid_grad_dy}};
 
-/* ---- The derivative of relu and its kin, z = [x > 0 ? a : b] g:  dx = 0,  dg = h [x > 0 ? a : b] -------------- */
+/* ---- The derivative of relu and its kin, z = [x > 0 ? a : b] g:  dx = 0,  dg = h [x > 0 ? a : b]
+ * A factor of 0 gives 0 whatever g is, and an x of NaN gives NaN. */
 
 static gr_tensor *gate(gr_tape *t, gr_tensor *g, gr_tensor *x, double above, double below)
 {
@@ -203,12 +209,6 @@ static gr_tensor *pow_slope(gr_tape *t, gr_tensor *a, gr_tensor *b)
 static gr_tensor *pow_slope_by_exponent(gr_tape *t, gr_tensor *a, gr_tensor *y)
 {
     return gr_mul(t, y, gr_log(t, gr_where(t, y, a, gr_constant(t, gr_type_of(a), 1.0))));
-}
-
-/* g ([a > b] + [a = b]/2) */
-static gr_tensor *to_winner(gr_tape *t, gr_tensor *g, gr_tensor *a, gr_tensor *b)
-{
-    return gr_mul(t, g, gr_add(t, gr_greater(t, a, b), gr_scale(t, gr_equal(t, a, b), 0.5)));
 }
 
 /* g [x > 0] + g a [x <= 0] e^min(x, 0) */

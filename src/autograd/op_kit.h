@@ -92,10 +92,16 @@ bool gr_is_recording(const gr_tape *t);
  * gradient has the same bits with GR_CREATE_GRAPH and without. */
 bool gr_takes_shortcut(gr_tape *t);
 
-/* g times what a kernel has saved for a g of 1. */
+/* What makes a branch that was not taken pass no gradient: a x, and 0 where a is 0 although x is infinite or NaN. The
+ * second form multiplies by a number. [a > b] + [a = b]/2, NaN of a NaN, is the mask of a maximum. */
+gr_tensor *gr_weighed(gr_tape *t, gr_tensor *a, gr_tensor *x);
+gr_tensor *gr_weighed_by(gr_tape *t, double a, gr_tensor *x);
+gr_tensor *gr_wins(gr_tape *t, gr_tensor *a, gr_tensor *b);
+
+/* g times what a kernel has saved for a g of 1; where that is 0 the gradient is 0. */
 static inline gr_tensor *gr_times_cotangent(gr_tape *t, gr_tensor *saved, gr_tensor *g)
 {
-    return g->is_one ? saved : gr_mul(t, saved, g);
+    return g->is_one ? saved : gr_weighed(t, saved, g);
 }
 
 /* As a VJP, of a summand or of what is repeated: dx = g, which the engine sums over what x was repeated along. */

@@ -198,7 +198,7 @@ static gr_tensor *extreme_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
     const gr_reduce_attr *r = n->attr;
     gr_tensor *won = gr_equal(t, n->in[0], over_x(t, n, n->out));
     gr_tensor *winners = gr_sum(t, won, r->n_axes, r->axes, true);
-    return gr_mul(t, over_x(t, n, g), gr_div(t, won, winners));
+    return gr_weighed(t, gr_div(t, won, winners), over_x(t, n, g));
 }
 
 const gr_op gr_op_max = {GR_NAMED(max, "y = max x", "dx = g [x = y] / number of winners"), REDUCTION(max),

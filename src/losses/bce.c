@@ -19,7 +19,7 @@ static gr_tensor *bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     gr_tensor *d = attr->from_logits ? gr_neg(t, n->in[0]) : gr_sub(t, gr_log_q(t, n), gr_log_p(t, n));
-    return gr_loss_scaled(t, n, g, gr_scale(t, d, 1.0 - attr->label_smoothing));
+    return gr_loss_scaled(t, n, g, gr_weighed_by(t, 1.0 - attr->label_smoothing, d));
 }
 
 const gr_op gr_op_bce = {

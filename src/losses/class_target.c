@@ -69,8 +69,8 @@ gr_tensor *gr_through_class_target(gr_tape *t, const gr_node *n, gr_tensor *d)
     const gr_tensor *w = gr_loss_class_weight(n), *p = n->in[0];
     int64_t shape[GR_MAX_RANK];
     for (int i = 0; i < p->rank; i++) shape[i] = i == 1 ? p->shape[1] : 1;
-    d = gr_scale(t, d, 1.0 - gr_loss_attr_of(n)->label_smoothing);
-    return w ? gr_mul(t, d, gr_as_shape(t, (gr_tensor *)w, p->rank, shape)) : d;
+    d = gr_weighed_by(t, 1.0 - gr_loss_attr_of(n)->label_smoothing, d);
+    return w ? gr_weighed(t, gr_as_shape(t, (gr_tensor *)w, p->rank, shape), d) : d;
 }
 
 static gr_tensor *class_target_y(gr_tape *t, const gr_node *n, gr_tensor *g)

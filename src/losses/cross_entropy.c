@@ -92,10 +92,7 @@ static gr_tensor *class_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_te
 {
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     gr_tensor *p = n->in[0], *zero = gr_constant(t, gr_type_of(p), 0.0);
-    if (attr->weighted) {
-        gr_tensor *w = gr_over_classes(t, p, n->in[2]);
-        d = gr_where(t, w, gr_mul(t, d, w), zero); /* no 0 * inf */
-    }
+    if (attr->weighted) d = gr_weighed(t, gr_over_classes(t, p, n->in[2]), d);
     if (attr->ignore) {
         gr_tensor *index = gr_constant(t, gr_type_of(p), attr->ignore_index);
         gr_tensor *ignored = gr_equal(t, gr_cast(t, n->in[1], gr_type_of(p)), index);
@@ -106,7 +103,7 @@ static gr_tensor *class_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_te
         int64_t count = gr_loss_count(n, p->size / p->shape[1]);
         g = gr_scale(t, g, count ? 1.0 / (double)count : 0.0);
     }
-    return gr_mul(t, d, attr->reduction == GR_NONE ? gr_over_classes(t, p, g) : g);
+    return gr_weighed(t, d, attr->reduction == GR_NONE ? gr_over_classes(t, p, g) : g);
 }
 
 /* p as a divisor or a logarithm's argument. */

@@ -24,9 +24,9 @@ static focal_side focal_side_of(gr_tape *t, const gr_node *n, bool complement)
     focal_side s = {.log = complement ? gr_log_q(t, n) : gr_log_p(t, n)};
     if (gr_loss_attr_of(n)->from_logits) {
         if (complement) x = gr_neg(t, x);
-        gr_tensor *p = gr_sigmoid(t, x), *q = gr_sigmoid(t, gr_neg(t, x));
-        s.power = gr_exp(t, gr_scale(t, complement ? gr_log_p(t, n) : gr_log_q(t, n), gamma));
-        s.slope = gr_neg(t, gr_mul(t, s.power, gr_sub(t, q, gr_scale(t, gr_mul(t, p, s.log), gamma))));
+        gr_tensor *p = gr_probability(t, x), *q = gr_probability(t, gr_neg(t, x));
+        s.power = gr_exp(t, gr_weighed_by(t, gamma, complement ? gr_log_p(t, n) : gr_log_q(t, n)));
+        s.slope = gr_neg(t, gr_mul(t, s.power, gr_sub(t, q, gr_scale(t, gr_weighed(t, p, s.log), gamma))));
         return s;
     }
     gr_tensor *p = gr_not_zero(t, complement ? gr_complement(t, x) : x),
@@ -54,8 +54,8 @@ static gr_tensor *focal_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     const double alpha = gr_loss_attr_of(n)->alpha;
     const focal_side positive = focal_side_of(t, n, false), negative = focal_side_of(t, n, true);
     return gr_loss_scaled(t, n, g,
-                          gr_sub(t, gr_scale(t, gr_mul(t, negative.power, negative.log), 1.0 - alpha),
-                                 gr_scale(t, gr_mul(t, positive.power, positive.log), alpha)));
+                          gr_sub(t, gr_weighed_by(t, 1.0 - alpha, gr_weighed(t, negative.power, negative.log)),
+                                 gr_weighed_by(t, alpha, gr_weighed(t, positive.power, positive.log))));
 }
 
 const gr_op gr_op_focal = {GR_NAMED(focal, "l = -(a (1-p)^c y log p + (1-a) p^c (1-y) log(1-p)), a = alpha, c = gamma",

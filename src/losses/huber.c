@@ -30,7 +30,8 @@ static gr_tensor *huber_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 /* dl/dp = d / beta held within [-1, 1] */
 static gr_tensor *smooth_l1_slope(gr_tape *t, const gr_node *n, gr_tensor *d)
 {
-    return gr_clamp(t, gr_scale(t, d, 1.0 / gr_loss_attr_of(n)->delta), -1.0, 1.0);
+    gr_tensor *beta = gr_constant(t, gr_type_of(n->in[0]), gr_loss_attr_of(n)->delta);
+    return gr_clamp(t, gr_div(t, d, beta), -1.0, 1.0);
 }
 
 static gr_tensor *smooth_l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)

@@ -130,6 +130,9 @@ gr_tensor *gr_not_zero(gr_tape *t, gr_tensor *p);
 gr_tensor *gr_log_p(gr_tape *t, const gr_node *n);
 gr_tensor *gr_log_q(gr_tape *t, const gr_node *n);
 
+/* s(x) of a logit. */
+gr_tensor *gr_probability(gr_tape *t, gr_tensor *x);
+
 /* negative/(1-p) - positive/p, held within finite numbers, or from logits negative s(x) - positive s(-x). */
 gr_tensor *gr_two_class_slope(gr_tape *t, const gr_node *n, gr_tensor *positive, gr_tensor *negative);
 

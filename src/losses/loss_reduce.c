@@ -67,10 +67,10 @@ gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor 
 {
     const gr_loss_attr *attr = gr_loss_attr_of(n);
     gr_tensor *y = n->in[1], *zero = gr_constant(t, gr_type_of(n->in[0]), 0.0);
-    if (attr->weighted) d = gr_where(t, n->in[2], gr_mul(t, d, n->in[2]), zero); /* no 0 * inf */
+    if (attr->weighted) d = gr_weighed(t, n->in[2], d);
     if (attr->ignore) d = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), attr->ignore_index)), zero, d);
     if (!d) return NULL; /* the target that is counted now may be gone */
-    return gr_mul(t, d, gr_scale(t, g, gr_loss_scale(n, n->in[0]->size)));
+    return gr_weighed(t, d, gr_scale(t, g, gr_loss_scale(n, n->in[0]->size)));
 }
 
 /* ---- For the gradient checker ---------------------------------------------------------------------------------- */

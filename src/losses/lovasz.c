@@ -78,7 +78,7 @@ static lovasz_call lovasz_call_of(const gr_node *n)
 static gr_tensor *lovasz_e(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const region_layout l = gr_region_layout_of(n);
-    return gr_mul(t, n->saved, gr_over_regions(t, &l, n->in[0], g));
+    return gr_weighed(t, n->saved, gr_over_regions(t, &l, n->in[0], g));
 }
 
 /* The slopes are those of the order; elements that may change places without changing them make no kink. */
@@ -106,7 +106,7 @@ const gr_op gr_op_lovasz = {GR_NAMED(lovasz, "l = sum_i e_i (J_i - J_(i-1)), e f
 /* The extension over errors e; y as numbers, w NULL for weights of 1. */
 static gr_tensor *lovasz_extension(const gr_region_call *c, gr_tensor *e, gr_tensor *y, gr_tensor *w)
 {
-    gr_tensor *in[3] = {e, y, w ? gr_as_wide(c->t, w, c->x->rank, c->x->shape) : NULL};
+    gr_tensor *in[3] = {e, y, w ? gr_as_wide(c->t, w, c->x->rank, c->x->shape) : NULL}; /* NULL is refused */
     return gr_apply(c->t, &gr_op_lovasz, in, w ? 3 : 2, &c->attr);
 }
 
@@ -128,11 +128,12 @@ gr_tensor *gr_lovasz_hinge(gr_tape *t, gr_tensor *x, gr_tensor *y, const gr_regi
     o.from_logits = true;
     if (o.softmax) return gr_fail(GR_ERR_OPTION, "lovasz_hinge: has no softmax; see lovasz_softmax"), NULL;
     if (begin_lovasz(&c, t, "lovasz_hinge", x, y, &o)) return NULL;
-    gr_tensor *target = gr_region_target(t, &c.attr, x, y), *w = gr_region_weight(t, &c.attr, x, y, o.weight);
-    if (!w && (c.attr.ignore || o.weight)) return NULL;
+    gr_tensor *target = gr_region_target(t, &c.attr, x, y), *w, *filled = NULL;
+    if (gr_region_weight(t, &c.attr, x, y, o.weight, &w)) return NULL;
+    if (w && !(filled = gr_sum_regions(t, &c.layout, gr_as_wide(t, w, x->rank, x->shape)))) return NULL;
+    if (w) x = gr_where(t, w, x, gr_constant(t, gr_type_of(x), 0.0)); /* the relu of a NaN has a gradient */
     gr_tensor *sign = gr_shift(t, gr_scale(t, target, 2.0), -1.0);
     gr_tensor *e = gr_relu(t, gr_complement(t, gr_mul(t, x, sign)));
-    gr_tensor *filled = w ? gr_sum_regions(t, &c.layout, gr_as_wide(t, w, x->rank, x->shape)) : NULL;
     return gr_region_reduce_over(&c, lovasz_extension(&c, e, target, w), filled);
 }
 
@@ -143,11 +144,11 @@ gr_tensor *gr_lovasz_softmax(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_lo
     gr_lovasz_softmax_options o = options ? *options : (gr_lovasz_softmax_options){0};
     o.base.softmax = o.base.from_logits;
     if (begin_lovasz(&c, t, "lovasz_softmax", p, y, &o.base)) return NULL;
-    gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w = gr_region_weight(t, &c.attr, p, y, o.base.weight);
-    if (!w && (c.attr.ignore || o.base.weight)) return NULL;
+    gr_tensor *target = gr_region_target(t, &c.attr, p, y), *w;
+    if (gr_region_weight(t, &c.attr, p, y, o.base.weight, &w)) return NULL;
     gr_tensor *counted =
         o.absent_classes ? gr_as_wide(t, gr_constant(t, gr_type_of(p), 1.0), p->rank, p->shape) : target;
-    gr_tensor *filled = gr_sum_regions(t, &c.layout, w ? gr_weighed(t, counted, w) : counted);
+    gr_tensor *filled = gr_sum_regions(t, &c.layout, w ? gr_weighed(t, w, counted) : counted);
     if (!filled) return NULL;
     gr_tensor *e = o.base.softmax
                        ? GR_CALL(class_error, NULL, p, target)

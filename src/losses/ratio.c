@@ -19,14 +19,14 @@ static gr_tensor *ratio_whole(gr_tape *t, const gr_node *n)
 static gr_tensor *ratio_a(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *whole = ratio_whole(t, n);
-    return gr_mul(t, gr_div(t, g, whole), gr_div(t, n->in[1], whole));
+    return gr_weighed(t, gr_div(t, n->in[1], whole), gr_div(t, g, whole));
 }
 
 /* dr/db = -a / (a + b)^2 */
 static gr_tensor *ratio_b(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     gr_tensor *whole = ratio_whole(t, n);
-    return gr_neg(t, gr_mul(t, gr_div(t, g, whole), gr_div(t, n->in[0], whole)));
+    return gr_neg(t, gr_weighed(t, gr_div(t, n->in[0], whole), gr_div(t, g, whole)));
 }
 
 /* Whether there is a whole. */

@@ -91,37 +91,42 @@ gr_status gr_region_begin(gr_region_call *c, gr_tape *t, const char *who, gr_ten
     return c->tn ? GR_OK : gr_last_status();
 }
 
-gr_tensor *gr_region_filled(const gr_region_call *c)
+gr_status gr_region_filled(const gr_region_call *c, gr_tensor **filled)
 {
-    if (!c->attr.ignore && !c->o.weight) return NULL;
-    return gr_add(c->t, gr_add(c->t, c->tp, c->fp), gr_add(c->t, c->fn, c->tn));
+    *filled = NULL;
+    if (!c->attr.ignore && !c->o.weight && c->x->size > 0) return GR_OK;
+    *filled = gr_add(c->t, gr_add(c->t, c->tp, c->fp), gr_add(c->t, c->fn, c->tn));
+    return *filled ? GR_OK : gr_last_status();
 }
 
 /* ---- Reducing --------------------------------------------------------------------------------------------------- */
 
-gr_tensor *gr_region_class_weight(const gr_region_call *c)
+gr_tensor *gr_class_weighed(const gr_region_call *c, gr_tensor *numbers)
 {
     gr_tensor *w = c->o.class_weight;
-    return w && c->layout.first ? gr_slice(c->t, w, 0, c->layout.first, c->layout.c) : w;
+    if (!w) return numbers;
+    if (c->layout.first) w = gr_slice(c->t, w, 0, c->layout.first, c->layout.c);
+    return gr_weighed(c->t, w, numbers);
 }
 
 gr_tensor *gr_region_reduce_over(const gr_region_call *c, gr_tensor *l, gr_tensor *filled)
 {
     gr_tape *t = c->t;
-    if (!l || (!filled && (c->attr.ignore || c->o.weight))) return NULL;
-    gr_tensor *there = filled ? gr_greater(t, filled, gr_constant(t, gr_type_of(l), 0.0)) : NULL;
-    if (filled && !there) return NULL;
-    if (c->o.class_weight) l = gr_mul(t, l, gr_region_class_weight(c));
+    if (!l) return NULL;
+    const gr_dtype dtype = gr_type_of(l);
+    gr_tensor *there = filled ? gr_greater(t, filled, gr_constant(t, dtype, 0.0)) : NULL;
+    l = gr_class_weighed(c, l);
+    if (filled) l = gr_weighed(t, there, l);
     if (c->o.reduction == GR_NONE) return l;
-    if (there) l = gr_mul(t, l, there);
-    if (c->o.reduction == GR_MEAN && !there) return gr_mean(t, l, GR_ALL_AXES, false);
+    if (c->o.reduction == GR_MEAN && !filled) return gr_mean(t, l, GR_ALL_AXES, false);
     gr_tensor *sum = gr_sum(t, l, GR_ALL_AXES, false);
     if (c->o.reduction == GR_SUM) return sum;
-    gr_tensor *count = gr_maximum(t, gr_sum(t, there, GR_ALL_AXES, false), gr_constant(t, gr_type_of(l), 1.0));
+    gr_tensor *count = gr_maximum(t, gr_sum(t, there, GR_ALL_AXES, false), gr_constant(t, dtype, 1.0));
     return gr_div(t, sum, count);
 }
 
 gr_tensor *gr_region_reduce(const gr_region_call *c, gr_tensor *l)
 {
-    return l ? gr_region_reduce_over(c, l, gr_region_filled(c)) : NULL;
+    gr_tensor *filled;
+    return l && !gr_region_filled(c, &filled) ? gr_region_reduce_over(c, l, filled) : NULL;
 }

@@ -168,21 +168,23 @@ gr_tensor *gr_region_target(gr_tape *t, const gr_region_attr *a, gr_tensor *x, g
     return gr_where(t, ignored_elements(t, a, x, y), gr_constant(t, gr_type_of(y), 0.0), y);
 }
 
-gr_tensor *gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *w)
+gr_status gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *w,
+                           gr_tensor **factor)
 {
-    if (w && !gr_same_shape(w, x)) w = gr_over_classes(t, x, w);
-    if (!a->ignore) return w;
-    gr_tensor *zero = gr_constant(t, gr_type_of(x), 0.0);
-    return gr_where(t, ignored_elements(t, a, x, y), zero, w ? w : gr_constant(t, gr_type_of(x), 1.0));
+    *factor = w;
+    if (w && !gr_same_shape(w, x)) *factor = w = gr_over_classes(t, x, w);
+    else if (!w && !a->ignore) return GR_OK;
+    if (a->ignore) {
+        gr_tensor *zero = gr_constant(t, gr_type_of(x), 0.0), *one = gr_constant(t, gr_type_of(x), 1.0);
+        *factor = gr_where(t, ignored_elements(t, a, x, y), zero, w ? w : one);
+    }
+    return *factor ? GR_OK : gr_last_status();
 }
 
-gr_tensor *gr_weighed(gr_tape *t, gr_tensor *d, gr_tensor *w)
-{
-    return d ? gr_where(t, w, gr_mul(t, d, w), gr_constant(t, gr_dtype_of(d), 0.0)) : NULL;
-}
-
-gr_tensor *gr_region_weighed(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight,
+gr_tensor *gr_region_weighed(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *w,
                              gr_tensor *d)
 {
-    return a->ignore || weight ? gr_weighed(t, d, gr_region_weight(t, a, x, y, weight)) : d;
+    gr_tensor *factor;
+    if (gr_region_weight(t, a, x, y, w, &factor)) return NULL;
+    return factor ? gr_weighed(t, factor, d) : d;
 }

@@ -86,11 +86,10 @@ gr_status gr_expect_counted(const char *who, const gr_region_attr *a, const gr_t
 /* The target as numbers of x's shape, 0 where it is ignored: a class index as 1 for that class. */
 gr_tensor *gr_region_target(gr_tape *t, const gr_region_attr *a, gr_tensor *x, gr_tensor *y);
 
-/* The factor of each element, broadcasting over x: 0 where the target is ignored. NULL, and no error, for all 1. */
-gr_tensor *gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight);
-
-/* d w, and 0 where w is 0, whatever d is there; and the same by that factor, which need not be there. */
-gr_tensor *gr_weighed(gr_tape *t, gr_tensor *d, gr_tensor *w);
+/* *factor becomes that of each element, broadcasting over x: 0 where the target is ignored; NULL for all 1. `weight`
+ * may be NULL. The second form is d times it, and 0 where it is 0 whatever d is there. */
+gr_status gr_region_weight(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight,
+                           gr_tensor **factor);
 gr_tensor *gr_region_weighed(gr_tape *t, const gr_region_attr *a, const gr_tensor *x, gr_tensor *y, gr_tensor *weight,
                              gr_tensor *d);
 
@@ -119,16 +118,16 @@ gr_status gr_expect_not_negative(const char *who, const char *what, double x);
 /* e as a loss uses it: 1 where the option is left 0, and 0 where it is `unsmoothed`. */
 gr_status gr_complete_epsilon(const char *who, double *epsilon, bool unsmoothed);
 
-/* The class weights of the classes that are counted; NULL without. */
-gr_tensor *gr_region_class_weight(const gr_region_call *c);
+/* Numbers of regions times the class weights, if there are any. */
+gr_tensor *gr_class_weighed(const gr_region_call *c, gr_tensor *numbers);
 
-/* Losses of regions, weighted by class and reduced. A mean is over the regions where anything was counted; in the
- * second form over those where `filled` is above 0, or over all of them if that is NULL. */
+/* Losses of regions, weighted by class and reduced. Regions where nothing was counted have loss 0 and do not enter the
+ * count of a mean; in the second form those where `filled` is 0. If that is NULL, all count. */
 gr_tensor *gr_region_reduce(const gr_region_call *c, gr_tensor *losses);
 gr_tensor *gr_region_reduce_over(const gr_region_call *c, gr_tensor *losses, gr_tensor *filled);
 
-/* What is greater than 0 in regions where anything was counted; NULL when that is everywhere. */
-gr_tensor *gr_region_filled(const gr_region_call *c);
+/* *filled becomes what is greater than 0 in regions where anything was counted; NULL when that is everywhere. */
+gr_status gr_region_filled(const gr_region_call *c, gr_tensor **filled);
 
 /* ---- Ops that formulas are made of ----------------------------------------------------------------------------- */
 

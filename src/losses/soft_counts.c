@@ -137,8 +137,8 @@ static gr_tensor *soft_counts_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     gr_tensor *x = n->in[0], *y = n->in[1];
     gr_tensor *p = a->softmax ? gr_softmax(t, x, 1) : a->from_logits ? gr_sigmoid(t, x) : x;
     gr_tensor *q = a->from_logits && !a->softmax ? gr_sigmoid(t, gr_neg(t, x)) : gr_complement(t, p);
-    gr_tensor *d = gr_add(t, gr_mul(t, p, gr_sub(t, count_over_x(t, n, g, TP), count_over_x(t, n, g, FP))),
-                          gr_mul(t, q, gr_sub(t, count_over_x(t, n, g, FN), count_over_x(t, n, g, TN))));
+    gr_tensor *d = gr_add(t, gr_weighed(t, p, gr_sub(t, count_over_x(t, n, g, TP), count_over_x(t, n, g, FP))),
+                          gr_weighed(t, q, gr_sub(t, count_over_x(t, n, g, FN), count_over_x(t, n, g, TN))));
     return gr_region_weighed(t, a, x, y, count_weight(n, 2), d);
 }
 
@@ -186,9 +186,9 @@ static gr_tensor *soft_counts_grad_x(gr_tape *t, const gr_node *n, gr_tensor *h)
 {
     const gr_region_attr *a = gr_region_attr_of(n);
     gr_tensor *x = n->in[0];
-    if (!a->from_logits) return gr_scale(t, h, 0.0);
+    if (!a->from_logits) return gr_weighed_by(t, 0.0, h);
     gr_tensor *turn = gr_sub(t, gr_sigmoid(t, gr_neg(t, x)), gr_sigmoid(t, x));
-    return gr_region_weighed(t, a, x, n->in[1], NULL, gr_mul(t, h, gr_mul(t, n->out, turn)));
+    return gr_region_weighed(t, a, x, n->in[1], NULL, gr_weighed(t, gr_mul(t, n->out, turn), h));
 }
 
 /* dz/dy = w ((gTP - gFN) - (gFP - gTN)) dp/dx */
@@ -197,7 +197,7 @@ static gr_tensor *soft_counts_grad_y(gr_tape *t, const gr_node *n, gr_tensor *h)
     gr_tensor *g = n->in[2];
     gr_tensor *a = gr_sub(t, count_over_x(t, n, g, TP), count_over_x(t, n, g, FN)),
               *b = gr_sub(t, count_over_x(t, n, g, FP), count_over_x(t, n, g, TN));
-    return gr_mul(t, through_counts(t, n, h), gr_sub(t, a, b));
+    return gr_weighed(t, gr_sub(t, a, b), through_counts(t, n, h));
 }
 
 /* z is linear in g: its derivative is u = h w dp/dx, summed as the counts are: sum u y, sum u (1-y), and minus both */
@@ -206,8 +206,8 @@ static gr_tensor *soft_counts_grad_g(gr_tape *t, const gr_node *n, gr_tensor *h)
     const gr_region_attr *a = gr_region_attr_of(n);
     const region_layout l = gr_region_layout_of(n);
     gr_tensor *u = through_counts(t, n, h), *y = gr_region_target(t, a, n->in[0], n->in[1]);
-    gr_tensor *in = gr_sum_regions(t, &l, gr_mul(t, u, y)),
-              *out = gr_sum_regions(t, &l, gr_mul(t, u, gr_complement(t, y)));
+    gr_tensor *in = gr_sum_regions(t, &l, gr_weighed(t, y, u)),
+              *out = gr_sum_regions(t, &l, gr_weighed(t, gr_complement(t, y), u));
     return gr_stack(t, (gr_tensor *[]){in, out, gr_neg(t, in), gr_neg(t, out)}, 4, 0);
 }
 

@@ -38,7 +38,7 @@ static gr_tensor *weighted_bce_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 /* dl/dy = log(1-p) - beta log p */
 static gr_tensor *weighted_bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
-    gr_tensor *positive = gr_scale(t, gr_log_p(t, n), gr_loss_attr_of(n)->beta);
+    gr_tensor *positive = gr_weighed_by(t, gr_loss_attr_of(n)->beta, gr_log_p(t, n));
     return gr_loss_scaled(t, n, g, gr_sub(t, gr_log_q(t, n), positive));
 }
 
@@ -101,12 +101,12 @@ static gr_tensor *balanced_bce_y(gr_tape *t, const gr_node *n, gr_tensor *g)
     const region_layout l = balanced_layout(n);
     gr_tensor *y = n->in[1], *slope, *beta = balanced_beta(t, n, &slope);
     gr_tensor *log_p = gr_log_p(t, n), *log_q = gr_log_q(t, n);
-    gr_tensor *by_y = gr_sub(t, gr_mul(t, gr_complement(t, beta), log_q), gr_mul(t, beta, log_p));
+    gr_tensor *by_y = gr_sub(t, gr_weighed(t, gr_complement(t, beta), log_q), gr_weighed(t, beta, log_p));
     gr_tensor *direct = gr_loss_scaled(t, n, g, by_y);
     if (balanced_attr_of(n)->fixed) return direct;
-    gr_tensor *by_beta = gr_sub(t, gr_mul(t, gr_complement(t, y), log_q), gr_mul(t, y, log_p));
+    gr_tensor *by_beta = gr_sub(t, gr_weighed(t, gr_complement(t, y), log_q), gr_weighed(t, y, log_p));
     gr_tensor *sums = gr_sum_regions(t, &l, gr_loss_scaled(t, n, g, by_beta));
-    return gr_add(t, direct, gr_mul(t, slope, gr_over_regions(t, &l, y, sums)));
+    return gr_add(t, direct, gr_weighed(t, slope, gr_over_regions(t, &l, y, sums)));
 }
 
 static int balanced_terms(const gr_node *n, gr_term terms[GR_MAX_TERMS])
@@ -138,6 +138,7 @@ gr_tensor *gr_balanced_bce(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_bala
         return gr_fail(GR_ERR_OPTION, "%s: beta is %s, but not fixed: set .fixed to use it", who,
                        GR_NUMBER_TEXT(o.beta)),
                NULL;
-    gr_balanced_attr attr = {.loss = {.beta = o.beta, .margin = o.margin}, .region = o.region, .fixed = o.fixed};
+    const gr_region region = o.fixed ? GR_WHOLE : o.region; /* a beta that is given is that of all elements */
+    gr_balanced_attr attr = {.loss = {.beta = o.beta, .margin = o.margin}, .region = region, .fixed = o.fixed};
     return gr_loss_apply(t, &gr_op_balanced_bce, GR_HAS_LOGITS, p, y, &o.base, &attr.loss);
 }

@@ -51,15 +51,23 @@
 #define GR_AVX512_FEATURES "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512"
 #endif
 
-/* Within a pass: bytes of a vector register, and how many registers there are, for kernels that block by hand. */
+/* Within a pass: bytes of a vector register, and how many registers there are, for kernels that block by hand; whether
+ * a b + c is one instruction. */
 #define GR_CPU any
+#if defined __FMA__ || defined __ARM_FEATURE_FMA
+#define GR_FUSES 1
+#else
+#define GR_FUSES 0
+#endif
 #define GR_VECTOR_BYTES 16
 #define GR_REGISTERS 16
 #include "tensor/kernel_types.h"
 #undef GR_CPU
 #undef GR_VECTOR_BYTES
+#undef GR_FUSES
 
 #if GR_X86_LEVELS
+#define GR_FUSES 1
 #define GR_CPU avx2
 #define GR_VECTOR_BYTES 32
 GR_TARGET("avx2,fma")

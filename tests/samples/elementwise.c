@@ -29,10 +29,12 @@ static const sample larger_wins[] = {{SCALARS, .verdict = {GR_CHECK_VACUOUS, GR_
 SAMPLES(add, two)
 SAMPLES(sub, two)
 SAMPLES(mul, two)
+SAMPLES(weighed, two)
 SAMPLES(div, two)
 SAMPLES(pow, two)
 SAMPLES(minimum, smaller_wins)
 SAMPLES(maximum, larger_wins)
+SAMPLES(wins, two)
 SAMPLES(greater, two)
 SAMPLES(equal, two)
 
