@@ -85,7 +85,8 @@ GR_COLD static gr_status fail_input(const char *who, int i, const gr_tensor *x)
     return x ? gr_fail_gone(who, what, x) : gr_fail_null(who, what);
 }
 
-gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in, int n_optional)
+static inline gr_status expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in,
+                                      int n_optional)
 {
     if (!t || !in) return gr_fail_null(who, t ? "the list of inputs" : "tape");
     for (int i = 0; i < n_in + n_optional; i++) {
@@ -97,6 +98,11 @@ gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const i
         if (gr_is_gone(x)) return fail_input(who, i, x);
     }
     return GR_OK;
+}
+
+gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in, int n_optional)
+{
+    return expect_inputs(who, t, in, n_in, n_optional);
 }
 
 gr_status gr_expect_constant(const char *who, const gr_tape *t, const gr_tensor *x, int i)
@@ -273,7 +279,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
     if (!op->shape) return gr_fail_null(op->name, "the op's shape rule"), NULL;
     const bool as_usual = n_in == op->n_in && n_in > 0 && (attr ? op->attr_size > 0 : op->attr_size == 0);
     if (t && in && !as_usual && !takes(op, n_in, attr)) return NULL;
-    if (gr_expect_inputs(op->name, t, in, n_in, 0)) return NULL;
+    if (expect_inputs(op->name, t, in, n_in, 0)) return NULL;
     int record = to_record(t, op, in, n_in);
     if (record < 0) return NULL;
     if (!record) {

@@ -99,7 +99,7 @@ GR_COLD static gr_tensor *as_result(const pass *p, const gr_node *n, int i, gr_t
 }
 
 /* What a VJP gave, as a gradient of input i: of its shape, and a result of the tape. NULL with an error. */
-static gr_tensor *fitted(const pass *p, const gr_node *n, int i, gr_tensor *d)
+static inline gr_tensor *fitted(const pass *p, const gr_node *n, int i, gr_tensor *d)
 {
     const gr_tensor *x = n->in[i];
     if (!d || d->tape != p->t || d->dtype != x->dtype || gr_is_gone(d)) d = as_result(p, n, i, d);
@@ -110,25 +110,19 @@ static gr_tensor *fitted(const pass *p, const gr_node *n, int i, gr_tensor *d)
     return NULL;
 }
 
-static gr_vjp_rule rule_of(const gr_op *op, int i)
+static gr_tensor *run_rule(gr_vjp_rule rule, gr_tape *t, const gr_node *n, int i, gr_tensor *g)
 {
-    return op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : op->vjp[i];
-}
-
-static gr_tensor *run_rule(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
-{
-    gr_vjp_rule rule = rule_of(n->op, i);
     return rule ? rule(t, n, g) : n->op->vjp_nth(t, n, i, g);
 }
 
 /* What the VJP of input i gives; one that has written ops although it has a shortcut is asked for that as well. */
-static gr_tensor *derivative(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
+static inline gr_tensor *derivative(gr_vjp_rule rule, gr_tape *t, const gr_node *n, int i, gr_tensor *g)
 {
     t->has_shortcut = false;
-    gr_tensor *d = run_rule(t, n, i, g);
+    gr_tensor *d = run_rule(rule, t, n, i, g);
     if (!d || !t->has_shortcut || !t->recording) return d;
     t->recording = false;
-    gr_tensor *value = run_rule(t, n, i, g);
+    gr_tensor *value = run_rule(rule, t, n, i, g);
     t->recording = true;
     return value ? gr_corrected(t, value, d) : NULL;
 }
@@ -137,10 +131,10 @@ static gr_tensor *derivative(gr_tape *t, const gr_node *n, int i, gr_tensor *g)
 static gr_status pull_back(pass *p, gr_tape_node *node, int i, gr_tensor *g)
 {
     gr_node *n = &node->call;
-    if (!gr_has_vjp(n->op, i) || rule_of(n->op, i) == gr_vjp_zero || !n->in[i]->requires_grad ||
-        !pending_of(p, n->in[i]))
+    gr_vjp_rule rule = n->op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : n->op->vjp[i];
+    if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !pending_of(p, n->in[i]))
         return GR_OK;
-    gr_tensor *d = fitted(p, n, i, derivative(p->t, n, i, g));
+    gr_tensor *d = fitted(p, n, i, derivative(rule, p->t, n, i, g));
     return d ? gather(p, n->in[i], d) : gr_last_status();
 }
 

@@ -42,7 +42,7 @@ gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_
     if (!attr) attr = &no_numbers;
     const double numbers[] = {attr->alpha, attr->gamma, attr->beta, attr->margin, attr->delta};
     for (int i = 0; p && i < GR_COUNT(numbers); i++)
-        if (gr_expect_usable(op->name, "an option", gr_type_of(p), numbers[i])) return NULL;
+        if (numbers[i] != 0.0 && gr_expect_usable(op->name, "an option", gr_type_of(p), numbers[i])) return NULL;
     attr->reduction = o.reduction;
     attr->from_logits = o.from_logits;
     attr->ignore = o.ignore;

@@ -121,16 +121,20 @@ gr_status gr_set_learning_rate(gr_optimizer *o, double lr)
  * them are 1 or more, so that a number of the rule that F32 cannot hold makes a bound too large, too. */
 
 /* The largest |x|, or what is not finite. */
-static double largest_of(const gr_tensor *x)
+static double largest_of_many(const gr_tensor *x)
 {
     enum { MAX_SPANS = 256 };
-    if (x->size == 1) return fabs(gr_element(x, 0));
     double sizes[MAX_SPANS], largest = 0.0;
     size_call c = {.x = x->data, .span = x->size / MAX_SPANS + 1, .sizes = sizes};
     if (c.span < GR_GRAIN) c.span = GR_GRAIN;
     gr_parallel(x->size, c.span, size_spans[gr_cpu_level()][x->dtype], &c);
     for (int64_t i = 0; i * c.span < x->size; i++) largest = fmax(largest, sizes[i]);
     return largest;
+}
+
+static inline double largest_of(const gr_tensor *x)
+{
+    return x->size == 1 ? fabs(gr_element(x, 0)) : largest_of_many(x);
 }
 
 static void prepare(gr_optimizer *o, int64_t t)
