@@ -37,8 +37,7 @@ typedef struct gr_dataset gr_dataset;
 /* A data set of two tensors of yours, which it then owns: of any dtypes, and of shapes with n rows, n at least 1. x and
  * y may be one tensor. On failure it returns NULL and frees them, so that their creation can be written inside the
  * call. Errors: GR_ERR_NULL, GR_ERR_SHAPE (the numbers of rows differ, or there are none), GR_ERR_STATE (a tensor
- * that has an owner, which keeps it), GR_ERR_MEMORY. Freeing a set frees its tensors; gr_dataset_free(NULL) does
- * nothing. */
+ * that has an owner, which keeps it), GR_ERR_MEMORY. Freeing a set frees its tensors. */
 GR_EXPORT gr_dataset *gr_dataset_new(gr_tensor *x, gr_tensor *y);
 GR_EXPORT void gr_dataset_free(gr_dataset *set);
 
@@ -126,7 +125,8 @@ typedef struct gr_csv_options {
                              * same classes under the same numbers; anything else is refused */
 } gr_csv_options;
 
-/* What a caller should know of how a table was read. Columns count from 1, and 0 is none.
+/* What a caller should know of how a table was read. Columns count from 1, as in messages, and 0 is none; in the
+ * options positions count from 0, so that the column to drop is numbered_column - 1.
  * The first row is the first sample, and no header, where it holds only numbers, or where its features are numbers and
  * its target is a class of the rows below; but 0, 1, 2, ... are names. For a header of numbers: {.skip_lines = 1,
  * .no_header = true}. A column counts the rows where it is 0, 1, 2, ... or 1, 2, 3, ...: that is no feature. */

@@ -19,8 +19,9 @@
  *
  * Errors, besides those of every op: GR_ERR_VALUE with the position for a target that is NaN or out of range and for a
  * probability outside [0,1] ("are these logits?"); GR_ERR_SHAPE for a mean over nothing; GR_ERR_OPTION for an option
- * the loss does not have, or that F32 cannot hold, such as a beta of 1e-40. A NaN prediction gives NaN. Where every
- * position is ignored, loss and gradient are 0. A position whose slope is 0 has the gradient 0 whatever g is.
+ * the loss does not have, or that F32 rounds to 0 or to an infinity, such as a beta of 1e-60. A NaN prediction gives
+ * NaN. Where every position is ignored, loss and gradient are 0. A position whose slope is 0 has the gradient 0
+ * whatever g is.
  */
 #ifndef GRADUS_LOSSES_H
 #define GRADUS_LOSSES_H

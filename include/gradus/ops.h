@@ -14,8 +14,9 @@
  * Errors of every op: GR_ERR_NULL, GR_ERR_DTYPE (not a float, or not the same), GR_ERR_SHAPE (shapes do not fit),
  * GR_ERR_STATE (an input of another tape, or one whose values backward has given back), GR_ERR_MEMORY.
  * A number beside x, as in gr_scale(), is taken in x's dtype: GR_ERR_OPTION where F32 would round it to 0 or to an
- * infinity. So are bounds, paddings and constants: GR_ERR_VALUE where F32 would make a finite one infinite. NaN and
- * infinities are numbers like others, except where they could lie hidden: slopes and alphas are finite.
+ * infinity; only the exponent of gr_pow_scalar() stays a double. Bounds, paddings and constants are taken in it, too:
+ * GR_ERR_VALUE where F32 would make a finite one infinite. NaN and infinities are numbers like others, except where
+ * they could lie hidden: slopes and alphas are finite.
  */
 #ifndef GRADUS_OPS_H
 #define GRADUS_OPS_H

@@ -31,7 +31,7 @@ extern "C" {
 
 typedef struct gr_params gr_params;
 
-/* An empty set. NULL with GR_ERR_MEMORY. Freeing it frees the tensors in it; gr_params_free(NULL) does nothing. */
+/* An empty set. NULL with GR_ERR_MEMORY. Freeing it frees the tensors in it. */
 GR_EXPORT gr_params *gr_params_new(void);
 GR_EXPORT void gr_params_free(gr_params *params);
 

@@ -12,8 +12,9 @@
  * that a nested expression is checked once, at its end.
  *
  * NULL is never a crash. Where a comment says what it stands for, as for options, whose defaults it means, it stands
- * for that. To free, to reset, to print or to name NULL does nothing or says "(null)"; to ask NULL for a number, a flag
- * or a member gives 0, false or NULL. Everything else is GR_ERR_NULL. Objects that were freed are not found out.
+ * for that. To free or to reset NULL does nothing; a NULL tensor prints as "(null)", and its name is ""; to ask NULL
+ * for a number, a flag or a member gives 0 or NaN, false or NULL. Everything else is GR_ERR_NULL. Objects that
+ * were freed are not found out.
  */
 #ifndef GRADUS_STATUS_H
 #define GRADUS_STATUS_H

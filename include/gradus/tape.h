@@ -44,7 +44,7 @@ typedef struct gr_tape gr_tape;
 /* ---- Simple ------------------------------------------------------------------------------------------------- */
 
 /* An empty tape that is recording, yours to free. NULL with GR_ERR_MEMORY, or GR_ERR_OPTION where the environment
- * variable GRADUS_CPU is none of any, avx2 and avx512. gr_tape_free(NULL) does nothing. */
+ * variable GRADUS_CPU is none of any, avx2 and avx512. */
 GR_EXPORT gr_tape *gr_tape_new(void);
 GR_EXPORT void gr_tape_free(gr_tape *tape);
 

@@ -79,8 +79,8 @@ GR_COLD static gr_status fail_saved(const char *who, const gr_tape_node *node)
                    node->call.op->name, GR_SHAPE_TEXT(node->call.saved));
 }
 
-/* For what a VJP gave that is no result of this tape with values, of the input's dtype: a result, if it is a tensor of
- * the caller's. */
+/* d is no readable result of this tape in the input's dtype. A tensor of the user's own becomes one; all else is
+ * refused. */
 GR_COLD static gr_tensor *as_result(const pass *p, const gr_node *n, int i, gr_tensor *d)
 {
     const gr_dtype dtype = gr_type_of(n->in[i]);
@@ -264,8 +264,8 @@ static void abandon(pass *p, int64_t serial)
     if (p->t->backward) sweep(p->t, serial);
 }
 
-/* Makes a copy of a gradient that is something else, too, so that its owner may write to it: what a node has saved, the
- * cotangent, the gradient of another input. */
+/* Copies a gradient that is something else, too (saved by a node, the cotangent, another input's gradient), since the
+ * caller may write to what he is given. */
 static gr_status own_gradient(pass *p, gr_tensor **gradient, int64_t serial)
 {
     gr_tensor *shared = *gradient;
@@ -302,6 +302,7 @@ static gr_status finish_named(pass *p, int64_t serial)
 static gr_status whole_pass(pass *p, gr_tensor *cotangent)
 {
     gr_tape *t = p->t;
+    /* gr_grad() and gr_vjp() change no leaf, so a function under check may call them; nobody may within an op. */
     if ((t->busy || !p->x) && gr_expect_idle(t, p->who)) return gr_last_status();
     assert(gr_is_sound(p->y) && p->y->node);
     t->busy = "backward";

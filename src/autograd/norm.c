@@ -80,7 +80,7 @@ static norm_plan norm_plan_of(const gr_node *n)
     p.sums_key = p.squares + p.n_squares;
     p.sum_g = p.sums_key + 2;
     p.sum_gh = p.sum_g + p.n_sums;
-    if (p.sum_gh + p.n_sums == p.mean + n->saved->size) return p;
+    if (p.sum_gh + p.n_sums == p.mean + n->saved->size) return p; /* nothing behind the sums: no group was rescaled */
     p.scale = p.sum_gh + p.n_sums;
     p.x = p.scale + p.groups;
     return p;

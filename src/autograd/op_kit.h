@@ -40,10 +40,10 @@ gr_status gr_expect_float(const gr_node *n);
 gr_status gr_expect_floats(const char *who, gr_tensor *const in[], int n_in);
 
 /* What gr_apply() does for an op, in the name of a function that is composed of several: refuses no tape, and inputs
- * that are NULL (but for those behind the first n_in), results of another tape, or without values; */
+ * that are NULL (but for those behind the first n_in), results of another tape, or without values. */
 gr_status gr_expect_inputs(const char *who, const gr_tape *t, gr_tensor *const in[], int n_in, int n_optional);
 
-/* refuses input i, or NULL for none, if it requires a gradient. */
+/* Refuses x, which is input i or NULL, if it requires a gradient while the tape records. */
 gr_status gr_expect_constant(const char *who, const gr_tape *t, const gr_tensor *x, int i);
 
 /* Refuses what is no [N,C,H,W], or has no pixels (images.c). */

@@ -313,7 +313,7 @@ static gr_status read_field(csv_table *t, int column, void *to, int64_t i, bool 
     return field_fail(t, column, t->options->dtype == GR_F64 ? "is too large for f64" : "is too large for f32");
 }
 
-static bool is_number(const csv_table *t, const void *x, int64_t i, int64_t n)
+static bool element_is(const csv_table *t, const void *x, int64_t i, int64_t n)
 {
     return t->options->dtype == GR_F64 ? ((const double *)x)[i] == (double)n : ((const float *)x)[i] == (float)n;
 }
@@ -324,9 +324,9 @@ static void count_on(csv_table *t, const void *x)
     const int64_t row = t->report.rows + t->report.dropped;
     for (int j = 0; row == 0 && j < t->n_features; j++)
         for (int from = 0; from < 2; from++)
-            if (is_number(t, x, j, from)) t->counters[t->n_counters++] = (counter){j, from};
+            if (element_is(t, x, j, from)) t->counters[t->n_counters++] = (counter){j, from};
     for (int i = 0; i < t->n_counters;)
-        if (is_number(t, x, t->counters[i].feature, t->counters[i].from + row)) i++;
+        if (element_is(t, x, t->counters[i].feature, t->counters[i].from + row)) i++;
         else t->counters[i] = t->counters[--t->n_counters];
 }
 

@@ -66,11 +66,6 @@ static gr_status read_bytes(gr_csv *csv, int64_t limit)
 gr_status gr_csv_open(gr_csv *csv, const char *path, const gr_csv_options *options)
 {
     *csv = (gr_csv){.path = path, .separator = options->separator ? options->separator : ',', .line = 1};
-    if (options->skip_lines < 0 || options->max_bytes < 0)
-        return gr_fail(GR_ERR_OPTION, "csv_read: skip_lines is %d, max_bytes %lld: expected 0 or more",
-                       options->skip_lines, (long long)options->max_bytes);
-    if (strchr("\"\r\n", csv->separator))
-        return gr_fail(GR_ERR_OPTION, "csv_read: a quote or the end of a line cannot be the separator");
     gr_status status = read_bytes(csv, options->max_bytes ? options->max_bytes : (int64_t)1 << 30);
     if (status) return status;
     csv->at = csv->bytes;

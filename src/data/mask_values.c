@@ -294,7 +294,7 @@ static gr_status decide_classes(gr_mask_values *m, bool transparency, char *text
                        "image_set_read: the label maps hold %s: which class is %s? Expected 0 to %d; `values` lists "
                        "the value of each class, `ignore` those without",
                        IN_WORDS(m, ANYTHING), IN_WORDS(m, UNKNOWN), m->classes - 1);
-    if (has[GR_IGNORED] && classes == has[0] && m->by_default)
+    if (has[GR_IGNORED] && classes == has[0] && m->by_default) /* no class but 0 */
         return gr_fail(GR_ERR_FORMAT,
                        "image_set_read: the label maps hold %s, and 255 is ignored: are they masks? Then leave "
                        "`classes` out; or list the value of each class in `values`",

@@ -98,7 +98,7 @@ static gr_tensor *class_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_te
         gr_tensor *ignored = gr_equal(t, gr_cast(t, n->in[1], gr_type_of(p)), index);
         d = gr_where(t, gr_over_classes(t, p, ignored), zero, d);
     }
-    if (!d) return NULL; /* the target that is counted now may be gone */
+    if (!d) return NULL; /* then y may have been given back, and counting would read it */
     if (attr->reduction == GR_MEAN) {
         int64_t count = gr_loss_count(n, p->size / p->shape[1]);
         g = gr_scale(t, g, count ? 1.0 / (double)count : 0.0);

@@ -4,7 +4,8 @@
 #define GR_KERNEL_FILE "losses/l1.kernels.inc"
 #include "tensor/kernel.h"
 
-/* dl/dp = sign(p - y), 0 at p = y: saved by the kernel; differentiated again, it is its ops */
+/* dl/dp = sign(p - y), 0 at p = y: saved by the kernel; where it will be differentiated again its derivative
+ * is that of the ops */
 static gr_tensor *l1_p(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     if (gr_takes_shortcut(t)) return gr_times_cotangent(t, n->saved, g);

@@ -41,8 +41,9 @@ gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_
     if (o.class_weight) in[n_in++] = o.class_weight;
     if (!attr) attr = &no_numbers;
     const double numbers[] = {attr->alpha, attr->gamma, attr->beta, attr->margin, attr->delta};
+    static const char *const names[] = {"alpha", "gamma", "beta", "margin", "delta, or beta,"};
     for (int i = 0; p && i < GR_COUNT(numbers); i++)
-        if (numbers[i] != 0.0 && gr_expect_usable(op->name, "an option", gr_type_of(p), numbers[i])) return NULL;
+        if (numbers[i] != 0.0 && gr_expect_usable(op->name, names[i], gr_type_of(p), numbers[i])) return NULL;
     attr->reduction = o.reduction;
     attr->from_logits = o.from_logits;
     attr->ignore = o.ignore;

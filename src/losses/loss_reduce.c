@@ -69,7 +69,7 @@ gr_tensor *gr_loss_scaled(gr_tape *t, const gr_node *n, gr_tensor *g, gr_tensor 
     gr_tensor *y = n->in[1], *zero = gr_constant(t, gr_type_of(n->in[0]), 0.0);
     if (attr->weighted) d = gr_weighed(t, n->in[2], d);
     if (attr->ignore) d = gr_where(t, gr_equal(t, y, gr_constant(t, gr_type_of(y), attr->ignore_index)), zero, d);
-    if (!d) return NULL; /* the target that is counted now may be gone */
+    if (!d) return NULL; /* then y may have been given back, and counting would read it */
     return gr_weighed(t, d, gr_scale(t, g, gr_loss_scale(n, n->in[0]->size)));
 }
 

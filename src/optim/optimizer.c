@@ -162,7 +162,8 @@ static bool is_surely_finite(gr_optimizer *o)
         finite &= size <= o->most;
         t = gr_lesser(t, p->t);
     }
-    if (!finite || t == INT64_MAX) return t == INT64_MAX;
+    if (t == INT64_MAX) return true; /* no gradient, no step */
+    if (!finite) return false;
     prepare(o, t + 1);
     o->rule->grow(o->numbers, g, o->bound);
     for (int k = 0; k < GR_COUNT(o->bound); k++) finite &= (o->bound[k] *= 1.0 + 1e-6) <= o->most;
@@ -171,9 +172,9 @@ static bool is_surely_finite(gr_optimizer *o)
 
 static gr_status fail_step(const gr_optimizer *o, const gr_tensor *w, int k, int64_t at, double value)
 {
-    return gr_fail(GR_ERR_VALUE, "step: %s would make %s%s %g at %s, where its gradient is %g; nothing was changed",
-                   o->rule->name, k ? "the state of " : "", gr_name(w), value, gr_position_text(&(gr_text){{0}}, w, at),
-                   gr_element(w->grad, at));
+    return gr_fail(GR_ERR_VALUE, "step: %s would make %s%s %s at %s, where its gradient is %s; nothing was changed",
+                   o->rule->name, k ? "the state of " : "", gr_name(w), GR_NUMBER_TEXT(value),
+                   gr_position_text(&(gr_text){{0}}, w, at), GR_NUMBER_TEXT(gr_element(w->grad, at)));
 }
 
 /* The step of a parameter, if it has a gradient, computed into copies of a few elements at a time: k = 0 is the

@@ -64,7 +64,7 @@ void gr_pool_clear(gr_pool *pool);                 /* frees the blocks that are 
  *
  *     field          the caller's      a leaf            a result            a view              a gradient
  *     -------------  ----------------  ----------------  ------------------  ------------------  ----------------
- *     freed by       the caller        the caller        its tape            caller or tape      its leaf
+ *     freed by       its owner         its owner         its tape            caller or tape      its leaf
  *     owner          the caller, or    the same          unused: its tape    as the kinds        GR_LEAF
  *                    what took it                                            before it
  *     tape           NULL              NULL              its tape            NULL or its tape    NULL
@@ -92,7 +92,7 @@ struct gr_tensor {
     void *data;
     uint8_t dtype, rank;
     int32_t refs;   /* of its tape's own: gradients in flight, values saved, views of it */
-    gr_tape *tape;  /* its owner; NULL: the caller, or the leaf whose gradient it is */
+    gr_tape *tape;  /* whose result it is; NULL: of none, see owner */
     int64_t serial; /* the order of creation on its tape */
     union {
         gr_tensor *prev;      /* of a result: made before it on its tape */
