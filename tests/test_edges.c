@@ -122,13 +122,18 @@ static void expect_norm(gr_tape *t, int kind, gr_dtype dtype, const double value
     const statistics s = statistics_of(x, scale, 1e-5 / scale / scale);
     double each[N_VALUES], sum = 0;
     for (int i = 0; i < N_VALUES; i++) sum += each[i] = cotangent[i] * s.h[i];
-    gr_tensor *y = norm_of(t, kind, x, gamma, mean, var);
+    const double variance = s.var * 4 / 3 * scale * scale; /* of the batch, unbiased */
+    const bool is_held = isfinite(dtype == GR_F32 ? (double)(float)variance : variance);
+    gr_tensor *y = norm_of(t, kind, x, gamma, is_held ? mean : NULL, is_held ? var : NULL);
     expect_all(names[kind], y, s.h, 8 * s.lost);
-    if (kind == 2) {
+    if (kind == 2 && is_held) {
         expect("the running mean", dtype, gr_get(mean, 0), 0.1 * s.mean * scale, 4);
-        const double variance = 0.9 + 0.1 * s.var * 4 / 3 * scale * scale;
-        expect("the running variance", dtype, gr_get(var, 0), dtype == GR_F32 ? (double)(float)variance : variance,
-               4 * s.lost);
+        expect("the running variance", dtype, gr_get(var, 0), 0.9 + 0.1 * variance, 4 * s.lost);
+    } else if (kind == 2) {
+        assert_null(norm_of(t, kind, x, gamma, mean, var));
+        assert_failed_with("running", GR_ERR_VALUE, "batch_norm2d: the variance of channel 0 is");
+        gr_clear_error();
+        assert_true(gr_get(mean, 0) == 0.0 && gr_get(var, 0) == 1.0);
     }
     for (int k = 0; k < N_FLAGS; k++) {
         assert_int_equal(gr_vjp(t, y, g, in, 2, d, all_flags[k] | GR_RETAIN), GR_OK);
@@ -254,11 +259,41 @@ static void powers(void **state)
     gr_tape_free(t);
 }
 
+/* A NaN in a batch does not enter the running statistics, which are saved with the model. */
+static void running_statistics_stay_finite(void **state)
+{
+    (void)state;
+    gr_tape *t = gr_tape_new();
+    for (int d = 0; d < 2; d++) {
+        const gr_dtype dtype = d ? GR_F32 : GR_F64;
+        gr_tensor *x = leaf(dtype, GR_SHAPE(1, 1, 2, 2), (double[]){1, 2, (double)NAN, 4});
+        gr_tensor *gamma = gr_ones(dtype, GR_SHAPE(1));
+        gr_tensor *mean = gr_zeros(dtype, GR_SHAPE(1)), *var = gr_ones(dtype, GR_SHAPE(1));
+        assert_null(norm_of(t, 2, x, gamma, mean, var));
+        assert_failed_with("NaN", GR_ERR_VALUE, "batch_norm2d: the mean of channel 0 is nan");
+        gr_clear_error();
+        assert_true(gr_get(mean, 0) == 0.0 && gr_get(var, 0) == 1.0);
+        assert_true(isnan(gr_get(norm_of(t, 2, x, gamma, NULL, NULL), 0)));
+        gr_tape_reset(t);
+        gr_tensor *all[] = {x, gamma, mean, var};
+        for (int i = 0; i < 4; i++) gr_tensor_free(all[i]);
+    }
+    gr_tape_free(t);
+}
+
 /* d2 a^b / da db = a^(b-1) (1 + b log a) = 1/a at b = 0, both ways round; d2 / da2 is 0 there. */
 static void the_mixed_derivative_of_a_power(void **state)
 {
     (void)state;
     gr_tape *t = gr_tape_new();
+    gr_tensor *least[2] = {leaf(GR_F64, GR_SCALAR, &(double){1e-310}), leaf(GR_F64, GR_SCALAR, &(double){0})}, *slope;
+    differentiate(t, gr_pow(t, least[0], least[1]), least, 1, &slope, GR_CREATE_GRAPH);
+    assert_true(gr_item(slope) == 0.0);
+    differentiate(t, slope, least + 1, 1, &slope, 0);
+    expect("1/a", GR_F64, gr_item(slope), (double)INFINITY, 0);
+    gr_tape_reset(t);
+    gr_tensor_free(least[0]);
+    gr_tensor_free(least[1]);
     for (int first = 0; first < 2; first++) {
         gr_tensor *in[2] = {leaf(GR_F64, GR_SCALAR, &(double){4}), leaf(GR_F64, GR_SCALAR, &(double){0})}, *d, *dd[2];
         differentiate(t, gr_pow(t, in[0], in[1]), &in[first], 1, &d, GR_CREATE_GRAPH);
@@ -343,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_losses_keep_their_digits),
         cmocka_unit_test(norms),
+        cmocka_unit_test(running_statistics_stay_finite),
         cmocka_unit_test(variances),
         cmocka_unit_test(upsampling_neither_overflows_nor_spreads),
         cmocka_unit_test(powers),

@@ -163,6 +163,8 @@ static const struct {
     {"all white", {GREY("\377\377\377\377")}, {0}, NULL, "hold 255 (100 %): which"},
     {"all white, meant", {GREY("\377\377\377\377")}, {.values = "255"}, "1111", NULL},
     {"inverted", {GREY("\0\377\377\0")}, {.values = "0"}, "1001", NULL},
+    {"not there, all of one value", {GREY("\1\1\1\1")}, {.values = "255"}, NULL, "none of these is in `values`"},
+    {"not there, all black", {GREY("\0\0\0\0")}, {.values = "255"}, "0000", NULL},
     {"not there", {GREY("\0\1\1\0")}, {.values = "255"}, NULL, "hold 0 (50 %), 1 (50 %): none of these is in `values`"},
     {"label map", {GREY("\0\1\2\377")}, {.classes = 3}, "012i", NULL},
     {"label map of a palette", {PALETTE(WHITE BLACK RED, "\0\1\2\1")}, {.classes = 3}, "0121", NULL},
@@ -300,11 +302,25 @@ static void bad_options(void **state)
 {
     (void)state;
     static const gr_image_set_options bad[] = {
-        {.classes = 1},      {.classes = 256},      {.classes = -2},       {.values = "a"},
-        {.values = "1,"},    {.values = ",1"},      {.values = "5-4"},     {.values = "70000"},
-        {.values = "#ff00"}, {.values = "1 2"},     {.values = "opaques"}, {.classes = 3, .values = "0,1"},
-        {.ignore = "255"},   {.values = "#12345g"}, {.values = "-1"},      {.values = "99999999999999999999"},
-        {.values = " "},     {.values = ""},
+        {.classes = 1},
+        {.classes = 256},
+        {.classes = -2},
+        {.values = "a"},
+        {.values = "1,"},
+        {.values = ",1"},
+        {.values = "5-4"},
+        {.values = "70000"},
+        {.values = "#ff00"},
+        {.values = "1 2"},
+        {.values = "opaques"},
+        {.classes = 3, .values = "0,1"},
+        {.ignore = "255"},
+        {.values = "#12345g"},
+        {.values = "-1"},
+        {.values = "99999999999999999999"},
+        {.values = " "},
+        {.values = ""},
+        {.classes = 2, .values = "0-3,1"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         gr_clear_error();
@@ -364,8 +380,9 @@ static void a_mask_for_each_object(void **state)
     put_objects();
     mkdir(path_of("masks/other"), 0700);
     put_grey("masks/other/x.png", "\5\6\7\1");
+    put_file("masks/a/four.jpg", "no PNG", 6);
     assert_string_equal(in_digits(read_masks(NULL)), "1011 0100");
-    assert_true(report.joined == 1 && report.left_out == 1);
+    assert_true(report.joined == 1 && report.left_out == 2);
     assert_null(read_masks(&(gr_image_set_options){.classes = 2}));
     assert_error("label maps", GR_ERR_FORMAT, "masks/a is a folder: expected one label map");
     put_grey("masks/a/four.png", "\0\0\2\0");

@@ -181,7 +181,7 @@ GR_EXPORT GR_NODISCARD gr_status gr_png_write(const char *path, const gr_tensor 
 
 /* First the crop, then the size. Images are resized by area where they shrink and bilinearly where they grow, masks by
  * the nearest pixel.
- * What the pixels of masks mean is decided by all masks of the set: black and one other value, whichever that is (0 and
+ * What the pixels of masks mean is decided by all masks read: black and one other value, whichever that is (0 and
  * 1, 0 and 255, 0 and 65535), black and one colour, a palette's first colour and one other, transparent and opaque.
  * Anything else is refused, with the values and their shares: `values` says which are meant. */
 typedef struct gr_image_set_options {

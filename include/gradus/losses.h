@@ -9,7 +9,7 @@
  *
  * Probabilities or logits: a loss of probabilities is given these, as in the paper, or with from_logits the numbers
  * before the sigmoid or softmax. Prefer logits: value and gradient are then exact at any finite logit, and at an
- * infinite one they are the limit.
+ * infinite one they are the limit. Cross entropy and KL of a row in which all logits are -inf have none: NaN.
  * On probabilities a logarithm's argument is never below the dtype's smallest normal number, so that the value is
  * finite at 0 and 1. A target or weight of 0 removes its term from value and gradient, whatever the logarithm.
  *

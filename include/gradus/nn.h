@@ -90,7 +90,8 @@ typedef struct gr_batch_norm_options {
 /* Each channel over the batch (Ioffe and Szegedy, 2015): x [N,C,H,W], gamma and beta [C]. running_mean and running_var
  * [C] are buffers of yours (gr_params_add_buffer()): training writes them once in each call, the variance in its
  * unbiased form (not when the gradient checker calls); evaluation reads them. They may be NULL in training.
- * GR_ERR_SHAPE for training on one value a channel. */
+ * GR_ERR_SHAPE for training on one value a channel; GR_ERR_VALUE, with both buffers as they were, for a batch whose
+ * mean or variance is not finite or more than the buffer's dtype holds. */
 GR_EXPORT gr_tensor *gr_batch_norm2d(gr_tape *t, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
                                      gr_tensor *running_mean, gr_tensor *running_var,
                                      const gr_batch_norm_options *options);

@@ -95,7 +95,7 @@ GR_EXPORT gr_tensor *gr_clamp(gr_tape *t, gr_tensor *x, double lo, double hi);
 #define GR_AXES(...) GR_LIST(int, __VA_ARGS__)
 #define GR_ALL_AXES 0, NULL
 
-/* The sum, 0 of no elements; the sum divided by the count. */
+/* The sum, 0 of no elements; the sum divided by the count, which is infinite where the sum is. */
 GR_EXPORT gr_tensor *gr_sum(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
@@ -104,7 +104,8 @@ GR_EXPORT gr_tensor *gr_mean(gr_tape *t, gr_tensor *x, int n_axes, const int axe
 GR_EXPORT gr_tensor *gr_max(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 GR_EXPORT gr_tensor *gr_min(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
-/* log of the sum of e^x, never overflows; -inf, with the gradient 0, where all x are -inf. */
+/* log of the sum of e^x, never overflows; -inf, with the gradient 0, where all x are -inf; inf, with a gradient that is
+ * NaN, where one is inf. */
 GR_EXPORT gr_tensor *gr_logsumexp(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep);
 
 /* The sum of (x - mean)^2 divided by (count - correction): correction 0 gives the variance of these numbers, 1 the

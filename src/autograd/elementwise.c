@@ -195,14 +195,14 @@ gr_tensor *gr_corrected(gr_tape *t, gr_tensor *value, gr_tensor *d)
 
 /* ---- Parts of the rows' VJPs -------------------------------------------------------------------------------- */
 
-/* b a^(b-1). Where b is 0 that is 0 whatever a is: there 1 stands for an a whose inverse is no number, but another a
- * stays, for the derivative by b is 1/a. */
+/* b a^(b-1). Where b is 0 that is 0 whatever a is: there 1 stands for an a of 0 or NaN, but another a stays, for the
+ * derivative by b is 1/a. */
 static gr_tensor *pow_slope(gr_tape *t, gr_tensor *a, gr_tensor *b)
 {
     const gr_dtype dtype = gr_type_of(a);
-    gr_tensor *one = gr_constant(t, dtype, 1.0), *least = gr_constant(t, dtype, gr_smallest_normal(dtype));
-    gr_tensor *base = gr_where(t, gr_where(t, b, one, gr_greater(t, gr_abs(t, a), least)), a, one);
-    return gr_mul(t, b, gr_pow(t, base, gr_shift(t, b, -1.0)));
+    gr_tensor *one = gr_constant(t, dtype, 1.0), *zero = gr_constant(t, dtype, 0.0);
+    gr_tensor *base = gr_where(t, gr_where(t, b, one, gr_greater(t, gr_abs(t, a), zero)), a, one);
+    return gr_weighed(t, b, gr_pow(t, base, gr_shift(t, b, -1.0)));
 }
 
 /* y log a, y = a^b, and 0 where y is: 0^b stays 0 for b > 0. */

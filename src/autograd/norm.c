@@ -365,6 +365,21 @@ gr_tensor *gr_group_norm(gr_tape *t, gr_tensor *x, int64_t groups, gr_tensor *ga
 typedef void (*running_kernel)(gr_tensor *running, const double *batch, double divisor, double momentum);
 static const running_kernel move_running[GR_N_CPUS][GR_N_DTYPES] = GR_KERNELS(move_running);
 
+/* A running statistic is saved with the model: what its dtype does not hold as a finite number does not enter it. */
+static gr_status check_statistic(const char *what, const gr_tensor *running, const double *batch, double divisor)
+{
+    for (int64_t c = 0; running && c < running->size; c++) {
+        const double value = batch[c] / divisor;
+        if (!isfinite(value) || !gr_holds(gr_type_of(running), value))
+            return gr_fail(GR_ERR_VALUE,
+                           "%s: the %s of channel %lld is %s in this batch, which a running one of %s cannot take in; "
+                           "neither was changed",
+                           gr_op_batch_norm2d.name, what, (long long)c, GR_NUMBER_TEXT(value),
+                           gr_dtype_name(gr_type_of(running)));
+    }
+    return GR_OK;
+}
+
 /* y by the batch's own statistics, towards which the running ones move, the variance in its unbiased form. The gradient
  * checker runs the op at made-up inputs, which must not move the running ones. */
 static gr_tensor *batch_norm_in_training(gr_tape *t, gr_norm_attr a, gr_tensor *x, gr_tensor *gamma, gr_tensor *beta,
@@ -374,12 +389,16 @@ static gr_tensor *batch_norm_in_training(gr_tape *t, gr_norm_attr a, gr_tensor *
     if (!y) return NULL;
     const running_kernel move = move_running[gr_cpu_level()][x->dtype];
     const double *mean = saved->data, *squares = mean + 2 * x->shape[1];
+    const double one_less = (double)(x->shape[0] * norm_product(x, 2, 4) - 1);
+    bool fits = true;
     if (!gr_is_under_check(t)) {
-        move(running[0], mean, 1.0, momentum);
-        move(running[1], squares, (double)(x->shape[0] * norm_product(x, 2, 4) - 1), momentum);
+        fits = !check_statistic("mean", running[0], mean, 1.0) &&
+               !check_statistic("variance", running[1], squares, one_less);
+        if (fits) move(running[0], mean, 1.0, momentum);
+        if (fits) move(running[1], squares, one_less, momentum);
     }
     gr_drop(t, saved);
-    return y;
+    return fits ? y : NULL;
 }
 
 /* y with the running statistics for constants. */

@@ -214,6 +214,7 @@ static gr_tensor *read_mask_folder(const char *folder, gr_mask_values *values)
         else if (all) status = join(all, mask, folder);
         else all = mask;
     }
+    values->left_out += values->decided ? 0 : l.left_out;
     free_listing(&l);
     if (!status) return all;
     gr_tensor_free(all);
@@ -408,7 +409,7 @@ static void finish_report(image_set *s, const gr_dataset *set)
 {
     const int64_t pixels = set->y->size;
     s->report.images = s->n;
-    s->report.left_out = s->images.left_out + s->masks.left_out;
+    s->report.left_out = s->images.left_out + s->masks.left_out + s->values.left_out;
     s->report.ignored = (double)s->ignored / (double)pixels;
     s->report.foreground = pixels > s->ignored ? (double)s->foreground / (double)(pixels - s->ignored) : 0.0;
 }

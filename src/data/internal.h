@@ -118,7 +118,8 @@ typedef struct gr_mask_values {
     gr_wanted_list wanted, ignored;
     struct gr_met *met;
     int64_t n, capacity, last;
-    int32_t *slots; /* a hash table of 1 + the place in `met` */
+    int64_t left_out; /* other files in folders of masks */
+    int32_t *slots;   /* a hash table of 1 + the place in `met` */
     bool decided;
 } gr_mask_values;
 

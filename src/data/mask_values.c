@@ -23,7 +23,8 @@ static bool take_wanted(const char **list, gr_wanted *w)
     const char *at = *list + strspn(*list, " ");
     char *end = (char *)at;
     if (*at == '#' && strspn(at + 1, "0123456789abcdefABCDEF") == 6) {
-        *w = (gr_wanted){GR_WANT_COLOUR, (uint32_t)strtoul(at + 1, &end, 16), 0};
+        const uint32_t colour = (uint32_t)strtoul(at + 1, &end, 16);
+        *w = (gr_wanted){GR_WANT_COLOUR, colour, colour};
     } else if (strncmp(at, "opaque", 6) == 0) {
         *w = (gr_wanted){GR_WANT_OPAQUE, 0, 0};
         end += 6;
@@ -52,6 +53,15 @@ static gr_status take_list(gr_wanted_list *l, const char *option, const char *li
     return GR_OK;
 }
 
+/* The first item of the list that one before it covers in part, so that it can be no class of its own; -1: none. */
+static int overlapping(const gr_wanted_list *l)
+{
+    for (int k = 1; k < l->n; k++)
+        for (int i = 0; i < k; i++)
+            if (l->at[i].kind == l->at[k].kind && l->at[i].lo <= l->at[k].hi && l->at[k].lo <= l->at[i].hi) return k;
+    return -1;
+}
+
 gr_status gr_mask_values_init(gr_mask_values *m, const gr_image_set_options *o)
 {
     *m = (gr_mask_values){.classes = o->classes, .by_default = !o->values && !o->ignore};
@@ -66,6 +76,9 @@ gr_status gr_mask_values_init(gr_mask_values *m, const gr_image_set_options *o)
     if (!status && o->classes && o->values && m->wanted.n != o->classes)
         status = gr_fail(GR_ERR_OPTION, "image_set_read: %d values for %d classes: expected one for each", m->wanted.n,
                          o->classes);
+    const int twice = o->classes && !status ? overlapping(&m->wanted) : -1;
+    if (twice >= 0)
+        status = gr_fail(GR_ERR_OPTION, "image_set_read: the values of class %d are those of an earlier class", twice);
     if (status) return status;
     m->slots = gr_allocate_array(N_SLOTS, sizeof *m->slots);
     if (!m->slots) return GR_ERR_MEMORY;
@@ -256,6 +269,12 @@ static float class_of(const gr_mask_values *m, const gr_pixel *p, bool transpare
     return (float)k;
 }
 
+/* Black, the first of a palette, transparent. */
+static bool is_nothing(const gr_pixel *p)
+{
+    return !p->a || !colour_of(p) || (p->kind == GR_PIXEL_INDEX && !index_of(p));
+}
+
 static gr_status decide_masks(gr_mask_values *m, bool transparency, char *text, size_t room)
 {
     const facet of = m->wanted.n ? NULL : facet_of_masks(m);
@@ -271,7 +290,7 @@ static gr_status decide_masks(gr_mask_values *m, bool transparency, char *text, 
                        "image_set_read: the masks hold %s: which is foreground? List it in `values`, as numbers, "
                        "ranges (128-255), colours (#ff0000) or opaque; or give `classes`, if they are label maps",
                        IN_WORDS(m, ANYTHING));
-    if (!some && m->wanted.n && m->n > 1)
+    if (!some && m->wanted.n && (m->n > 1 || !is_nothing(&m->met[0].pixel)))
         return gr_fail(GR_ERR_FORMAT, "image_set_read: the masks hold %s: none of these is in `values`",
                        IN_WORDS(m, ANYTHING));
     if (some) snprintf(text, room, "foreground is %s; background is %s", IN_WORDS(m, 1), IN_WORDS(m, 0));
