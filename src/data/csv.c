@@ -160,7 +160,7 @@ static bool begins_unnamed(const csv_table *t) { return t->csv.header && !*t->cs
 static gr_status check_like(const csv_table *t)
 {
     const gr_dataset *like = t->options->like;
-    const int64_t expected = like ? like->x->size / like->x->shape[0] : t->n_features;
+    const int64_t expected = like ? gr_features_of(like) : t->n_features;
     if (t->n_features != expected)
         return gr_fail(GR_ERR_OPTION, "csv_read: %s: %d features: expected %lld, as in options.like",
                        GR_QUOTE_PATH(t->csv.path), t->n_features, (long long)expected);

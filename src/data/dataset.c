@@ -255,8 +255,6 @@ static gr_status rescale(gr_tensor *x, int64_t n, int64_t features, const featur
     return GR_OK;
 }
 
-static int64_t features_of(const gr_dataset *set) { return set->x->size / set->x->shape[0]; }
-
 static gr_status check_others(const gr_dataset *set, gr_dataset *const others[], int n_others)
 {
     if (!set) return gr_fail_null("dataset_standardize", "set");
@@ -269,9 +267,9 @@ static gr_status check_others(const gr_dataset *set, gr_dataset *const others[],
         if (!gr_is_float(gr_type_of(other->x)))
             return gr_fail(GR_ERR_DTYPE, "dataset_standardize: x is %s: expected f32 or f64",
                            gr_dtype_name(gr_type_of(other->x)));
-        if (features_of(other) != features_of(set))
+        if (gr_features_of(other) != gr_features_of(set))
             return gr_fail(GR_ERR_SHAPE, "dataset_standardize: others[%d] has %lld features (%s), set %lld (%s)", i,
-                           (long long)features_of(other), GR_SHAPE_TEXT(other->x), (long long)features_of(set),
+                           (long long)gr_features_of(other), GR_SHAPE_TEXT(other->x), (long long)gr_features_of(set),
                            GR_SHAPE_TEXT(set->x));
         for (int j = -1; j < i; j++)
             if (other == (j < 0 ? set : others[j]))
@@ -284,7 +282,7 @@ gr_status gr_dataset_standardize(gr_dataset *set, gr_dataset *const others[], in
 {
     gr_status status = check_others(set, others, n_others);
     if (status) return status;
-    int64_t features = features_of(set);
+    int64_t features = gr_features_of(set);
     feature_moments *m = gr_allocate_array(features, sizeof *m);
     if (!m) return GR_ERR_MEMORY;
     measure(set->x, gr_dataset_size(set), features, m);

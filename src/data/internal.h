@@ -23,6 +23,9 @@ struct gr_dataset {
     int n_classes;
 };
 
+/* The elements of a sample. A set has one sample or more. */
+static inline int64_t gr_features_of(const gr_dataset *set) { return set->x->size / set->x->shape[0]; }
+
 /* The most classes that a reader makes: a column with more different values holds numbers. */
 enum { GR_MAX_CLASSES = 10000 };
 
