@@ -84,14 +84,19 @@ gr_status gr_fail_bad_prediction(const gr_node *n);
 /* Positions are summed in blocks, so that the sum does not depend on the number of threads. */
 enum { GR_LOSS_BLOCKS = 1024 };
 
+/* What the spans of a block have found. */
+typedef struct gr_loss_block {
+    double sum;
+    bool bad; /* a target or prediction out of range was met */
+} gr_loss_block;
+
 /* One pass over the positions. */
 typedef struct gr_loss_pass {
     const gr_node *n;
     int64_t grain;    /* positions of a block */
     double scale;     /* of the slope: 1/count for a mean */
     bool keep_values; /* GR_NONE */
-    double sum[GR_LOSS_BLOCKS];
-    bool bad[GR_LOSS_BLOCKS]; /* a target or prediction out of range was met */
+    gr_loss_block block[GR_LOSS_BLOCKS];
 } gr_loss_pass;
 
 /* Runs `span` over `positions` with at least `least` of them in a block, and writes the reduced value. The pass is the

@@ -28,6 +28,15 @@ gr_status gr_expect_number(const char *who, const char *what, double x, double l
                    GR_NUMBER_TEXT(hi));
 }
 
+static gr_status expect_usable_numbers(const char *who, gr_dtype dtype, const gr_loss_attr *attr)
+{
+    const double numbers[] = {attr->alpha, attr->gamma, attr->beta, attr->margin, attr->delta};
+    static const char *const names[] = {"alpha", "gamma", "beta", "margin", "delta, or beta,"};
+    for (int i = 0; i < GR_COUNT(numbers); i++)
+        if (numbers[i] != 0.0 && gr_expect_usable(who, names[i], dtype, numbers[i])) return gr_last_status();
+    return GR_OK;
+}
+
 gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_tensor *y,
                          const gr_loss_options *options, gr_loss_attr *attr)
 {
@@ -39,11 +48,8 @@ gr_tensor *gr_loss_apply(gr_tape *t, const gr_op *op, int has, gr_tensor *p, gr_
     int n_in = 2;
     if (o.weight) in[n_in++] = o.weight;
     if (o.class_weight) in[n_in++] = o.class_weight;
+    if (attr && p && expect_usable_numbers(op->name, gr_type_of(p), attr)) return NULL;
     if (!attr) attr = &no_numbers;
-    const double numbers[] = {attr->alpha, attr->gamma, attr->beta, attr->margin, attr->delta};
-    static const char *const names[] = {"alpha", "gamma", "beta", "margin", "delta, or beta,"};
-    for (int i = 0; p && i < GR_COUNT(numbers); i++)
-        if (numbers[i] != 0.0 && gr_expect_usable(op->name, names[i], gr_type_of(p), numbers[i])) return NULL;
     attr->reduction = o.reduction;
     attr->from_logits = o.from_logits;
     attr->ignore = o.ignore;

@@ -32,13 +32,13 @@ gr_status gr_loss_run(gr_node *n, gr_loss_pass *p, int64_t positions, int64_t le
     p->keep_values = gr_loss_attr_of(n)->reduction == GR_NONE;
     const int64_t blocks = (positions + p->grain - 1) / p->grain;
     assert(least > 0 && blocks <= GR_LOSS_BLOCKS);
-    for (int64_t i = 0; i < blocks; i++) p->sum[i] = 0.0, p->bad[i] = false;
+    for (int64_t i = 0; i < blocks; i++) p->block[i] = (gr_loss_block){0};
     gr_parallel(positions, p->grain, span, p);
     double sum = 0.0;
     bool bad = false;
     for (int64_t i = 0; i < blocks; i++) {
-        sum += p->sum[i];
-        bad |= p->bad[i];
+        sum += p->block[i].sum;
+        bad |= p->block[i].bad;
     }
     if (bad) return complain(n);
     if (p->keep_values) return GR_OK;

@@ -13,10 +13,11 @@ bool gr_broadcasts_to(const gr_tensor *x, int rank, const int64_t shape[])
     return fits;
 }
 
-static bool all_same(const gr_tensor *out, gr_tensor *const in[], int n_in)
+/* Whether each input has an element for each of the result; where it broadcasts, they lie in the same order then. */
+static inline bool none_broadcasts(const gr_tensor *out, gr_tensor *const in[], int n_in)
 {
     for (int i = 0; i < n_in; i++)
-        if (!gr_same_shape(out, in[i])) return false;
+        if (in[i]->size != out->size) return false;
     return true;
 }
 
@@ -55,7 +56,7 @@ void gr_broadcast_plan(gr_broadcast *p, gr_tensor *out, gr_tensor *const in[], i
     p->out = out->data;
     p->size = gr_dtype_bytes((gr_dtype)out->dtype);
     for (int i = 0; i < n_in; i++) p->in[i] = in[i]->data;
-    if (all_same(out, in, n_in)) {
+    if (none_broadcasts(out, in, n_in)) {
         p->inner = out->size;
         for (int i = 0; i < n_in; i++) p->step[i] = 1;
         return;
