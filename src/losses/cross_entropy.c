@@ -49,8 +49,7 @@ static gr_status fail_bad_class(const gr_node *n)
     for (int64_t i = 0; !gr_loss_attr_of(n)->from_logits && i < p->size; i++)
         if ((gr_element(p, i) < 0.0 || gr_element(p, i) > 1.0) &&
             !(ignored && gr_element(y, class_position(&planes, i)) == *ignored))
-            return gr_fail(GR_ERR_VALUE, "%s: prediction %s at %s is outside [0,1]; are these logits?", n->op->name,
-                           GR_NUMBER_TEXT(gr_element(p, i)), gr_position_text(&(gr_text){{0}}, p, i));
+            return gr_fail_prediction_at(n->op->name, p, i);
     return gr_fail_bad_target(n, no_fraction, "0 or more");
 }
 

@@ -79,6 +79,10 @@ static inline const char *gr_ignore_hint(bool ignore, double ignore_index, doubl
 gr_status gr_fail_bad_target(const gr_node *n, bool (*bad)(double y), const char *expected);
 gr_status gr_fail_bad_prediction(const gr_node *n);
 
+/* Element i is a weight that is not 0 or more, or a prediction that is no probability. */
+gr_status gr_fail_weight_at(const char *who, const char *what, const gr_tensor *w, int64_t i);
+gr_status gr_fail_prediction_at(const char *who, const gr_tensor *p, int64_t i);
+
 /* ---- Reduction (loss_reduce.c) --------------------------------------------------------------------------------- */
 
 /* Positions are summed in blocks, so that the sum does not depend on the number of threads. */

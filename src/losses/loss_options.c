@@ -73,9 +73,7 @@ gr_status gr_expect_weight(const gr_node *n, const gr_tensor *w, const char *wha
         return gr_fail(GR_ERR_SHAPE, "%s: the %s is %s, expected %s", n->op->name, what, GR_SHAPE_TEXT(w),
                        gr_shape_text(&(gr_text){{0}}, rank, shape));
     for (int64_t i = 0; i < w->size; i++)
-        if (!(gr_element(w, i) >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the %s is %s at %s, expected 0 or more", n->op->name, what,
-                           GR_NUMBER_TEXT(gr_element(w, i)), gr_position_text(&(gr_text){{0}}, w, i));
+        if (!(gr_element(w, i) >= 0.0)) return gr_fail_weight_at(n->op->name, what, w, i);
     return GR_OK;
 }
 

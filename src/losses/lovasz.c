@@ -30,10 +30,9 @@ static gr_status lovasz_shape(const gr_node *n, gr_type *type)
 /* Says what element i of input k is, which is not as it should be. */
 static gr_status fail_bad_error(const gr_node *n, int k, int64_t i)
 {
-    return gr_fail(GR_ERR_VALUE,
-                   k == 1 ? "%s: target %s at %s, expected 0 or 1" : "%s: the weight is %s at %s, expected 0 or more",
-                   gr_region_who(n), GR_NUMBER_TEXT(gr_element(n->in[k], i)),
-                   gr_position_text(&(gr_text){{0}}, n->in[k], i));
+    if (k == 2) return gr_fail_weight_at(gr_region_who(n), "weight", n->in[k], i);
+    return gr_fail(GR_ERR_VALUE, "%s: target %s at %s, expected 0 or 1", gr_region_who(n),
+                   GR_NUMBER_TEXT(gr_element(n->in[k], i)), gr_position_text(&(gr_text){{0}}, n->in[k], i));
 }
 
 /* ---- Kernels ------------------------------------------------------------------------------------------------ */

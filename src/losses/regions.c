@@ -139,13 +139,10 @@ gr_status gr_expect_counted(const char *who, const gr_region_attr *a, const gr_t
     for (int64_t i = 0; i < x->size; i++) {
         const int64_t at = w ? beside(&l, w, i) : 0;
         const double p = gr_element(x, i), weight = w ? gr_element(w, at) : 1.0;
+        const bool bad_weight = !(weight >= 0.0);
         const bool bad_prediction = !a->from_logits && weight != 0.0 && (p < 0.0 || p > 1.0);
-        if ((weight >= 0.0 && !bad_prediction) || !gr_is_counted(a, &l, y, i)) continue;
-        if (!(weight >= 0.0))
-            return gr_fail(GR_ERR_VALUE, "%s: the weight is %s at %s, expected 0 or more", who, GR_NUMBER_TEXT(weight),
-                           gr_position_text(&(gr_text){{0}}, w, at));
-        return gr_fail(GR_ERR_VALUE, "%s: prediction %s at %s is outside [0,1]; are these logits?", who,
-                       GR_NUMBER_TEXT(p), gr_position_text(&(gr_text){{0}}, x, i));
+        if ((!bad_weight && !bad_prediction) || !gr_is_counted(a, &l, y, i)) continue;
+        return bad_weight ? gr_fail_weight_at(who, "weight", w, at) : gr_fail_prediction_at(who, x, i);
     }
     return GR_OK;
 }
