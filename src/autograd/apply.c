@@ -77,9 +77,9 @@ gr_status gr_expect_parameter(const char *who, const char *what, const gr_tensor
 
 /* ---- Running ------------------------------------------------------------------------------------------------ */
 
-/* For an input that is NULL, or whose values are gone. */
-GR_COLD static gr_status fail_input(const char *who, int i, const gr_tensor *x)
+gr_status gr_fail_input(const char *who, const gr_tape *t, int i, const gr_tensor *x)
 {
+    if (x && x->tape && x->tape != t) return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
     char what[32];
     snprintf(what, sizeof what, "input %d", i);
     return x ? gr_fail_gone(who, what, x) : gr_fail_null(who, what);
@@ -92,10 +92,8 @@ static inline gr_status expect_inputs(const char *who, const gr_tape *t, gr_tens
     for (int i = 0; i < n_in + n_optional; i++) {
         const gr_tensor *x = in[i];
         if (!x && i >= n_in) continue;
-        if (!x) return fail_input(who, i, x);
-        assert(gr_is_sound(x));
-        if (x->tape && x->tape != t) return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
-        if (gr_is_gone(x)) return fail_input(who, i, x);
+        assert(!x || gr_is_sound(x));
+        if (!x || (x->tape && x->tape != t) || gr_is_gone(x)) return gr_fail_input(who, t, i, x);
     }
     return GR_OK;
 }

@@ -376,10 +376,7 @@ static gr_status pass_by_name(const char *who, gr_tape *t, gr_tensor *y, gr_tens
     if (n < 1) return gr_fail(GR_ERR_OPTION, "%s: takes 1 input or more, not %d", who, n);
     for (int i = 0; i < n; i++) out[i] = NULL;
     for (int i = 0; i < n; i++) {
-        if (!x[i]) return gr_fail_null(who, "an input");
-        if (x[i]->tape && x[i]->tape != t)
-            return gr_fail(GR_ERR_STATE, "%s: input %d is a result of another tape", who, i);
-        if (x[i]->deleted) return gr_fail_gone(who, "an input", x[i]);
+        if (!x[i] || (x[i]->tape && x[i]->tape != t) || x[i]->deleted) return gr_fail_input(who, t, i, x[i]);
         if (!x[i]->requires_grad)
             return gr_fail(GR_ERR_STATE, "%s: input %d, %s%s%s, does not require a gradient", who, i, gr_name(x[i]),
                            *gr_name(x[i]) ? " " : "", GR_SHAPE_TEXT(x[i]));

@@ -13,6 +13,9 @@ GR_COLD gr_status gr_fail(gr_status status, const char *format, ...);
 GR_COLD gr_status gr_fail_null(const char *who, const char *what);
 GR_COLD gr_status gr_fail_gone(const char *who, const char *what, const gr_tensor *t);
 
+/* For input i of a function, which is NULL, a result of another tape, or gone. */
+GR_COLD gr_status gr_fail_input(const char *who, const gr_tape *t, int i, const gr_tensor *x);
+
 /* The verbs of memory, in the tape and around it:
  *
  *     gr_keep(x)        the user: x keeps its values when backward has passed it
