@@ -221,9 +221,7 @@ static gr_tensor *composed_h(gr_tape *t, const gr_node *n, const norm_plan *p, g
 {
     gr_tensor *x = gr_as_shape(t, n->in[0], GR_SHAPE(p->outer, p->groups, p->inner));
     if (p->scale) x = gr_mul(t, x, scales_of(t, n, p, 1.0, 1));
-    gr_tensor *centred = gr_sub(t, x, gr_mean(t, x, GR_AXES(0, 2), true));
-    centred =
-        gr_sub(t, centred, gr_mean(t, centred, GR_AXES(0, 2), true)); /* the rest that rounding left of the mean */
+    gr_tensor *centred = gr_centred(t, x, GR_AXES(0, 2));
     gr_tensor *variance = gr_mean(t, gr_square(t, centred), GR_AXES(0, 2), true);
     *rstd = gr_pow_scalar(t, gr_add(t, variance, scales_of(t, n, p, p->epsilon, 2)), -0.5);
     return gr_mul(t, centred, *rstd);

@@ -63,6 +63,9 @@ static inline bool gr_is_as(const gr_tape *t, const gr_tensor *x, int rank, cons
 gr_tensor *gr_as_shape(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[]);
 gr_tensor *gr_as_wide(gr_tape *t, gr_tensor *x, int rank, const int64_t shape[]);
 
+/* x - mean(x) over the axes, composed of ops (reduce.c). */
+gr_tensor *gr_centred(gr_tape *t, gr_tensor *x, int n_axes, const int axes[]);
+
 /* ---- Memory and state of the tape, for kernels and VJPs (tape.c) --------------------------------------------- */
 
 /* A result without values. */

@@ -224,19 +224,23 @@ REDUCTION_CALL(logsumexp)
 
 /* ---- Variance ----------------------------------------------------------------------------------------------- */
 
-/* Centred twice: far from 0 the mean is rounded by what matters beside x - mean, and the mean of that is not. */
+/* Twice: far from 0 the mean is rounded by what matters beside x - mean, and the mean of that is not. */
+gr_tensor *gr_centred(gr_tape *t, gr_tensor *x, int n_axes, const int axes[])
+{
+    gr_tensor *once = gr_sub(t, x, gr_mean(t, x, n_axes, axes, true));
+    return gr_sub(t, once, gr_mean(t, once, n_axes, axes, true));
+}
+
 gr_tensor *gr_var(gr_tape *t, gr_tensor *x, int n_axes, const int axes[], bool keep, int correction)
 {
     if (gr_expect_inputs("var", t, &x, 1, 0) || gr_expect_floats("var", &x, 1)) return NULL;
-    gr_tensor *mean = gr_mean(t, x, n_axes, axes, true);
-    if (!mean) return NULL;
-    int64_t count = 1;
-    for (int i = 0; i < x->rank; i++)
-        if (mean->shape[i] != x->shape[i]) count *= x->shape[i];
+    gr_tensor *centred = gr_centred(t, x, n_axes, axes);
+    if (!centred) return NULL;
+    assert(n_axes == 0 || axes);
+    int64_t count = n_axes ? 1 : x->size;
+    for (int i = 0; i < n_axes; i++) count *= gr_dim(x, axes[i]);
     if (correction < 0 || count <= correction)
         return gr_fail(GR_ERR_SHAPE, "var: %lld elements with a correction of %d", (long long)count, correction), NULL;
-    gr_tensor *centred = gr_sub(t, x, mean);
-    centred = gr_sub(t, centred, gr_mean(t, centred, n_axes, axes, true));
     gr_tensor *sum = gr_sum(t, gr_square(t, centred), n_axes, axes, keep);
     return gr_scale(t, sum, 1.0 / (double)(count - correction));
 }
