@@ -68,7 +68,7 @@ gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_
         return gr_fail(GR_ERR_OPTION, "%s: combines classes: its regions are planes or classes", who), NULL;
     if (gr_complete_epsilon(who, &o.epsilon, o.unsmoothed) || gr_region_begin(&c, t, who, p, y, &o.base)) return NULL;
     const int axis = o.base.region == GR_PER_PLANE ? 1 : 0;
-    gr_tensor *v = gr_class_weighed(&c, class_sizes_to_weights(t, class_sizes(&c), axis)), *filled;
+    gr_tensor *v = gr_region_class_weighed(&c, class_sizes_to_weights(t, class_sizes(&c), axis)), *filled;
     gr_tensor *wrong = gr_sum(t, gr_mul(t, v, gr_add(t, c.fp, c.fn)), GR_AXES(axis), false);
     gr_tensor *right = gr_sum(t, gr_mul(t, v, gr_scale(t, c.tp, 2.0)), GR_AXES(axis), false);
     if (gr_region_filled(&c, &filled)) return NULL;

@@ -101,7 +101,7 @@ gr_status gr_region_filled(const gr_region_call *c, gr_tensor **filled)
 
 /* ---- Reducing --------------------------------------------------------------------------------------------------- */
 
-gr_tensor *gr_class_weighed(const gr_region_call *c, gr_tensor *numbers)
+gr_tensor *gr_region_class_weighed(const gr_region_call *c, gr_tensor *numbers)
 {
     gr_tensor *w = c->o.class_weight;
     if (!w) return numbers;
@@ -115,7 +115,7 @@ gr_tensor *gr_region_reduce_over(const gr_region_call *c, gr_tensor *l, gr_tenso
     if (!l) return NULL;
     const gr_dtype dtype = gr_type_of(l);
     gr_tensor *there = filled ? gr_greater(t, filled, gr_constant(t, dtype, 0.0)) : NULL;
-    l = gr_class_weighed(c, l);
+    l = gr_region_class_weighed(c, l);
     if (filled) l = gr_weighed(t, there, l);
     if (c->o.reduction == GR_NONE) return l;
     if (c->o.reduction == GR_MEAN && !filled) return gr_mean(t, l, GR_ALL_AXES, false);

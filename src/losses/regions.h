@@ -119,7 +119,7 @@ gr_status gr_expect_not_negative(const char *who, const char *what, double x);
 gr_status gr_complete_epsilon(const char *who, double *epsilon, bool unsmoothed);
 
 /* Numbers of regions times the class weights, if there are any. */
-gr_tensor *gr_class_weighed(const gr_region_call *c, gr_tensor *numbers);
+gr_tensor *gr_region_class_weighed(const gr_region_call *c, gr_tensor *numbers);
 
 /* Losses of regions, weighted by class and reduced. Regions where nothing was counted have loss 0 and do not enter the
  * count of a mean; in the second form those where `filled` is 0. If that is NULL, all count. */
