@@ -32,6 +32,7 @@ struct gr_optimizer {
     int n;
     target targets[];
 };
+_Static_assert(GR_MAX_STATES == 2, "bounds and copies are written out for a parameter and two states");
 
 /* ---- Making ------------------------------------------------------------------------------------------------- */
 
