@@ -65,7 +65,7 @@ gr_tensor *gr_generalised_dice(gr_tape *t, gr_tensor *p, gr_tensor *y, const gr_
     gr_overlap_options o = options ? *options : (gr_overlap_options){0};
     const char *who = "generalised_dice";
     if (o.base.region != GR_PER_PLANE && o.base.region != GR_PER_CLASS)
-        return gr_fail(GR_ERR_OPTION, "%s: combines classes: its regions are planes or classes", who), NULL;
+        return gr_fail(GR_ERR_OPTION, "%s: combines classes: expected .region GR_PER_PLANE or GR_PER_CLASS", who), NULL;
     if (gr_complete_epsilon(who, &o.epsilon, o.unsmoothed) || gr_region_begin(&c, t, who, p, y, &o.base)) return NULL;
     const int axis = o.base.region == GR_PER_PLANE ? 1 : 0;
     gr_tensor *v = gr_region_class_weighed(&c, class_sizes_to_weights(t, class_sizes(&c), axis)), *filled;
@@ -85,9 +85,7 @@ static gr_tensor *compound_dice(gr_region_call *c, gr_tape *t, const char *who, 
 {
     if (gr_expect_not_negative(who, "mix", o->mix)) return NULL;
     if (o->base.reduction == GR_NONE)
-        return gr_fail(GR_ERR_OPTION, "%s: a loss of regions and one of pixels have no sum before they are reduced",
-                       who),
-               NULL;
+        return gr_fail(GR_ERR_OPTION, "%s: .reduction GR_NONE cannot add losses of regions and of pixels", who), NULL;
     if (o->mix == 0.0) o->mix = 1.0;
     const gr_overlap_options overlap = {o->base, o->epsilon, o->unsmoothed};
     return gr_region_reduce(c, dice_losses(c, t, who, p, y, overlap));

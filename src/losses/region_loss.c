@@ -23,7 +23,8 @@ static gr_status expect_class_weight(const gr_region_call *c)
 {
     if (!c->o.class_weight) return GR_OK;
     if (!c->layout.by_class)
-        return gr_fail(GR_ERR_OPTION, "%s: a class_weight is for regions of one class: planes or classes", c->who);
+        return gr_fail(GR_ERR_OPTION,
+                       "%s: a class_weight is for regions of one class: .region GR_PER_PLANE or GR_PER_CLASS", c->who);
     const gr_op named = {.name = c->who}; /* for the message */
     const gr_node call = {.op = &named, .in = &c->x};
     return gr_expect_weight(&call, c->o.class_weight, "class_weight", 1, &c->x->shape[1]);

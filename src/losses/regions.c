@@ -21,10 +21,10 @@ gr_status gr_expect_region(const char *who, const gr_tensor *x, gr_region region
         return gr_fail(GR_ERR_OPTION, "%s: no such region: %d", who, (int)region);
     if (x->rank < region_kinds[region].rank)
         return gr_fail(GR_ERR_SHAPE,
-                       "%s: the prediction is %s and has no %s, expected [N,C,...]; GR_WHOLE makes it one region", who,
+                       "%s: the prediction is %s and has no %s, expected [N,C,...]; .region GR_WHOLE makes it one", who,
                        GR_SHAPE_TEXT(x), region_kinds[region].what);
     if (without_background && (x->rank < 2 || x->shape[1] < 2))
-        return gr_fail(GR_ERR_SHAPE, "%s: the prediction is %s: without class 0 nothing is left", who,
+        return gr_fail(GR_ERR_SHAPE, "%s: without_background leaves nothing of the prediction %s", who,
                        GR_SHAPE_TEXT(x));
     return GR_OK;
 }
