@@ -127,8 +127,8 @@ GR_EXPORT double gr_item(const gr_tensor *tensor);
 /* Writes the tensor as NumPy would show it: nested brackets, aligned columns, and for more than 1000 elements the
  * first and last three of each axis; then dtype and shape. gr_format() writes up to `capacity` bytes, the final 0
  * included, and returns the length that the whole text has, as snprintf() does; a NULL text has no room. A NULL
- * tensor is "(null)". gr_fprint() adds a new line; its errors are GR_ERR_IO (the file did not take it: it is flushed,
- * to see), GR_ERR_NULL and GR_ERR_MEMORY. */
+ * tensor is "(null)", one whose values are gone a sentence that says where they went. gr_fprint() adds a new line; its
+ * errors are GR_ERR_IO (the file did not take it: it is flushed, to see), GR_ERR_NULL and GR_ERR_MEMORY. */
 GR_EXPORT size_t gr_format(char *text, size_t capacity, const gr_tensor *tensor);
 GR_EXPORT gr_status gr_fprint(FILE *file, const gr_tensor *tensor);
 

@@ -255,8 +255,7 @@ size_t gr_format(char *text, size_t capacity, const gr_tensor *t)
 {
     writer w = {.text = text, .capacity = text ? capacity : 0};
     if (!t) put(&w, "(null)");
-    else if (t->deleted) put(&w, gr_fate_text(&(gr_text){{0}}, t));
-    else if (gr_is_gone(t)) put(&w, t->given ? "(given up)" : "(given back by backward)");
+    else if (gr_is_gone(t)) put(&w, gr_fate_text(&(gr_text){{0}}, t));
     else put_tensor(&w, t);
     if (w.capacity) text[w.length < capacity ? w.length : capacity - 1] = '\0';
     return w.length;
