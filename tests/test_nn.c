@@ -863,6 +863,7 @@ static void masks_of_any_processor(void **state)
 
 /* ---- Threads ------------------------------------------------------------------------------------------------- */
 
+#ifdef _OPENMP
 typedef struct dropped {
     double p;
     uint64_t seed;
@@ -881,7 +882,6 @@ static gr_tensor *used_layer(gr_tape *t, gr_tensor *const x[], const void *optio
     return gr_batch_norm2d(t, x[0], NULL, NULL, x[1], x[2], NULL);
 }
 
-#ifdef _OPENMP
 static void expect_same_bits(const outcome *a, const outcome *b, const char *what)
 {
     const size_t size = gr_dtype_of(a->y) == GR_F32 ? 4 : 8;
