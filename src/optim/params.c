@@ -97,7 +97,8 @@ gr_tensor *gr_params_buffer_at(const gr_params *params, int position) { return a
 int64_t gr_params_elements(const gr_params *params)
 {
     int64_t elements = 0;
-    for (int i = 0; i < gr_params_count(params); i++) elements += gr_params_at(params, i)->size;
+    const gr_tensor *w;
+    for (int i = 0; (w = gr_params_at(params, i)); i++) elements += w->size;
     return elements;
 }
 
@@ -114,16 +115,15 @@ gr_status gr_params_fprint(FILE *file, const gr_params *params)
     if (!file) return gr_fail_null("params_fprint", "file");
     static const char total[] = "total";
     int name_width = (int)sizeof total - 1, shape_width = 0;
-    for (int i = 0; i < gr_params_count(params); i++) {
-        const gr_tensor *w = gr_params_at(params, i);
+    const gr_tensor *w;
+    for (int i = 0; (w = gr_params_at(params, i)); i++) {
         int name = (int)strlen(gr_name(w)), shape = (int)strlen(GR_SHAPE_TEXT(w));
         if (name > name_width) name_width = name;
         if (shape > shape_width) shape_width = shape;
     }
     long long elements = (long long)gr_params_elements(params);
     int width = snprintf(NULL, 0, "%lld", elements);
-    for (int i = 0; i < gr_params_count(params); i++) {
-        const gr_tensor *w = gr_params_at(params, i);
+    for (int i = 0; (w = gr_params_at(params, i)); i++) {
         fprintf(file, "%-*s  %s  %-*s  %*lld\n", name_width, gr_name(w), gr_dtype_name(gr_type_of(w)), shape_width,
                 GR_SHAPE_TEXT(w), width, (long long)w->size);
     }

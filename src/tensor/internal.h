@@ -298,7 +298,7 @@ enum { GR_GRAIN = 16384 };
 static inline int64_t gr_grain_for(int64_t elements) { return 2 * GR_GRAIN / (elements > 0 ? elements : 1) + 1; }
 
 /* Whether kernels are compiled for more than the oldest processor. For Windows GCC does not align their variables. */
-#if defined __x86_64__ && defined __GNUC__ && (!defined _WIN32 || defined __clang__)
+#if !defined GR_X86_LEVELS && defined __x86_64__ && defined __GNUC__ && (!defined _WIN32 || defined __clang__)
 #define GR_X86_LEVELS 1
 #endif
 
