@@ -333,8 +333,8 @@ static gr_status check_output(const char *who, const gr_tape *t, const gr_tensor
     if (!y->node && gr_is_gone(y)) return gr_fail_gone(who, "the output", y);
     if (!y->node)
         return gr_fail(GR_ERR_STATE,
-                       "%s: the output %s was not recorded: none of its inputs required a gradient, "
-                       "or recording was off",
+                       "%s: the output %s was not recorded: none of its inputs required a gradient "
+                       "(gr_require_grad(), gr_params_add()), or recording was off",
                        who, GR_SHAPE_TEXT(y));
     if (!cotangent && y->size != 1)
         return gr_fail(GR_ERR_SHAPE,

@@ -22,24 +22,29 @@ gr_status gr_expect_class_target(const char *who, const gr_tensor *p, const gr_t
     if (!gr_is_float(gr_type_of(p)))
         return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, expected f32 or f64", who,
                        gr_dtype_name(gr_type_of(p)));
-    if (!indices && y->dtype != p->dtype)
-        return gr_fail(GR_ERR_DTYPE, "%s: the prediction is %s, the target %s", who, gr_dtype_name(gr_type_of(p)),
-                       gr_dtype_name(gr_type_of(y)));
-    if (indices ? !has_shape_of_positions(y, p) : !gr_same_shape(p, y))
-        return gr_fail(GR_ERR_SHAPE,
-                       "%s: the prediction is %s, the target %s; expected that shape, or i32 without axis 1", who,
-                       GR_SHAPE_TEXT(p), GR_SHAPE_TEXT(y));
-    return GR_OK;
+    const bool other_dtype = !indices && y->dtype != p->dtype;
+    if (!other_dtype && (indices ? has_shape_of_positions(y, p) : gr_same_shape(p, y))) return GR_OK;
+    const char *dtype = gr_dtype_name(gr_type_of(p)), *other = gr_dtype_name(gr_type_of(y));
+    int64_t positions[GR_MAX_RANK];
+    for (int i = 0; i + 1 < p->rank; i++) positions[i] = p->shape[i ? i + 1 : 0];
+    return gr_fail(other_dtype ? GR_ERR_DTYPE : GR_ERR_SHAPE,
+                   "%s: the prediction is %s %s, the target %s %s; expected %s %s%s%s", who, dtype, GR_SHAPE_TEXT(p),
+                   other, GR_SHAPE_TEXT(y), dtype, GR_SHAPE_TEXT(p), p->rank < 2 ? "" : ", or classes as i32 ",
+                   p->rank < 2 ? "" : gr_shape_text(&(gr_text){{0}}, p->rank - 1, positions));
 }
 
 gr_status gr_expect_class_indices(const char *who, const gr_tensor *p, const gr_tensor *y, const double *ignored)
 {
     const int32_t *index = y->data;
+    const int64_t classes = p->shape[1];
     for (int64_t i = 0; i < y->size; i++)
-        if ((index[i] < 0 || index[i] >= p->shape[1]) && !(ignored && (double)index[i] == *ignored))
-            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld classes%s", who, index[i],
-                           gr_position_text(&(gr_text){{0}}, y, i), (long long)p->shape[1],
-                           ignored ? "" : "; .ignore leaves out those of .ignore_index");
+        if ((index[i] < 0 || index[i] >= classes) && !(ignored && (double)index[i] == *ignored))
+            return gr_fail(GR_ERR_VALUE, "%s: class %d at %s is outside the %lld class%s, expected 0 to %lld%s", who,
+                           index[i], gr_position_text(&(gr_text){{0}}, y, i), (long long)classes,
+                           classes == 1 ? "" : "es", (long long)classes - 1,
+                           classes == 1 ? "; gr_bce() is for one logit, with a float target of the logit's shape"
+                           : ignored    ? ""
+                                        : "; .ignore leaves out those of .ignore_index");
     return GR_OK;
 }
 

@@ -1,4 +1,6 @@
 /* optimizer.c: what all optimizers share: their state, and the loop of a step over the parameters. */
+#include <stdio.h>
+
 #include "optim/internal.h"
 
 /* A pass over a tensor for its largest elements, that of each span. */
@@ -40,11 +42,16 @@ bool gr_option_fits(const char *who, const gr_option *option)
 {
     const char *name = option->name;
     double value = option->value, below = option->below;
+    char hint[80] = "";
     if (value >= 0.0 && value < below) return true;
+    if (option->standard != 0.0)
+        snprintf(hint, sizeof hint, " (0 is the default, %s)", GR_NUMBER_TEXT(option->standard));
     if (below < GR_ANY_SIZE)
-        gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected 0 <= %s < %s", who, name, GR_NUMBER_TEXT(value), name,
-                GR_NUMBER_TEXT(below));
-    else gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected a finite number, 0 or more", who, name, GR_NUMBER_TEXT(value));
+        gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected 0 <= %s < %s%s", who, name, GR_NUMBER_TEXT(value), name,
+                GR_NUMBER_TEXT(below), hint);
+    else
+        gr_fail(GR_ERR_OPTION, "%s: %s is %s, expected a finite number, 0 or more%s", who, name, GR_NUMBER_TEXT(value),
+                hint);
     return false;
 }
 
@@ -173,9 +180,11 @@ static bool is_surely_finite(gr_optimizer *o)
 
 static gr_status fail_step(const gr_optimizer *o, const gr_tensor *w, int k, int64_t at, double value)
 {
-    return gr_fail(GR_ERR_VALUE, "step: %s would make %s%s %s at %s, where its gradient is %s; nothing was changed",
+    const double g = gr_element(w->grad, at);
+    return gr_fail(GR_ERR_VALUE, "step: %s would make %s%s %s at %s, where its gradient is %s; nothing was changed%s",
                    o->rule->name, k ? "the state of " : "", gr_name(w), GR_NUMBER_TEXT(value),
-                   gr_position_text(&(gr_text){{0}}, w, at), GR_NUMBER_TEXT(gr_element(w->grad, at)));
+                   gr_position_text(&(gr_text){{0}}, w, at), GR_NUMBER_TEXT(g),
+                   isfinite(g) ? "" : ": look at the loss and the data for NaN and infinity");
 }
 
 /* The step of a parameter, if it has a gradient, computed into copies of a few elements at a time: k = 0 is the
