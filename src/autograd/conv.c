@@ -37,13 +37,17 @@ static gr_status expect_conv(const gr_node *n, const char *inputs)
                    GR_SHAPE_TEXT(n->in[1]));
 }
 
-static gr_status expect_channels(const gr_node *n, bool fit)
+/* The images have these channels, and the kernel's first axis is cut into groups. */
+static gr_status expect_channels(const gr_node *n, int64_t channels)
 {
     const int64_t groups = conv_attr(n)->o.groups;
-    if (fit) return GR_OK;
-    return gr_fail(GR_ERR_SHAPE, "%s: the channels of images %s and kernel %s do not fit with %lld group%s",
+    const bool fit = n->in[0]->shape[1] == channels;
+    if (fit && n->in[1]->shape[0] % groups == 0) return GR_OK;
+    return gr_fail(GR_ERR_SHAPE,
+                   "%s: the channels of images %s and kernel %s do not fit with %lld group%s: expected %s %lld",
                    n->op->name, GR_SHAPE_TEXT(n->in[0]), GR_SHAPE_TEXT(n->in[1]), (long long)groups,
-                   groups > 1 ? "s" : "");
+                   groups > 1 ? "s" : "", fit ? "the kernel's axis 0 to be a multiple of" : "the images' axis 1 to be",
+                   (long long)(fit ? groups : channels));
 }
 
 static gr_status expect_bias(const gr_node *n, int64_t channels)
@@ -117,7 +121,7 @@ static gr_status conv_shape(const gr_node *n, gr_type *type)
     const gr_conv2d_options *o = &conv_attr(n)->o;
     const gr_tensor *x = n->in[0], *k = n->in[1];
     if (expect_conv(n, "images [n,c,h,w] and a kernel [o,c/groups,kh,kw]") ||
-        expect_channels(n, x->shape[1] == k->shape[1] * o->groups && k->shape[0] % o->groups == 0))
+        expect_channels(n, k->shape[1] * o->groups))
         return gr_last_status();
     const int64_t rows = result_size(o, 0, x->shape[2], k->shape[2]);
     const int64_t columns = result_size(o, 1, x->shape[3], k->shape[3]);
@@ -165,8 +169,7 @@ static gr_status conv_adjoint_shape(const gr_node *n, gr_type *type)
 {
     const gr_conv_attr *a = conv_attr(n);
     const gr_tensor *y = n->in[0], *k = n->in[1];
-    if (expect_conv(n, "images [n,c,h,w] and a kernel [c,o/groups,kh,kw]") ||
-        expect_channels(n, y->shape[1] == k->shape[0] && y->shape[1] % a->o.groups == 0))
+    if (expect_conv(n, "images [n,c,h,w] and a kernel [c,o/groups,kh,kw]") || expect_channels(n, k->shape[0]))
         return gr_last_status();
     for (int i = 0; i < 2; i++)
         if (k->size == 0 || a->size[i] < 1 || result_size(&a->o, i, a->size[i], k->shape[2 + i]) != y->shape[2 + i])
