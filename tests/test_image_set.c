@@ -92,7 +92,8 @@ static void partners_must_be_there(void **state)
         put_image((char[]){'i', 'm', 'a', 'g', 'e', 's', '/', (char)('a' + i), '.', 'p', 'n', 'g', 0}, 1, 2, 2, 0);
     put_image("masks/b.png", 1, 2, 2, 0);
     assert_null(read_set(NULL));
-    assert_error("no mask", GR_ERR_FORMAT, "no mask for a, c, d and 1 more: expected a mask of the same name");
+    assert_error("no mask", GR_ERR_FORMAT,
+                 "no mask for a, c, d and 1 more: expected a mask of the same name for each image, but for .suffix");
     put_image("masks/x.png", 1, 2, 2, 0);
     assert_null(read_set(NULL));
     assert_error("both", GR_ERR_FORMAT, "no mask for a, c, d and 1 more; no image for x: expected");
@@ -121,7 +122,7 @@ static void shapes_must_agree(void **state)
     put_image("images/b.png", 1, 6, 4, 0);
     put_image("masks/b.png", 1, 6, 4, 0);
     assert_null(read_set(&(gr_image_set_options){.values = "128-255"}));
-    assert_error("sizes", GR_ERR_FORMAT, "not of the size of the first, 4 x 6: b: give a size or a crop");
+    assert_error("sizes", GR_ERR_FORMAT, "not of the size of the first, 4 x 6: b (6 x 4): give a size or a crop");
     gr_dataset *set = read_set(&(gr_image_set_options){.values = "128-255", .crop_height = 2, .crop_width = 4});
     assert_true(set && gr_dim(gr_dataset_x(set), 2) == 2 && gr_dim(gr_dataset_x(set), 3) == 4);
     static const double middle[] = {7, 8, 9, 10, 13, 14, 15, 16};
@@ -144,7 +145,7 @@ static void shapes_must_agree(void **state)
     assert_error("crop", GR_ERR_FORMAT, "a is 4 x 6: smaller than the crop of 5 x 4");
     put_image("masks/b.png", 1, 5, 4, 0);
     assert_null(read_set(&(gr_image_set_options){.values = "128-255", .height = 2, .width = 3}));
-    assert_error("mask", GR_ERR_FORMAT, "image and mask differ in size: b");
+    assert_error("mask", GR_ERR_FORMAT, "image and mask differ in size: b (6 x 4, its mask 5 x 4)");
     put_file("images/a.png", "broken file", 11);
     assert_null(read_set(&(gr_image_set_options){.values = "128-255"}));
     assert_error("damage", GR_ERR_FORMAT, "images/a.png: Not a PNG file");

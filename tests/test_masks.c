@@ -390,7 +390,7 @@ static void a_mask_for_each_object(void **state)
     assert_error("values", GR_ERR_FORMAT, "2 (5 %): which is foreground");
     put_picture("masks/a/four.png", &(picture){2, 2, 8, 0, .rows = "\0\0\0\0"});
     assert_null(read_masks(NULL));
-    assert_error("sizes", GR_ERR_FORMAT, "masks/a differ in size");
+    assert_error("sizes", GR_ERR_FORMAT, "masks/a differ in size: 2 x 2 and 1 x 4");
     files_in(path_of("masks/a"), true);
     assert_null(read_masks(NULL));
     assert_error("none", GR_ERR_FORMAT, "no PNG files in");

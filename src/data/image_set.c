@@ -122,18 +122,18 @@ static gr_status list_folder(listing *l, const char *folder, const filter *f)
     return GR_OK;
 }
 
-/* The first three of some names, for a message: "a, b, c and 12 more". */
+/* The first three of some names, for a message, each with what is to be said of it: "a, b, c and 12 more". */
 typedef struct few {
-    char text[176];
+    char text[320];
     size_t used;
     int64_t count;
 } few;
 
-static void add_few(few *f, const char *name)
+static void add_few(few *f, const char *name, const char *what)
 {
     if (f->count++ < 3)
-        f->used += (size_t)snprintf(f->text + f->used, sizeof f->text - f->used, "%s%s", f->count > 1 ? ", " : "",
-                                    GR_QUOTE(name));
+        f->used += (size_t)snprintf(f->text + f->used, sizeof f->text - f->used, "%s%s%s", f->count > 1 ? ", " : "",
+                                    GR_QUOTE(name), what);
 }
 
 static const char *end_few(few *f)
@@ -149,13 +149,14 @@ static gr_status check_partners(const listing *images, const listing *masks)
     few no_mask = {{0}, 0, 0}, no_image = {{0}, 0, 0};
     for (int64_t i = 0, m = 0; i < images->count || m < masks->count;) {
         int order = i == images->count ? 1 : m == masks->count ? -1 : strcmp(images->names[i], masks->names[m]);
-        if (order < 0) add_few(&no_mask, images->names[i]);
-        if (order > 0) add_few(&no_image, masks->names[m]);
+        if (order < 0) add_few(&no_mask, images->names[i], "");
+        if (order > 0) add_few(&no_image, masks->names[m], "");
         i += order <= 0;
         m += order >= 0;
     }
     if (no_mask.count || no_image.count)
-        return gr_fail(GR_ERR_FORMAT, "image_set_read: %s%s%s%s%s: expected a mask of the same name for each image",
+        return gr_fail(GR_ERR_FORMAT,
+                       "image_set_read: %s%s%s%s%s: expected a mask of the same name for each image, but for .suffix",
                        no_mask.count ? "no mask for " : "", end_few(&no_mask),
                        no_mask.count && no_image.count ? "; " : "", no_image.count ? "no image for " : "",
                        end_few(&no_image));
@@ -183,6 +184,14 @@ static gr_tensor *read_mask_file(const char *folder, const char *file, gr_mask_v
     return mask;
 }
 
+/* Rows and columns of an image or a mask, as "4 x 6". */
+#define SIZE_TEXT(x) size_text(&(gr_text){{0}}, (x))
+static const char *size_text(gr_text *text, const gr_tensor *x)
+{
+    snprintf(text->s, sizeof text->s, "%lld x %lld", (long long)x->shape[1], (long long)x->shape[2]);
+    return text->s;
+}
+
 /* The union of two masks of one image, in the first of them; the second is freed. */
 static gr_status join(gr_tensor *all, gr_tensor *mask, const char *folder)
 {
@@ -190,7 +199,8 @@ static gr_status join(gr_tensor *all, gr_tensor *mask, const char *folder)
     float *to = all->data;
     const float *from = mask->data;
     if (!gr_same_shape(all, mask))
-        status = gr_fail(GR_ERR_FORMAT, "image_set_read: the masks in %s differ in size", GR_QUOTE_PATH(folder));
+        status = gr_fail(GR_ERR_FORMAT, "image_set_read: the masks in %s differ in size: %s and %s",
+                         GR_QUOTE_PATH(folder), SIZE_TEXT(all), SIZE_TEXT(mask));
     for (int64_t k = 0; !status && k < all->size; k++) to[k] = from[k] > to[k] ? from[k] : to[k];
     gr_tensor_free(mask);
     return status;
@@ -237,9 +247,8 @@ static gr_tensor *fit(gr_tensor *image, const gr_image_set_options *o, const cha
         gr_tensor *whole = image;
         bool large = whole->shape[1] >= o->crop_height && whole->shape[2] >= o->crop_width;
         if (!large)
-            gr_fail(GR_ERR_FORMAT, "image_set_read: %s is %lld x %lld: smaller than the crop of %lld x %lld",
-                    GR_QUOTE(name), (long long)whole->shape[1], (long long)whole->shape[2], (long long)o->crop_height,
-                    (long long)o->crop_width);
+            gr_fail(GR_ERR_FORMAT, "image_set_read: %s is %s: smaller than the crop of %lld x %lld", GR_QUOTE(name),
+                    SIZE_TEXT(whole), (long long)o->crop_height, (long long)o->crop_width);
         image = large ? gr_crop_middle(whole, o->crop_height, o->crop_width) : NULL;
         gr_tensor_free(whole);
     }
@@ -337,13 +346,16 @@ static void keep_pair(image_set *s, int64_t i, const pair *p)
 static gr_status take_pair(image_set *s, int64_t i)
 {
     pair p = {0};
+    char sizes[3 * GR_SHAPE_TEXT_SIZE];
     gr_status status = read_pair(&p, s, i);
     if (!status && p.differ) {
-        add_few(&s->of_other_shape, s->images.names[i]);
+        snprintf(sizes, sizeof sizes, " (%s, its mask %s)", SIZE_TEXT(p.image), SIZE_TEXT(p.mask));
+        add_few(&s->of_other_shape, s->images.names[i], sizes);
     } else if (!status) {
         if (!s->x) status = make_tensors(s, &p);
+        snprintf(sizes, sizeof sizes, " (%s)", SIZE_TEXT(p.image));
         if (!status && (p.image->shape[1] != s->x->shape[2] || p.image->shape[2] != s->x->shape[3]))
-            add_few(&s->of_other_size, s->images.names[i]);
+            add_few(&s->of_other_size, s->images.names[i], sizes);
         else if (!status) keep_pair(s, i, &p);
     }
     free_pair(&p);
