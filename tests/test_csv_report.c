@@ -16,12 +16,12 @@ static const odd_table odd_tables[] = {
     {"nothing odd", "a,y\n5,M\n7,B\n", {0}, "a | 5 >1 | 7 >0 | B M", {.rows = 2}},
 
     /* A first row of numbers is no header. */
-    {"numbers only", "5,1\n7,0\n", {0}, "| 5 >1 | 7 >0 | 0 1", {.rows = 2, .first_row_read = true}},
+    {"numbers only", "5,1\n7,0\n", {0}, "| 5 >1 | 7 >0 | 0 1", {2, .first_row_read = true, .numeric_classes = 2}},
     {"numbers only, positions",
      "1,0,9\n5,0,7\n",
      {.target = "0", .drop = "1"},
      "| 9 >0 | 7 >1 | 1 5",
-     {.rows = 2, .first_row_read = true}},
+     {.rows = 2, .first_row_read = true, .numeric_classes = 2}},
     {"a number to predict",
      "5,1.5\n7,0\n",
      {.numeric_target = true},
@@ -40,10 +40,19 @@ static const odd_table odd_tables[] = {
     {"a class that no row has", "5.1,sort\n4.9,p\n7,q\n", {0}, "5.1 | 4.9 >0 | 7 >1 | p q", {2, .numeric_names = 1}},
     {"a name for the target", "5.1,p\n4.9,p\n", {.target = "p"}, "5.1 | 4.9 >0 | p", {1, .numeric_names = 1}},
     {"a name and a class", "a,p\n4.9,p\n", {0}, "a | 4.9 >0 | p", {.rows = 1}},
-    {"names of pandas", "0,1,2\n4,5,6\n4,6,7\n", {0}, "0 1 | 4 5 >0 | 4 6 >1 | 6 7", {2, .numeric_names = 2}},
+    {"names of pandas",
+     "0,1,2\n4,5,6\n4,6,7\n",
+     {0},
+     "0 1 | 4 5 >0 | 4 6 >1 | 6 7",
+     {2, .numeric_names = 2, .numeric_classes = 2}},
     {"years", "2001,2002,y\n4,5,p\n", {0}, "2001 2002 | 4 5 >0 | p", {.rows = 1, .numeric_names = 2}},
-    {"no header, as was said", "5,1\n7,0\n", {.no_header = true}, "| 5 >1 | 7 >0 | 0 1", {.rows = 2}},
-    {"a header of numbers, lost", "2001,2002\n4,5\n", {.no_header = true, .skip_lines = 1}, "| 4 >0 | 5", {.rows = 1}},
+    {"no header, as was said", "5,1\n7,0\n", {.no_header = true}, "| 5 >1 | 7 >0 | 0 1", {2, .numeric_classes = 2}},
+    {"a header of numbers, lost",
+     "2001,2002\n4,5\n",
+     {.no_header = true, .skip_lines = 1},
+     "| 4 >0 | 5",
+     {1, .numeric_classes = 1}},
+    {"a number and a name for classes", "a,y\n5,1.5\n7,x\n", {0}, "a | 5 >0 | 7 >1 | 1.5 x", {.rows = 2}},
 
     /* A first column without a name that counts the rows. */
     {"from 0", ",a,y\n0,5,p\n1,7,q\n2,5,p\n", {0}, "a | 5 >0 | 7 >1 | 5 >0 | p q", {.rows = 3, .row_numbers = true}},
@@ -110,12 +119,13 @@ static void assert_report(const char *what, const gr_csv_report *a, const gr_csv
 {
     if (a->rows != b->rows || a->dropped != b->dropped || a->rounded != b->rounded ||
         a->first_row_read != b->first_row_read || a->row_numbers != b->row_numbers ||
-        a->numbered_column != b->numbered_column || a->unnamed != b->unnamed || a->numeric_names != b->numeric_names)
+        a->numbered_column != b->numbered_column || a->unnamed != b->unnamed || a->numeric_names != b->numeric_names ||
+        a->numeric_classes != b->numeric_classes)
         fail_msg(
             "%s: rows %d, dropped %d, rounded %d, first row read %d, row numbers %d, numbered column %d, unnamed %d, "
-            "numeric names %d",
+            "numeric names %d, numeric classes %d",
             what, (int)a->rows, (int)a->dropped, (int)a->rounded, a->first_row_read, a->row_numbers, a->numbered_column,
-            a->unnamed, a->numeric_names);
+            a->unnamed, a->numeric_names, a->numeric_classes);
 }
 
 /* Feature names as dump() writes them end at an empty one, so that names are compared by hand there. */
@@ -207,7 +217,7 @@ static const struct {
     {"quoted, ';' read with ','", "\"a\";\"y\"\n1;M\n", {0}, GR_ERR_FORMAT, "column 1: text follows a closing quote"},
     {"what it looks like", "\"a\";\"y\"\n1;M\n", {0}, GR_ERR_FORMAT, "the separator looks like ';'"},
     {"quoted, tabs", "\"a\"\t\"y\"\n", {0}, GR_ERR_FORMAT, "a quote within quotes"},
-    {"';' read with ','", "a;y\n1;M\n", {0}, GR_ERR_OPTION, "has 1, separated by ',': the separator looks like ';'"},
+    {"';' read with ','", "a;y\n1;M\n", {0}, GR_ERR_OPTION, "has 1, separated by ','; the separator looks like ';'"},
     {"tabs read with ','", "a\ty\n1\tM\n", {0}, GR_ERR_OPTION, "the separator looks like a tab"},
     {"'|' read with ','", "a|y\n1|M\n", {0}, GR_ERR_OPTION, "the separator looks like '|'"},
     {"',' read with ';'", "a,y\n1,M\n", {.separator = ';'}, GR_ERR_OPTION, "the separator looks like ','"},
@@ -217,7 +227,23 @@ static const struct {
      {.separator = ';'},
      GR_ERR_FORMAT,
      "column 1 (a): \"1,5\" is not a number: "
-     "expected a decimal point"},
+     "expected a decimal point: replace decimal commas in the file"},
+    {"decimal commas, read with ','",
+     "a,y\n1,5,M\n",
+     {0},
+     GR_ERR_FORMAT,
+     "3 fields: expected 2, as in the first row; a decimal comma, or one in a text without quotes?"},
+    {"a row of fewer fields", "a,b,y\n1,M\n", {0}, GR_ERR_FORMAT, "2 fields: expected 3, as in the first row"},
+    {"';' read with ',', and a named target",
+     "a;y\n1,5;M\n",
+     {.target = "y"},
+     GR_ERR_OPTION,
+     "target: no column \"y\" among the 1: a;y; the separator looks like ';'"},
+    {"a class as a number",
+     "a,y\n1,M\n",
+     {.numeric_target = true},
+     GR_ERR_FORMAT,
+     "column 2 (y): \"M\" is not a number: leave out numeric_target if the target is a class"},
     {"thousands",
      "a,y\n\"1,000\",M\n",
      {0},

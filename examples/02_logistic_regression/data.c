@@ -14,6 +14,8 @@ static void tell(const gr_csv_report *r)
     if (r->numeric_names)
         printf("  warning: features whose name is a number: %d; if the first row is a sample, --no-header\n",
                r->numeric_names);
+    if (r->numeric_classes > 2)
+        printf("  warning: the target's %d values are all numbers, and read as classes\n", r->numeric_classes);
     if (r->rounded) printf("  warning: numbers too long for f32, and rounded: %lld\n", (long long)r->rounded);
 }
 

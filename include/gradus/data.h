@@ -139,6 +139,7 @@ typedef struct gr_csv_report {
     int numbered_column; /* the first of the features that counts the rows */
     int unnamed;         /* features without a name in the header */
     int numeric_names;   /* features whose name in the header is a number: is it a header? */
+    int numeric_classes; /* the classes, where each is a number: for a number to predict see numeric_target */
 } gr_csv_report;
 
 /* Reads features as [n, features] of options->dtype and the target, I32 [n] with up to 10,000 classes or numbers [n,1].

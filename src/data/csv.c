@@ -94,6 +94,12 @@ static int column_at(const csv_table *t, item name)
     return name.length ? position : -1;
 }
 
+/* Of a table of one column: what may separate several, behind a message. */
+static const char *lone_column_hint(const csv_table *t)
+{
+    return t->csv.columns == 1 ? gr_csv_separator_hint(&t->csv, t->csv.fields[0].text) : "";
+}
+
 /* Notes that no column has this name; -1. */
 static int fail_no_column(const csv_table *t, const char *option, item name)
 {
@@ -105,8 +111,8 @@ static int fail_no_column(const csv_table *t, const char *option, item name)
         used +=
             (size_t)snprintf(known + used, sizeof known - used, "%s%s", c ? ", " : ": ", GR_QUOTE(t->csv.header[c]));
     if (t->report.first_row_read) snprintf(known, sizeof known, ": the first row is a sample, and no header");
-    gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: no column \"%s\" among the %d%s", GR_QUOTE_PATH(t->csv.path), option,
-            GR_QUOTE(wanted), t->csv.columns, known);
+    gr_fail(GR_ERR_OPTION, "csv_read: %s: %s: no column \"%s\" among the %d%s%s", GR_QUOTE_PATH(t->csv.path), option,
+            GR_QUOTE(wanted), t->csv.columns, known, lone_column_hint(t));
     return -1;
 }
 
@@ -188,11 +194,9 @@ static gr_status choose_columns(csv_table *t)
     for (int c = t->report.row_numbers; c < columns && !is_given(o->features); c++)
         if (t->roles[c] == UNUSED) t->feature[t->n_features++] = c;
     if (t->n_features) return check_like(t);
-    const char *other = columns == 1 ? gr_csv_other_separator(&t->csv, t->csv.fields[0].text) : NULL;
-    return gr_fail(GR_ERR_OPTION,
-                   "csv_read: %s: no column is left for features: line %lld has %d, separated by '%c'%s%s",
+    return gr_fail(GR_ERR_OPTION, "csv_read: %s: no column is left for features: line %lld has %d, separated by '%c'%s",
                    GR_QUOTE_PATH(t->csv.path), (long long)t->csv.row_line, columns, t->csv.separator,
-                   other ? ": the separator looks like " : "", other ? other : "");
+                   lone_column_hint(t));
 }
 
 /* Whether the newest row is of numbers only, so that it is no header; but 0, 1, 2 ... are names that pandas gives. */
@@ -248,8 +252,10 @@ static gr_status not_a_number(const csv_table *t, int column)
 {
     const gr_csv_field *field = &t->csv.fields[column];
     const char *why = "drop the column, or is the text to be in missing?";
+    if (column == t->target) why = "leave out numeric_target if the target is a class";
     if (strpbrk(field->text, ";\t|")) why = "is there another separator?";
-    else if (strchr(field->text, ',')) why = "expected a decimal point, and no commas";
+    else if (strchr(field->text, ','))
+        why = "expected a decimal point: replace decimal commas in the file, and remove others";
     return gr_csv_fail(&t->csv, GR_ERR_FORMAT, field->line, column + 1, "\"%s\" is not a number: %s%s",
                        GR_QUOTE(field->text), why, gr_csv_row_hint(&t->csv));
 }
@@ -421,7 +427,8 @@ static void leave_first_feature_out(csv_table *t)
     t->x.used -= t->y.used;
 }
 
-/* Leaves out a first column that has no name and counts the rows; says which others count them or have odd names. */
+/* Leaves out a first column that has no name and counts the rows; says which others count them or have odd names, and
+ * whether all classes are numbers. */
 static void look_at_columns(csv_table *t)
 {
     const gr_csv_options *o = t->options;
@@ -429,6 +436,7 @@ static void look_at_columns(csv_table *t)
     const bool may_go = begins_unnamed(t) && t->feature[0] == 0 && t->n_features > 1 && !is_given(o->features) &&
                         !o->like && !o->keep_row_numbers;
     bool goes = false;
+    double v;
     for (int i = 0; i < t->n_counters; i++) {
         const int j = t->counters[i].feature, column = t->feature[j] + 1;
         if (j == 0 && may_go) goes = true;
@@ -438,10 +446,11 @@ static void look_at_columns(csv_table *t)
     r->row_numbers |= goes;
     for (int j = 0; t->csv.header && j < t->n_features; j++) {
         const char *name = t->csv.header[t->feature[j]];
-        double v;
         r->unnamed += !*name;
         r->numeric_names += gr_parse_number(name, &v);
     }
+    for (int i = 0; i < t->n_classes; i++) r->numeric_classes += gr_parse_number(t->classes[i].name, &v);
+    if (r->numeric_classes < t->n_classes) r->numeric_classes = 0;
 }
 
 /* ---- The data set ------------------------------------------------------------------------------------------- */

@@ -18,12 +18,14 @@ gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int col
     return gr_fail(status, "csv_read: %s: line %lld%s: %s", GR_QUOTE_PATH(csv->path), (long long)line, where, text);
 }
 
-const char *gr_csv_other_separator(const gr_csv *csv, const char *text)
+#define LOOKS "; the separator looks like "
+const char *gr_csv_separator_hint(const gr_csv *csv, const char *text)
 {
-    static const char marks[] = ";\t|, ", *const names[] = {"';'", "a tab", "'|'", "','", "a blank"};
-    for (int k = 0; k < GR_COUNT(names); k++)
-        if (marks[k] != csv->separator && strchr(text, marks[k])) return names[k];
-    return NULL;
+    static const char marks[] = ";\t|, ", *const hints[] = {LOOKS "';'", LOOKS "a tab", LOOKS "'|'", LOOKS "','",
+                                                            LOOKS "a blank"};
+    for (int k = 0; k < GR_COUNT(hints); k++)
+        if (marks[k] != csv->separator && strchr(text, marks[k])) return hints[k];
+    return "";
 }
 
 const char *gr_csv_row_hint(const gr_csv *csv)
@@ -32,7 +34,9 @@ const char *gr_csv_row_hint(const gr_csv *csv)
     for (int c = 0; c + 1 < csv->width; c++) blanks |= !*csv->fields[c].text;
     if (blanks && (csv->separator == ' ' || csv->separator == '\t'))
         return "; of several blanks side by side, each separates two columns";
-    return *csv->fields[csv->width - 1].text ? "" : "; a separator stands at the end of the line";
+    if (!*csv->fields[csv->width - 1].text) return "; a separator stands at the end of the line";
+    return csv->separator == ',' && csv->width > csv->columns ? "; a decimal comma, or one in a text without quotes?"
+                                                              : "";
 }
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
@@ -108,12 +112,11 @@ static gr_status quoted_field(gr_csv *csv, gr_csv_field *field, int column)
     skip_blanks(csv);
     char next = *csv->at;
     bool ends = csv->at == csv->end || next == csv->separator || next == '\n' || (next == '\r' && csv->at[1] == '\n');
-    const char *other = ends ? NULL : gr_csv_other_separator(csv, (char[]){next, '\0'});
     if (!ends)
         return gr_csv_fail(csv, GR_ERR_FORMAT, csv->line, column,
                            "text follows a closing quote: expected '%c' or the line's end; a quote within quotes is "
-                           "written \"\"%s%s",
-                           csv->separator, other ? "; the separator looks like " : "", other ? other : "");
+                           "written \"\"%s",
+                           csv->separator, gr_csv_separator_hint(csv, (char[]){next, '\0'}));
     *to = '\0';
     return GR_OK;
 }

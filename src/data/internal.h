@@ -189,10 +189,10 @@ int gr_csv_next(gr_csv *csv);
 gr_status gr_csv_fail(const gr_csv *csv, gr_status status, int64_t line, int column, const char *format, ...)
     GR_PRINTF(5, 6);
 
-/* For messages: what the text may have for a separator in place of the table's, "';'"; NULL: nothing. */
-const char *gr_csv_other_separator(const gr_csv *csv, const char *text);
+/* What the text may have for a separator in place of the table's, behind a message; "" where there is nothing. */
+const char *gr_csv_separator_hint(const gr_csv *csv, const char *text);
 
-/* What may have put empty fields into the newest row, behind a message; "" where there is nothing. */
+/* What may have put empty fields into the newest row, or too many, behind a message; "" where there is nothing. */
 const char *gr_csv_row_hint(const gr_csv *csv);
 
 /* Whether the text is a decimal number, with or without blanks around it: a sign, digits with a point before, among or
