@@ -26,8 +26,9 @@ struct gr_sink {
 
 static gr_status cannot_write(gr_sink *s)
 {
+    const char *why = !s->file && errno == ENOENT ? "its folder does not exist" : strerror(errno);
     s->failed = true;
-    return gr_fail(GR_ERR_IO, "%s: cannot write %s: %s", s->who, GR_QUOTE_PATH(s->path), strerror(errno));
+    return gr_fail(GR_ERR_IO, "%s: cannot write %s: %s", s->who, GR_QUOTE_PATH(s->path), why);
 }
 
 /* The length of the folder's part of a path, with its slash. */
