@@ -50,7 +50,7 @@ typedef struct gr_metrics {
     double sensitivity; /* TP / (TP + FN), recall */
     double specificity; /* TN / (TN + FP) */
     double precision;   /* TP / (TP + FP) */
-    double accuracy;    /* (TP + TN) / all */
+    double accuracy;    /* (TP + TN) / all; of more than two classes see gr_metrics_micro() */
 } gr_metrics;
 
 /* A ratio of 0/0 is 1: there was nothing to get wrong. So an empty prediction of an empty mask has an IoU of 1, and any
@@ -59,7 +59,9 @@ GR_EXPORT gr_metrics gr_metrics_of(const gr_confusion *counts);
 
 /* Over n classes. Macro: the mean of each class's metric; with `skip_absent` only of classes that occur, in the targets
  * or among the predictions (all: when none does). Micro: of the classes' counts added up; TN then counts each position
- * once for each class that it is not. n below 1: all NaN, with GR_ERR_OPTION. */
+ * once for each class that it is not. n below 1: all NaN, with GR_ERR_OPTION.
+ * `accuracy` of n > 1 classes is not the share of right predictions, in either form: it counts what is neither
+ * predicted nor true, TN, as right for each class. That share is `sensitivity` of gr_metrics_micro(). */
 GR_EXPORT gr_metrics gr_metrics_macro(const gr_confusion counts[], int n, bool skip_absent);
 GR_EXPORT gr_metrics gr_metrics_micro(const gr_confusion counts[], int n);
 
