@@ -8,7 +8,10 @@ static const sample class_target_samples[] = {
      .n_in = 3,
      .in = {IN(0, 1, 2, 4, 2), IN(0.1, 0.4, 2, 4, 2), {SHAPE(4), VALUES(0.5, 2, 0, 1.25)}},
      LOSS(.class_weighted = true)},
-    {.what = "indices of another shape", .in = {IN(0, 1, 3, 4), INDICES(3, 1)}, LOSS(0), .refused = "the target i32 [3,1]; expected"},
+    {.what = "indices of another shape",
+     .in = {IN(0, 1, 3, 4), INDICES(3, 1)},
+     LOSS(0),
+     .refused = "i32 [3,1]; expected"},
 };
 
 SAMPLES(class_target, class_target_samples)
