@@ -321,9 +321,7 @@ WORKLOADS = {
     "W5-16x1-8-weights": partial(convolution, batch=16, inputs=1, outputs=8, side=64, part="weights"),
     "W5-16x1-8-step": partial(convolution, batch=16, inputs=1, outputs=8, side=64, part="step"),
     "W6-full": partial(check, fast=False),
-    "W6-full-five-point": partial(check, fast=False),  # PyTorch has one estimate
     "W6-fast": partial(check, fast=True),
-    "W6-fast-five-point": partial(check, fast=True),
 }
 
 

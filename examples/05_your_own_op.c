@@ -1,4 +1,5 @@
-/* Lesson 5, your own op and your own loss, checked by the gradient checker, and a broken one that it catches.
+/* Lesson 5, your own op and your own loss, checked by the gradient checker, and a broken one that it catches; then a
+ * network in plain C, with a slip in the backpropagation that was written by hand.
  *
  * An op is one const record: a name, a formula, a rule for the result's shape, a kernel that computes it, and for each
  * input the rule by which a gradient goes back. Here it is softsign, y = x / (1 + |x|), a bounded activation like tanh:
@@ -11,7 +12,11 @@
  *     l = log cosh(p - y) = d + softplus(-2 d) - log 2,   d = p - y
  *
  * Then the same op with a slip of the kind that everyone makes, (1 + |x|) without its square. It trains all the same,
- * only worse; no crash and no message tells. The checker does, by name. */
+ * only worse; no crash and no message tells. The checker does, by name.
+ *
+ * The second half, 05_your_own_op/by_hand.c, needs neither tensors nor a tape. And a plot shows why a checker is not
+ * the one line that everyone has written once, (f(x+h) - f(x-h)) / 2h. */
+#include "05_your_own_op/by_hand.h"
 #include "page.h"
 
 /* ---- An op of your own: y = x / (1 + |x|) ------------------------------------------------------------------- */
@@ -199,28 +204,75 @@ static double train(const gr_op *op, int64_t hidden, int64_t steps, double rate,
     return loss;
 }
 
+/* ---- Why there is more to it than (f(x+h) - f(x-h)) / 2h ------------------------------------------------------- */
+
+/* The error of that difference by h, for the first weight of the network; returns what the checker makes of it. */
+static gr_check_element draw_curve(gr_tensor *const net[INPUTS])
+{
+    enum { POINTS = 14 * 8 + 1 };
+    const char *name = "05_curve";
+    gr_check_point points[POINTS];
+    gr_check_element e;
+    for (int i = 0; i < POINTS; i++) points[i].h = pow(10.0, -i / 8.0);
+    check(gr_check_curve(network, (void *)(uintptr_t)&softsign, net, INPUTS, 0, 0, points, POINTS, &e));
+    FILE *csv = create_csv(name, "h,f64,f32");
+    for (int i = 0; i < POINTS; i++) fprintf(csv, "%.17g,%.17g,%.17g\n", points[i].h, points[i].f64, points[i].f32);
+    close_file(csv, name);
+    FILE *s = begin_plot(name, 620, 400);
+    fprintf(s,
+            "set key outside top center horizontal maxrows 3\nset logscale xy\nset format xy '10^{%%L}'\n"
+            "set mxtics 1\nset mytics 1\nset xrange [1e-14:1]\n"
+            "set xlabel 'step h'\nset ylabel 'error of the derivative'\n"
+            "plot '%s.csv' using 1:3 with lines lw 2 lc rgb '" RED "' title '(f(x+h) - f(x-h)) / 2h in F32', \\\n"
+            "  '' using 1:2 with lines lw 2 lc rgb '" BLUE "' title 'the same in F64', \\\n"
+            "  %.3g with lines lw 2 dt 2 lc rgb '" GREEN "' title 'the checker, with no step to choose'\n",
+            name, fmax(fabs(e.numeric - e.analytic), 1e-17));
+    finish_plot(s, name);
+    return e;
+}
+
 /* ---- What there is to show ---------------------------------------------------------------------------------- */
 
-static void write_part(const gr_check_report *r, double right, double wrong)
+static void put_worst(FILE *page, const gr_check_report *r, const char *by, const char *caption)
 {
-    FILE *page = begin_part("05_your_own_op");
-    fprintf(page, "<p>An op of one&rsquo;s own, softsign, with a mistake in its derivative that trains all the same. "
-                  "In the network that uses it, these parameters have the wrong gradient, the worst first; "
-                  "the checker then tries each op by itself and names <code>broken_softsign</code>.</p>\n");
-    html_table t = BEGIN_HTML_TABLE(page, "<parameter", "by the tape", "by differences", "relative error");
+    html_table t = BEGIN_HTML_TABLE(page, "<parameter", by, "by differences", "relative error");
     for (int i = 0; i < r->n_worst; i++) {
         put_cell(&t, "%s", r->worst[i].place);
         put_cell(&t, "%.8f", r->worst[i].analytic);
         put_cell(&t, "%.8f", r->worst[i].numeric);
         put_cell(&t, "%.2g", r->worst[i].relative);
     }
+    end_html_table(&t, caption);
+}
+
+static void put_op(FILE *page, const gr_check_report *r, double right, double wrong)
+{
     char caption[400];
+    fprintf(page, "<p>An op of one&rsquo;s own, softsign, with a mistake in its derivative that trains all the same. "
+                  "In the network that uses it, these parameters have the wrong gradient, the worst first; "
+                  "the checker then tries each op by itself and names <code>broken_softsign</code>.</p>\n");
     snprintf(caption, sizeof caption,
              "dl/d(parameter) of the network with the broken op. Trained with softsign, the loss came to %.6f. "
              "Trained with broken_softsign, the loss came to %.6f.",
              right, wrong);
-    end_html_table(&t, caption);
-    end_part(page);
+    put_worst(page, r, "by the tape", caption);
+}
+
+static void put_hand_made(FILE *page, const gr_check_report *r, const gr_check_element *e)
+{
+    char caption[400];
+    fprintf(page, "<p>No tape is needed. Here the backpropagation of a small network was written by hand in plain C, "
+                  "with a slip: the derivative of tanh, 1 &minus; tanh<sup>2</sup>, "
+                  "is taken of its argument and not of its value.</p>\n");
+    put_worst(page, r, "by hand",
+              "dl/d(weight) by hand and by differences. Before the tanh all are wrong, behind it all are right.");
+    fprintf(page, "<p>Whoever checks with one step chooses an error: a long step is off by the curvature of the "
+                  "function, a short one by rounding. The best step differs from one function to the next.</p>\n");
+    snprintf(caption, sizeof caption,
+             "The error of dl/dw1[0,0] by the step, held against the tape. "
+             "The checker is off by %.0e, and says of itself that it may be off by %.0e.",
+             fabs(e->numeric - e->analytic), 4.0 * e->error);
+    put_plot(page, "05_curve", "Error of a central difference by its step, in single and in double precision", caption);
 }
 
 int main(int argc, char *argv[])
@@ -256,7 +308,14 @@ int main(int argc, char *argv[])
            "  %.3g with the right derivative\n  %.3g with the broken one\n"
            "Both go down. Training by itself does not tell which of them is wrong.\n",
            (long long)steps, rate, right, wrong);
-    write_part(&caught, right, wrong);
+    const gr_check_report by_hand = check_hand_made(&rng);
+    const gr_check_element e = draw_curve(net);
+    printf("dl/dw1[0,0] is %.9f by the tape. The checker is off by %.1g; it says, by %.1g at most.\n", e.analytic,
+           fabs(e.numeric - e.analytic), 4.0 * e.error);
+    FILE *page = begin_part("05_your_own_op");
+    put_op(page, &caught, right, wrong);
+    put_hand_made(page, &by_hand, &e);
+    end_part(page);
     for (int i = 0; i < INPUTS; i++) gr_tensor_free(net[i]);
     gr_tensor_free(z[0]);
     gr_tensor_free(z[1]);

@@ -178,7 +178,7 @@ static const struct {
     {"segmenter", "The segmenter", "03_segmenter", "03_prediction", NULL},
     {"claims", "The paper&rsquo;s claims, put to the test", "04_claims", NULL, NULL},
     {"tape", "A tape, with a gradient in every box", NULL, NULL, put_tape},
-    {"slip", "A slip, and the checker that finds it", "05_your_own_op", NULL, NULL},
+    {"slip", "Two slips, and the checker that finds them", "05_your_own_op", NULL, NULL},
     {"checks", "Every derivative, checked", NULL, NULL, put_checks},
 };
 

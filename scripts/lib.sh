@@ -15,6 +15,10 @@ libopenblas-openmp-dev|cblas.h|OpenBLAS with its cblas.h
 zlib1g-dev|zlib.h|zlib with its header
 libpng-dev|png.h|libpng with its header
 libcmocka-dev|cmocka.h|cmocka, for the tests
+libnlopt-dev|nlopt.h|NLopt, to test the checker on functions written for it
+libgsl-dev|gsl/gsl_multimin.h|GSL, to the same end
+coinor-libipopt-dev|coin/IpStdCInterface.h|Ipopt, to the same end
+gfortran|gfortran|a Fortran compiler, to test the example in Fortran
 gnuplot-nox|gnuplot|gnuplot, for the plots
 graphviz|dot|Graphviz, for the drawing of a tape
 chromium|chromium|Chromium, to test the page of the lessons

@@ -177,7 +177,6 @@ static const struct {
     gr_check_options o;
 } ways[] = {
     {"in full", {.mode = GR_CHECK_FULL}},
-    {"five points", {.mode = GR_CHECK_FULL, .estimate = GR_CHECK_FIVE_POINT}},
     {"sampled", {.mode = GR_CHECK_SAMPLED, .samples = 3}},
     {"along directions", {.mode = GR_CHECK_DIRECTIONAL}},
     {"as a Jacobian", {.mode = GR_CHECK_JACOBIAN}},

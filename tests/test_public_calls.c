@@ -32,6 +32,7 @@ typedef struct world {
     gr_type type;
     gr_check_report report;
     gr_check_element element;
+    gr_check_point points[2];
     gr_csv_report csv_report;
     gr_image_set_report image_report;
     gr_confusion counts[2];
@@ -48,6 +49,22 @@ static gr_tensor *square_of(gr_tape *t, gr_tensor *const x[], int n, void *conte
     (void)context;
     return gr_square(t, x[n - 1]);
 }
+
+static double plain_f(const double *x, void *context)
+{
+    (void)context;
+    return x[0] * x[0] + x[1];
+}
+
+static int plain_gradient(const double *x, double *g, void *context)
+{
+    (void)context;
+    g[0] = 2.0 * x[0];
+    g[1] = 1.0;
+    return 0;
+}
+
+static const gr_plain plain_square = {.f = plain_f, .gradient = plain_gradient, .n = 2};
 
 /* a, a + step, ..., and then again from a on after `period` elements. */
 static gr_tensor *ramp(gr_dtype dtype, int rank, const int64_t shape[], double a, double step, int period)
@@ -114,6 +131,7 @@ static void make_world(world *w, gr_dtype dtype)
     w->scalar = gr_sum(w->t, w->result, GR_ALL_AXES, false);
     w->node = (gr_node){.op = gr_op_at(0), .tape = w->t, .in = w->list, .n_in = 2};
     assert_false(gr_check_gradients(square_of, NULL, &w->wide, 1, NULL, &w->report));
+    w->points[0].h = w->points[1].h = 0.5;
     w->file = tmpfile();
     assert_true(w->scalar && w->file);
     make_files(w);

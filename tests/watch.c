@@ -186,9 +186,7 @@ static bool check_all(network *w)
     for (int i = 0; i < w->n; i++) elements += w->x[i]->requires_grad ? w->x[i]->size : 0;
     const bool small = (double)elements * w->work < 1e5;
     const gr_check_mode mode = small ? GR_CHECK_FULL : GR_CHECK_SAMPLED;
-    const gr_check_options o = {.samples = small ? 16 : 2,
-                                .directions = small ? 3 : 1,
-                                .estimate = small ? GR_CHECK_RIDDERS : GR_CHECK_FIVE_POINT};
+    const gr_check_options o = {.samples = small ? 16 : 2, .directions = small ? 3 : 1};
     const gr_check_verdict first = check_with(w, o, mode, 1);
     const gr_check_verdict along = check_with(w, o, GR_CHECK_DIRECTIONAL, 1);
     const gr_check_verdict nodes = check_with(w, o, GR_CHECK_PER_NODE, 1);

@@ -10,18 +10,23 @@
  *     gr_check_fprint(stdout, &report);
  *
  * The inputs are F64 leaves, in which differences have digits to spare; the derivative of each element of those that
- * require a gradient is compared with (f(x+h) - f(x-h)) / 2h, extrapolated to h = 0 with an estimate of its error
- * (Ridders, 1982). What may come out, of an element and of the whole:
+ * require a gradient is compared with (f(x+h) - f(x-h)) / 2h, extrapolated to h = 0 from steps of a scale that is
+ * found, with an error that is known: of the series, of rounding, of noise within f. What may come out, of an element
+ * and of the whole:
  *
- *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, and the error is small
- *     FAIL              it is not so. A NaN or an infinity is one too
+ *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, and 4 errors are less than
+ *                       2e-4 of the derivative, or 1e-9 of the largest one: the numeric value is known
+ *     FAIL              the difference is larger than every known error, rounding of the analytic value included; or
+ *                       the analytic value is not finite where the slope is, or the function is not finite at x
  *     KINK              no derivative exists here (relu at 0); the analytic value lies between the slopes on both sides
  *     UNRESOLVED        the differences are too uncertain to tell: that is no pass
  *     VACUOUS           nothing was compared, or everything is 0 on both sides: that is no pass either
- *     NONDETERMINISTIC  two runs differ in a bit: dropout, an uninitialised variable, a state
+ *     NONDETERMINISTIC  two runs differ in a bit: dropout, an uninitialised variable, a state that an op keeps
  *
- * The whole is a PASS when no element is anything but PASS or KINK; see gr_check_verdict for the rest. After a FAIL the
- * report names the place: the worst elements, and the first op of the tape whose own derivative is wrong.
+ * The whole is a PASS when no element is anything but PASS or KINK; see gr_check_verdict for the rest. Where nothing
+ * fails it is also checked that the gradient is linear in its cotangent, and right at a second point along a direction.
+ * After a FAIL the report names the place: the worst elements, and the first op of the tape whose own derivative is
+ * wrong.
  *
  * For a network of many parameters begin with one number for all of them, in a few dozen evaluations of f:
  *
@@ -43,13 +48,13 @@ extern "C" {
 
 /* The function under check: makes a result of any shape from its inputs with ops of the tape; NULL when an op failed.
  * It must be the same function every time, and must not write to its inputs, nor call gr_backward(), gr_tape_reset() or
- * gr_tape_free() on its tape, which is GR_ERR_STATE; gr_grad() it may call. A result of more than one element is summed
- * with random weights, so that no constant direction (the sum of a softmax is always 1) can hide an error. */
+ * gr_tape_free() on its tape, which is GR_ERR_STATE; gr_grad() it may call. At times it is called with a NaN. A result
+ * of more than one element is summed with random weights, so that no constant direction (the sum of a softmax is always
+ * 1) can hide an error. */
 typedef gr_tensor *(*gr_check_function)(gr_tape *t, gr_tensor *const x[], int n, void *context);
 
-/* In order of the enum: FAIL, NONDETERMINISTIC and UNRESOLVED elements make the whole so, in this order of weight (an
- * UNRESOLVED one only if it is not negligible, that is below 1e-9 of the largest derivative found); without any the
- * whole is VACUOUS when no element differs from 0, KINK when there is nothing but kinks, and else PASS. */
+/* FAIL, NONDETERMINISTIC and UNRESOLVED elements make the whole so, in this order of weight; without any the whole is
+ * VACUOUS when no element differs from 0, KINK when there is nothing but kinks, and else PASS. */
 typedef enum gr_check_verdict {
     GR_CHECK_PASS,
     GR_CHECK_FAIL,
@@ -87,16 +92,18 @@ GR_EXPORT const char *gr_check_verdict_name(gr_check_verdict verdict);
 
 /* ---- Ways of checking --------------------------------------------------------------------------------------- */
 
-/* With E evaluations of f for one derivative: 9 where f is linear, 15 to 25 as a rule, 5 with five points; one of them
- * finds out, with a NaN, which terms of f depend on the element. Each check begins with some 5 more. */
+/* With E evaluations of f for one derivative: 5 as a rule; 40 and more, at most some 2,000, where the scale has to be
+ * searched for, f is noisy, or there is a kink, and after a disagreement. Each check takes some 13 evaluations and 7
+ * backward passes more: see gr_check_cost(). */
 typedef enum gr_check_mode {
     /* every element: E for each */
     GR_CHECK_FULL,
     /* `samples` elements of each input, spread over it, so that a bias of 10 is looked at beside a weight of a
      * million: E for each of them. An error in an element that is not among them stays unseen. */
     GR_CHECK_SAMPLED,
-    /* `directions` times all elements at once, each up or down by chance: E for each time, and on a failure E log2 of
-     * the number of elements to find the culprit by halving. Sees every element, if not as sharply as one by one. */
+    /* `directions` times all elements at once, each moved by a part of its scale with a sign and a magnitude by chance:
+     * E for each time, and on a failure E log2 of the number of elements to find the culprit by halving. Sees every
+     * element, if not as sharply as one by one. */
     GR_CHECK_DIRECTIONAL,
     /* Every element of a result that is no scalar, by every element of the inputs: VJPs by unit vectors against
      * columns of differences. E for each element of the inputs, a backward pass for each of the result. */
@@ -106,30 +113,43 @@ typedef enum gr_check_mode {
     GR_CHECK_PER_NODE,
     /* Two backward passes over one tape must accumulate twice the gradient of one. No differences: three passes. */
     GR_CHECK_ACCUMULATION,
-    /* The gradient computed in F32 against that in F64, at points that both can hold. Where rounding led the two to
-     * different branches a difference is UNRESOLVED. f must work in either dtype and take what it differentiates from x
-     * alone. Two passes. */
+    /* The gradient computed in F32 against that in F64, at points that both can hold, each element relative to itself;
+     * one that rounding of F32 moves may be off by as much, up to rtol of the largest of its input. Where rounding led
+     * the two to different branches a difference is UNRESOLVED. f must work in either dtype and take what it
+     * differentiates from x alone. Five passes. */
     GR_CHECK_F32,
+    /* As GR_CHECK_DIRECTIONAL, and along each direction v the orders by which Taylor's remainders shrink with h:
+     *
+     *     |f(x+hv) - f(x)|,   |f(x+hv) - f(x) - h g.v|,   |f(x+hv) - f(x) - h g.v - h^2/2 v.Hv|
+     *
+     * They are 1, 2 and 3; the second is 1 where g is not the gradient. PASS says that the differences agree with the
+     * tape and that the second is at least 1.9, over a range of steps above the noise. The third, which is NaN where f
+     * has no second derivative, is for you to read: with order 2 it is the second that speaks of H. E and some 30
+     * evaluations for each direction. */
+    GR_CHECK_TAYLOR,
     GR_CHECK_N_MODES
 } gr_check_mode;
 
-/* How a derivative is estimated. */
-typedef enum gr_check_estimate {
-    GR_CHECK_RIDDERS,   /* extrapolated, from two incommensurate starting steps: 11 to 15 digits */
-    GR_CHECK_FIVE_POINT /* from 4 differences in 5 evaluations: 10 to 13 digits, but an error known to 7 or 8 */
-} gr_check_estimate;
-
 struct gr_check_options {
     gr_check_mode mode;
-    gr_check_estimate estimate;
-    int order;   /* 2: the gradient of the gradient, summed with random weights; else 1. Not with the last two modes */
-    double step; /* the largest step tried, times max(1,|x|), rounded to a power of 2; 0: 1/16 */
-    double rtol; /* below 1; 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
-    double atol; /* a finite absolute difference that is accepted, 0 as a rule */
-    int samples; /* 0: 16 of each input */
+    int order;    /* 2: the gradient of the gradient, summed with random weights, by the inputs and by the cotangent g;
+                   * else 1. Not with GR_CHECK_ACCUMULATION and GR_CHECK_F32 */
+    double scale; /* of every element: a step that f notices, but knows itself by still; 0: found, for each by itself */
+    double rtol;  /* below 1; 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
+    double atol;  /* a finite absolute difference that is accepted, 0 as a rule */
+    int samples;  /* 0: 16 of each input */
     int directions; /* 0: 3 */
     uint64_t seed;  /* of the weights of a result, the samples and the directions */
+    /* Called after each comparison, or in mode GR_CHECK_PER_NODE after each op, but not in those of two passes, with
+     * how many are done, and of how many; false stops the check with GR_ERR_STATE. NULL: nobody is told. */
+    bool (*progress)(int64_t done, int64_t total, void *context);
+    void *progress_context;
 };
+
+/* How many evaluations of f a check at these inputs will take, if f is smooth and its derivative right; only those that
+ * require a gradient count, and nothing is run. With order 2 one evaluation is of f and of its gradient. In mode
+ * GR_CHECK_PER_NODE the ops' own are not counted. -1 with an error: GR_ERR_NULL, GR_ERR_OPTION. */
+GR_EXPORT int64_t gr_check_cost(gr_tensor *const x[], int n, const gr_check_options *options);
 
 /* ---- The report --------------------------------------------------------------------------------------------- */
 
@@ -151,7 +171,7 @@ typedef struct gr_check_element {
     double left, right;  /* at a kink, the slopes on its two sides */
 } gr_check_element;
 
-enum { GR_CHECK_WORST = 10, GR_CHECK_BINS = 17 };
+enum { GR_CHECK_WORST = 10, GR_CHECK_BINS = 17, GR_CHECK_ORDERS = 3 };
 
 struct gr_check_report {
     gr_check_verdict verdict;
@@ -166,9 +186,14 @@ struct gr_check_report {
     int input; /* those of worst[0], for a short message of your own; -1 without one */
     int64_t index;
     double analytic, numeric, error;
+    double digits;          /* of f, decimal ones, where noise within it was met: the fewest; 0: none was */
     int64_t culprit;        /* after a FAIL, the first node that is wrong by itself; -1: none was found */
     const char *culprit_op; /* and its op's name, or NULL */
-    char hint[200];         /* what the numbers suggest, or "" */
+    char hint[320];         /* what the numbers suggest, or "" */
+    /* GR_CHECK_TAYLOR: the observed orders of the remainders, of the direction in which the second is least. Infinite
+     * where a remainder is all noise, as the second of a linear f is; NaN where too few steps lie above the noise. And
+     * the longest and the shortest step of the second, as parts of the direction, whose elements are about x's size. */
+    double order[GR_CHECK_ORDERS], range[2];
 };
 
 /* One element, whatever the mode: what the differences say of it, how sure they are, and the verdict. For studies of
@@ -176,6 +201,20 @@ struct gr_check_report {
 GR_EXPORT GR_NODISCARD gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[], int n,
                                               int input, int64_t index, const gr_check_options *options,
                                               gr_check_element *element);
+
+/* The error of the usual central difference with a step h, as everyone has written it once. */
+typedef struct gr_check_point {
+    double h;        /* which you give, above 0 */
+    double f64, f32; /* |(f(x+h) - f(x-h)) / 2h - df/dx|, f computed in either; NaN where f has no value */
+} gr_check_point;
+
+/* How that error depends on h, for one element of one input: a V on a log-log plot, for a long step is off by h^2, and
+ * a short one by rounding over h. df/dx is what the tape says in F64; *element is what gr_check_one() makes of it, with
+ * no step to choose. In F32 f is given copies of the inputs; where it does not take them, .f32 is NaN. Errors: those of
+ * gr_check_one(), and GR_ERR_OPTION for an h that is not above 0 or for less than no points. */
+GR_EXPORT GR_NODISCARD gr_status gr_check_curve(gr_check_function f, void *context, gr_tensor *const x[], int n,
+                                                int input, int64_t index, gr_check_point points[], int n_points,
+                                                gr_check_element *element);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,7 @@
 #define GRADUS_GRADUS_H
 
 #include <gradus/check.h>
+#include <gradus/check_plain.h>
 #include <gradus/checkpoint.h>
 #include <gradus/data.h>
 #include <gradus/draw.h>

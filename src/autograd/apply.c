@@ -256,7 +256,6 @@ static gr_tensor *result_of(gr_tape *t, gr_node *n)
     }
     if (!n->out) return NULL;
     n->out->maker = n->op->name;
-    if (t->signature) gr_fold_op(n, t->signature);
     return n->out;
 }
 
@@ -283,6 +282,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
     if (!record) {
         gr_node n = {.op = op, .tape = t, .in = in, .n_in = n_in, .attr = attr};
         gr_tensor *out = compute(t, &n);
+        if (out && t->signature) gr_fold_op(&n, t->signature);
         assert(!out || gr_is_sound(out));
         if (saved) *saved = n.saved;
         else gr_drop(t, n.saved); /* without a node nobody will ask for it */
@@ -290,6 +290,7 @@ gr_tensor *gr_apply_with_saved(gr_tape *t, const gr_op *op, gr_tensor *const in[
     }
     gr_tape_node *node = new_node(t, op, in, n_in, attr);
     if (!node || !compute(t, &node->call)) return NULL;
+    if (t->signature) gr_fold_op(&node->call, &node->branches);
     if (gr_is_float(gr_type_of(node->call.out))) append(t, node); /* indices have no gradients: they are constants */
     assert(gr_is_sound(node->call.out));
     if (saved) *saved = node->call.saved ? gr_hold(node->call.saved) : NULL;

@@ -16,6 +16,18 @@ void gr_fold_op(const gr_node *n, uint64_t *signature)
     if (n->op->branches) n->op->branches(n, signature);
 }
 
+void gr_fold_reached(const gr_tensor *y, uint64_t *signature)
+{
+    if (!y->node) return;
+    for (gr_tape_node *node = y->node; node; node = node->prev) node->reached = node == y->node;
+    for (gr_tape_node *node = y->node; node; node = node->prev) {
+        if (!node->reached) continue;
+        gr_fold_branch(signature, (int64_t)node->branches);
+        for (int i = 0; i < node->call.n_in; i++)
+            if (node->call.in[i]->node) node->call.in[i]->node->reached = true;
+    }
+}
+
 void gr_branch_sign(const gr_node *n, uint64_t *signature)
 {
     for (int64_t i = 0; i < n->in[0]->size; i++) gr_fold_branch(signature, gr_branch_of(gr_element(n->in[0], i)));

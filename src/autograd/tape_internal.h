@@ -37,6 +37,7 @@ struct gr_tape_node {
     gr_tape_node *prev, *next;
     int64_t id;
     uint32_t *versions; /* of the inputs and, last, of the result */
+    uint64_t branches;  /* that the op took, while they are watched */
     bool reached;       /* lies between the output and what a gradient was asked for */
     bool values_gone;   /* an earlier backward gave them back */
 };
@@ -125,12 +126,13 @@ static inline bool gr_has_vjp(const gr_op *op, int i)
 
 /* ---- branches.c --------------------------------------------------------------------------------------------- */
 
-/* From here on every op folds into *signature that it ran, on how much, and by which branches; with NULL none does.
- * Returns what was there before, to be set again afterwards. */
+/* From here on every op tells that it ran, on how much, and by which branches: its node, or *signature where there is
+ * none; with NULL none does. Returns what was there before, to be set again afterwards. */
 uint64_t *gr_tape_watch(gr_tape *t, uint64_t *signature);
 
-/* What an op does then. */
+/* What an op does then; and what the nodes that y depends on have been told, the last first. */
 void gr_fold_op(const gr_node *n, uint64_t *signature);
+void gr_fold_reached(const gr_tensor *y, uint64_t *signature);
 
 /* ---- Adding up gradients ------------------------------------------------------------------------------------ */
 

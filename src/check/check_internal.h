@@ -4,19 +4,22 @@
  *     probe.c         f at points along a line through its inputs
  *     estimate.c      the slope of f along that line, from differences, with an error and with kinks
  *     verdict.c       a number judged against a slope; the verdict on all comparisons together
+ *     taylor.c        the order of the remainders of Taylor's series
  *     elements.c      comparisons element by element
  *     directions.c    comparisons of all elements at once, and the search for the one that fails
- *     passes.c        comparisons of two passes: determinism, accumulation, F32
+ *     passes.c        comparisons of two passes: determinism, linearity, accumulation, F32
  *     second_order.c  the gradient of f as a function that is checked itself
  *     nodes.c         each op that f recorded, checked by itself
- *     check.c         the public calls and the table of modes
+ *     check.c         the public calls for a function on a tape, and the table of modes
+ *     plain.c         the public call for a plain function
  *
- * Aside stand hint.c, which check.c asks at the end, and report.c, which writes down what a check has left behind. */
+ * Aside stand hint.c, which check.c asks at the end; report.c, which writes down what a check has left behind; and
+ * curve.c, the error of a difference by its step, which asks check.c for one element. */
 #ifndef GR_CHECK_INTERNAL_H
 #define GR_CHECK_INTERNAL_H
 
 #include <assert.h>
-#include <gradus/check.h>
+#include <gradus/check_plain.h>
 #include <math.h>
 
 #include "autograd/tape_internal.h"
@@ -29,11 +32,15 @@ typedef struct gr_subject {
     void *context;
     gr_tensor *const *x;
     int n;
+    const gr_plain *plain; /* whose scales, bounds and names hold for the elements of x[0]; NULL on a tape */
 } gr_subject;
 
 /* f at x[] on the tape, which it finds empty. NULL with an error, also where f calls what would change more than
  * results, see gr_expect_idle(), or returns what has no values. */
 gr_tensor *gr_subject_run(const gr_subject *s, gr_tape *t, gr_tensor *const x[]);
+
+/* The same on the tape as it is. */
+gr_tensor *gr_subject_call(const gr_subject *s, gr_tape *t, gr_tensor *const x[]);
 
 /* f at x + t d, as constant + sum of weight_i values_i. */
 typedef struct gr_point {
@@ -43,29 +50,19 @@ typedef struct gr_point {
     double constant, *values;
 } gr_point;
 
-/* A line through the inputs. The elements of those that are differentiated are counted through all inputs; along the
- * line elements first .. last-1 move by t / length, each up or down by chance where `signs` is not 0. */
+/* A line through the inputs. The elements of those that are differentiated are counted through all inputs. Along the
+ * line elements first .. last-1 move: one by itself by t, several by t gr_probe_part(), which has signs and magnitudes
+ * by chance. */
 typedef struct gr_line {
     int64_t first, last;
-    uint64_t signs;
-    double length; /* of the direction, about: a power of 2 */
+    uint64_t chance; /* not 0 where several move */
 } gr_line;
-
-/* Whether an element goes down as t goes up: a bit of a hash. */
-static inline bool gr_goes_down(const gr_line *l, int64_t element)
-{
-    uint64_t z = l->signs;
-    if (!z) return false;
-    gr_fold_branch(&z, element);
-    gr_fold_branch(&z, element);
-    return z >> 63;
-}
 
 /* GR_DEPENDS: the term depends on the line. GR_MOVED: it has changed in a step that crossed no branch. */
 enum { GR_DEPENDS = 1, GR_MOVED = 2 };
 
 /* How many points of a line are kept: enough for one estimate, and for the estimates of many outputs. */
-enum { GR_FEW_POINTS = 12, GR_MAX_POINTS = 128 };
+enum { GR_FEW_POINTS = 12, GR_MAX_POINTS = 160 };
 
 typedef struct gr_probe {
     gr_tape *t;
@@ -74,13 +71,18 @@ typedef struct gr_probe {
     gr_tensor *saved[GR_CHECK_MAX_INPUTS];  /* copies of all inputs, as they were */
     int64_t start[GR_CHECK_MAX_INPUTS + 1]; /* of each input's elements in the count of those differentiated, */
     int64_t n_elements;                     /* of which there are so many */
+    double typical[GR_CHECK_MAX_INPUTS];    /* the size of each input's elements that are not 0, about; else 0 */
+    double scale;                           /* of all elements, where the options give one; else 0 */
     gr_line line;                           /* the one that the points are on */
+    double unit;                            /* what its parts are multiplied by: a power of 2 */
     gr_point base, points[GR_MAX_POINTS];   /* f at t = 0, and a ring of the newest points */
     int capacity, next;                     /* of the ring */
     int64_t n_terms;
-    double *weights;     /* of the terms */
-    uint8_t *ties;       /* of each term to the line: GR_DEPENDS, GR_MOVED */
-    bool whole;          /* the only term is the result itself */
+    double *weights; /* of the terms */
+    double *quanta;  /* of each term: what all its values along this line are multiples of; from gr_probe_tie() on */
+    uint8_t *ties;   /* of each term to the line: GR_DEPENDS, GR_MOVED */
+    bool tied;       /* these are known; else every term may depend on the line */
+    bool whole;      /* the only term is the result itself */
     bool constant_moves; /* the constant part changes along this line, so it must be differenced too */
     int64_t output;      /* the one output that counts, or -1: all of them */
     int64_t n_outputs;   /* elements of f's result */
@@ -94,15 +96,42 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
 /* Puts the inputs back; GR_ERR_STATE if one is not as it was, by the hand of f. */
 gr_status gr_probe_close(gr_probe *p);
 
-/* Begins a line, and finds the terms that depend on it. */
+/* Puts the inputs back where the caller has moved them. */
+void gr_probe_restore(const gr_probe *p);
+
+/* Moves each element that is differentiated by up to a part of its scale, up or down by chance, within the bounds.
+ * gr_probe_restore() puts it back. */
+void gr_probe_move(const gr_probe *p, double part, uint64_t chance);
+
+/* Begins a line. gr_probe_tie() finds the terms that depend on it: the noise of the others does not count then. */
 gr_status gr_probe_on(gr_probe *p, gr_line line);
+gr_status gr_probe_tie(gr_probe *p);
+
+/* A step that the element, or the line, can take, about: a power of 2. The shortest that can be told from none. */
+double gr_probe_scale(const gr_probe *p, int64_t element);
+double gr_probe_guess(const gr_probe *p);
+double gr_probe_shortest(const gr_probe *p);
+
+/* By how much the element moves along the line, for t = 1: inward from a bound, not at all between equal ones. */
+double gr_probe_part(const gr_probe *p, int64_t element);
+bool gr_probe_is_fixed(const gr_probe *p, int64_t element);
 
 /* f(x + t d), from the ring if it is there. NULL when p->refused says why. */
 const gr_point *gr_probe_at(gr_probe *p, double t);
 
-/* f(a) - f(b), without rounding to speak of; in *noise what rounding of the terms may have added to it, and in *total,
- * if asked for, the sum of |weight (a - b)|. */
-double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point *b, double *noise, double *total);
+/* What f's values along this line are multiples of, as far as they have been seen: a power of 2, about. 2^-52 of them
+ * for what is computed in double; more for float code, or where f is a sum that cancels. 0 until gr_probe_tie(). */
+double gr_probe_quantum(const gr_probe *p);
+
+/* f at two points, without rounding to speak of, and what rounding of the terms may have added. */
+typedef struct gr_difference {
+    double value;  /* f(a) - f(b) */
+    double second; /* f(a) - 2 f(0) + f(b) */
+    double total;  /* of the terms' differences, without their signs */
+    double noise;
+} gr_difference;
+
+gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point *b);
 double gr_probe_value(const gr_probe *p, const gr_point *a);
 
 /* Whether f gives the same bits again. */
@@ -132,21 +161,30 @@ gr_status gr_probe_gradient(gr_probe *p, int64_t output, double *gradient);
 
 /* ---- estimate.c: slopes ---------------------------------------------------------------------------------------- */
 
+/* How often an error counts. A slope is known where so often its error is less than a part of it, or of the slopes of
+ * f's terms, where they cancel. */
+#define GR_CONFIDENCE 4.0
+#define GR_SHARPNESS 2e-4
+#define GR_OF_TERMS 1e-9
+
 typedef struct gr_slope {
-    double value, error;    /* of the derivative along the line */
-    double terms_slope;     /* the mean slope of f's terms over the first step: what the error may be compared with */
+    double value, error; /* of the derivative along the line; the value is NaN where nothing is known */
+    double other;        /* what the shortest steps agree on instead, if rounding within f may be why; or NaN */
+    double noise;        /* of f: what was measured beyond the rounding of its terms, what its values are rounded to */
+    double terms_slope;  /* the slopes of f's terms without their signs: what the error may be compared with */
     double h, above, below; /* the step that the value is from, f(x+h) and f(x-h) */
     bool kink;              /* no derivative exists; these are the slopes on the two sides, and `error` is theirs */
     double left, right;
-    bool jump;     /* at a kink: f(x) is not what f tends to, on one side or both */
-    bool constant; /* f never changed */
+    bool nowhere;  /* f(x) is not finite */
+    bool jump;     /* f(x) is not what f tends to, on one side or both */
+    bool edge;     /* f has values on one side only */
+    bool diverges; /* on one side or both the slope grows without bound */
+    bool constant; /* f did not change at all in the step of the value, nor in shorter ones */
 } gr_slope;
 
-gr_status gr_estimate(gr_probe *p, gr_line line, const gr_check_options *options, gr_slope *slope);
-
-/* For ops that do not tell their branches: whether the slopes on the two sides, from step h down, stay apart. Then they
- * are put into `slope`. */
-bool gr_has_kink(gr_probe *p, double h, gr_slope *slope);
+/* The slope along the line that the probe is on. `expected` is what the tape says: a slope that says the same to rtol
+ * is sooner known. */
+gr_status gr_estimate(gr_probe *p, double rtol, double expected, gr_slope *slope);
 
 /* ---- verdict.c: comparisons judged ----------------------------------------------------------------------------- */
 
@@ -158,18 +196,40 @@ typedef struct gr_checker {
     int64_t node; /* being checked by itself, or -1 */
     const char *op;
     double *gradient, *other; /* room for two gradients by all elements */
-    double largest;           /* of all derivatives */
-    double worst_unresolved;  /* the largest that an unresolved one may be */
+    double *expected;         /* of each element: NaN if not compared, the analytic value, or after a FAIL the slope */
+    double *scatter;          /* how far rounding moves each analytic value, once that has been asked */
+    int64_t scatter_of;       /* for this output, */
+    double scatter_by;        /* when the inputs move by this part of their scales */
+    double largest;           /* of all analytic values, each times the scale of its element */
+    bool has_gradient;        /* `gradient` holds that of f */
+    int64_t done, total;      /* comparisons, for the caller's progress function */
     bool anything;            /* some derivative is not 0 */
+    bool nonlinear;           /* the VJP is not linear in its cotangent */
+    bool elsewhere;           /* it fails at a second point */
 } gr_checker;
 
 gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_options *options, int points,
                           gr_check_report *report);
 gr_status gr_checker_close(gr_checker *c, gr_status status);
 
-/* Judges an analytic value against a slope and fills in what the report says of it, but for its place. An agreement is
- * relative to `relative_to`. */
-void gr_check_judge(gr_checker *c, double analytic, double relative_to, gr_slope *s, gr_check_element *e);
+/* The gradient into c->gradient, unless it is there. */
+gr_status gr_check_take_gradient(gr_checker *c);
+
+/* An analytic value to be judged: that of one element, or a sum over those that move along a line. */
+typedef struct gr_judged {
+    double analytic;
+    double relative_to; /* what an agreement is relative to */
+    double scale;       /* of the step that it is multiplied by: makes derivatives by different inputs comparable */
+} gr_judged;
+
+/* One comparison more is done: tells the caller's progress function, which may stop the check. */
+gr_status gr_check_progress(gr_checker *c);
+
+/* Takes in n analytic values of all elements: what the others are compared with. */
+void gr_check_measure(gr_checker *c, const double *gradient);
+
+/* Judges it against a slope and fills in what the report says of it, but for its place. */
+gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, gr_check_element *e);
 void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e);
 
 /* Puts a comparison into the report; the same for two numbers that are not a derivative and its estimate. */
@@ -180,6 +240,10 @@ void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, doub
 void gr_check_settle(gr_checker *c);
 gr_check_verdict gr_check_heavier(gr_check_verdict a, gr_check_verdict b);
 
+/* taylor.c: the observed orders along the direction that the probe is on, into the report. The verdict on it becomes
+ * UNRESOLVED where they say otherwise. */
+gr_status gr_check_orders(gr_checker *c, const gr_judged *j, const gr_slope *s, gr_check_element *e);
+
 /* ---- What is compared ------------------------------------------------------------------------------------------- */
 
 /* elements.c. Element k of all: estimated, judged, with its place. */
@@ -188,20 +252,26 @@ gr_status gr_check_full(gr_checker *c);
 gr_status gr_check_sampled(gr_checker *c);
 gr_status gr_check_jacobian(gr_checker *c);
 
-/* directions.c */
+/* directions.c; and after a comparison in which nothing failed, what that cannot see: a VJP that is not linear in g, or
+ * that is right at x alone. */
 gr_status gr_check_directions(gr_checker *c);
+gr_status gr_check_beyond(gr_checker *c);
 
 /* passes.c */
 gr_status gr_check_repeats(gr_checker *c);
+gr_status gr_check_linear(gr_checker *c);
 gr_status gr_check_accumulation(gr_checker *c);
 gr_status gr_check_f32(gr_checker *c);
 
-/* second_order.c. The gradient of a function, summed with random weights: gr_second_run() with a gr_second as context
- * is checked like any function. */
+/* second_order.c. The gradient of a function, summed with random weights: `gradient` is checked like any function, by
+ * the inputs of f and by the cotangent g. gr_second_close() frees what gr_second_open() made, after an error too. */
 typedef struct gr_second {
-    gr_subject of;
+    gr_subject of, gradient;
+    gr_tensor *g, *x[GR_CHECK_MAX_INPUTS];
     uint64_t seed;
 } gr_second;
+gr_status gr_second_open(gr_second *s, const gr_subject *of, uint64_t seed);
+void gr_second_close(gr_second *s);
 gr_tensor *gr_second_run(gr_tape *t, gr_tensor *const x[], int n, void *second);
 gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *second);
 
@@ -210,10 +280,11 @@ gr_status gr_check_nodes(const gr_subject *of, const gr_check_options *options, 
 
 /* ---- Above, and aside -------------------------------------------------------------------------------------------- */
 
-/* check.c: as the report calls it. */
+/* check.c: the whole check of a function, with options that the caller has given; what its mode is called. */
+gr_status gr_check_subject(const gr_subject *of, const gr_check_options *options, gr_check_report *report);
 const char *gr_check_mode_name(gr_check_mode mode);
 
-/* hint.c: what the numbers suggest; `terms` is how many f is the sum of. */
-void gr_check_hint(gr_check_report *r, const gr_subject *of, int64_t terms);
+/* hint.c: what the numbers suggest. */
+void gr_check_hint(gr_checker *c);
 
 #endif

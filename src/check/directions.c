@@ -1,11 +1,8 @@
-/* directions.c: all elements at once. One slope along a random direction d of ups and downs is compared with the sum of
+/* directions.c: all elements at once. One slope along a random direction d is compared with the sum of
  * d_i df/dx_i; a failure is traced to its element by halving the direction, first between inputs, then within one. */
 #include <stdlib.h>
 
 #include "check/check_internal.h"
-
-/* The power of 2 that makes the direction about as long as one element by itself. */
-static double length_of_direction(int64_t elements) { return ldexp(1.0, (int)(0.5 * log2((double)elements) + 0.5)); }
 
 static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
 {
@@ -21,16 +18,20 @@ static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
 static gr_status compare_direction(gr_checker *c, const gr_line *l, gr_check_element *e)
 {
     gr_slope s;
-    double along = 0.0, squares = 0.0;
-    for (int64_t k = l->first; k < l->last; k++) {
-        const double a = c->gradient[k] / l->length;
-        along += gr_goes_down(l, k) ? -a : a;
-        squares += a * a;
-    }
+    gr_probe *p = &c->probe;
+    double along = 0.0, length = 0.0;
     *e = place_direction(c, l);
-    if (gr_estimate(&c->probe, *l, &c->options, &s)) return gr_last_status();
-    gr_check_judge(c, along, fmax(sqrt(squares), fmax(fabs(along), fabs(s.value))), &s, e);
-    return c->probe.refused;
+    if (gr_probe_on(p, *l)) return gr_last_status();
+    for (int64_t k = l->first; k < l->last; k++) {
+        const double a = c->gradient[k] * gr_probe_part(p, k);
+        along += a;
+        length = hypot(length, a);
+    }
+    if (gr_estimate(p, c->options.rtol, along, &s)) return gr_last_status();
+    const gr_judged j = {along, fmax(length, fmax(fabs(along), fabs(s.value))), 1.0};
+    const bool whole = l->first == 0 && l->last == p->n_elements;
+    gr_status status = gr_check_judge(c, &j, &s, e);
+    return status || c->options.mode != GR_CHECK_TAYLOR || !whole ? status : gr_check_orders(c, &j, &s, e);
 }
 
 /* Where to halve: between two inputs while there are several. */
@@ -55,7 +56,6 @@ static gr_status trace_failure(gr_checker *c, gr_line l)
         bool found = false;
         half[0].last = half[1].first = middle_of(&c->probe, &l);
         for (int i = 0; i < 2 && !found; i++) {
-            half[i].length = length_of_direction(half[i].last - half[i].first);
             if (compare_direction(c, &half[i], &e)) return gr_last_status();
             found = e.verdict == GR_CHECK_FAIL;
             if (found) l = half[i];
@@ -64,6 +64,7 @@ static gr_status trace_failure(gr_checker *c, gr_line l)
     }
     if (gr_check_element_of(c, l.first, c->gradient[l.first], &e)) return gr_last_status();
     if (e.verdict == GR_CHECK_FAIL) gr_check_note(c->report, &e);
+    if (e.verdict == GR_CHECK_FAIL) c->expected[l.first] = e.numeric;
     return GR_OK;
 }
 
@@ -72,15 +73,52 @@ gr_status gr_check_directions(gr_checker *c)
     const int64_t elements = c->probe.n_elements;
     gr_rng rng = gr_rng_seed(c->options.seed + 4711u);
     bool traced = false;
-    if (gr_probe_gradient(&c->probe, -1, c->gradient)) return gr_last_status();
+    if (gr_check_take_gradient(c)) return gr_last_status();
     for (int i = 0; i < c->options.directions && elements; i++) {
-        const gr_line l = {.last = elements, .signs = gr_rng_u64(&rng) | 1u, .length = length_of_direction(elements)};
+        const gr_line l = {.last = elements, .chance = gr_rng_u64(&rng) | 1u};
         gr_check_element e;
         if (compare_direction(c, &l, &e)) return gr_last_status();
         gr_check_note(c->report, &e);
+        if (gr_check_progress(c)) return gr_last_status();
         if (e.verdict != GR_CHECK_FAIL || traced) continue;
         if (trace_failure(c, l)) return gr_last_status();
         traced = true;
     }
     return GR_OK;
+}
+
+/* The same at another point, if f has a value there, along one direction: a VJP that keeps what it found at x, in the
+ * network or in a call before this one, is wrong there. Only a FAIL is noted. */
+static gr_status check_elsewhere(gr_checker *c)
+{
+    gr_check_report report = {.verdict = GR_CHECK_VACUOUS};
+    gr_check_options o = c->options;
+    gr_checker moved;
+    o.mode = GR_CHECK_DIRECTIONAL;
+    o.directions = 1;
+    o.progress = NULL;
+    gr_probe_move(&c->probe, 0.125, 7u);
+    gr_status status = gr_checker_open(&moved, &c->probe.of, &o, GR_FEW_POINTS, &report);
+    moved.node = c->node;
+    moved.op = c->op;
+    if (!status && isfinite(gr_probe_value(&moved.probe, &moved.probe.base))) status = gr_check_directions(&moved);
+    status = gr_checker_close(&moved, status);
+    gr_probe_restore(&c->probe);
+    for (int i = 0; i < report.n_worst && !status; i++)
+        if (report.worst[i].verdict == GR_CHECK_FAIL && isfinite(report.worst[i].analytic)) {
+            gr_check_note(c->report, &report.worst[i]);
+            c->elsewhere = true;
+        }
+    c->report->evaluations += report.evaluations;
+    c->report->backwards += report.backwards;
+    if (status != GR_ERR_VALUE && status != GR_ERR_INDEX) return status;
+    gr_clear_error(); /* f ends before that point */
+    return GR_OK;
+}
+
+gr_status gr_check_beyond(gr_checker *c)
+{
+    if (c->report->count[GR_CHECK_FAIL]) return GR_OK;
+    gr_status status = gr_check_linear(c);
+    return status || c->nonlinear ? status : check_elsewhere(c);
 }

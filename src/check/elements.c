@@ -4,21 +4,25 @@
 gr_status gr_check_element_of(gr_checker *c, int64_t element, double analytic, gr_check_element *e)
 {
     gr_slope s;
-    const gr_line line = {.first = element, .last = element + 1, .length = 1.0};
+    gr_probe *p = &c->probe;
     *e = (gr_check_element){.output = -1};
     gr_check_place(c, element, e);
-    if (gr_estimate(&c->probe, line, &c->options, &s)) return gr_last_status();
-    gr_check_judge(c, analytic, fmax(fabs(analytic), fabs(s.value)), &s, e);
-    return c->probe.refused;
+    if (p->output < 0 && gr_probe_on(p, (gr_line){element, element + 1, 0})) return gr_last_status();
+    if (gr_estimate(p, c->options.rtol, analytic, &s)) return gr_last_status();
+    const gr_judged j = {analytic, fmax(fabs(analytic), fabs(s.value)), gr_probe_scale(p, element)};
+    return gr_check_judge(c, &j, &s, e);
 }
 
 /* Compares and notes one element. */
 static gr_status note_element(gr_checker *c, int64_t element, double analytic)
 {
     gr_check_element e;
+    if (gr_probe_is_fixed(&c->probe, element)) return GR_OK;
     gr_status status = gr_check_element_of(c, element, analytic, &e);
-    if (!status) gr_check_note(c->report, &e);
-    return status;
+    if (status) return status;
+    gr_check_note(c->report, &e);
+    if (c->probe.output < 0) c->expected[element] = e.verdict == GR_CHECK_FAIL ? e.numeric : analytic;
+    return gr_check_progress(c);
 }
 
 /* `samples` elements of one input, one from each of as many stretches; all with 0. */
@@ -38,7 +42,8 @@ static gr_status check_input(gr_checker *c, int input, int64_t samples)
 
 static gr_status check_inputs(gr_checker *c, int64_t samples)
 {
-    gr_status status = gr_probe_gradient(&c->probe, -1, c->gradient);
+    gr_status status = gr_check_take_gradient(c);
+    if (!status) gr_check_measure(c, c->gradient);
     for (int i = 0; i < c->probe.of.n && !status; i++) status = check_input(c, i, samples);
     return status;
 }
@@ -57,9 +62,10 @@ gr_status gr_check_jacobian(gr_checker *c)
     if (!rows) return gr_last_status();
     gr_status status = GR_OK;
     for (int64_t j = 0; j < outputs && !status; j++) status = gr_probe_gradient(p, j, rows + j * inputs);
+    for (int64_t j = 0; j < outputs && !status; j++) gr_check_measure(c, rows + j * inputs);
     for (int64_t i = 0; i < inputs && !status; i++) {
         p->output = -1;
-        status = gr_probe_on(p, (gr_line){.first = i, .last = i + 1, .length = 1.0});
+        status = gr_probe_on(p, (gr_line){i, i + 1, 0});
         for (int64_t j = 0; j < outputs && !status; j++) {
             p->output = j;
             status = note_element(c, i, rows[j * inputs + i]);

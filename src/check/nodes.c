@@ -22,19 +22,22 @@ static gr_tensor *copy_input(const gr_node *node, int i)
 static gr_status check_copies(gr_tape_node *node, gr_tensor *const in[], const gr_check_options *o,
                               gr_check_report *report, bool directions)
 {
-    gr_checker c;
-    gr_second second = {{run_node, &node->call, in, node->call.n_in}, o->seed};
+    gr_checker c = {.report = NULL};
+    gr_second second = {.g = NULL};
+    const gr_subject plain = {run_node, &node->call, in, node->call.n_in, NULL};
     const bool twice = o->order == 2;
-    const gr_subject of = twice ? (gr_subject){gr_second_run, &second, in, node->call.n_in} : second.of;
     const gr_check_verdict before = report->verdict;
-    gr_status status = gr_checker_open(&c, &of, o, GR_FEW_POINTS, report);
+    gr_status status = twice ? gr_second_open(&second, &plain, o->seed) : GR_OK;
+    if (!status) status = gr_checker_open(&c, twice ? &second.gradient : &plain, o, GR_FEW_POINTS, report);
     c.node = node->id;
     c.op = node->call.op->name;
     if (!status && twice && !directions) status = gr_check_graph_agrees(&c, &second);
     if (!status) status = directions ? gr_check_directions(&c) : gr_check_sampled(&c);
+    if (!status && !directions) status = gr_check_beyond(&c);
     if (!status) gr_check_settle(&c);
     report->verdict = gr_check_heavier(before, report->verdict);
     status = gr_checker_close(&c, status);
+    gr_second_close(&second);
     return status == GR_ERR_DTYPE ? GR_OK : status; /* an op of F32, whatever it is given: nothing to compare */
 }
 
@@ -75,9 +78,15 @@ static gr_status check_node(gr_tape_node *node, const gr_check_options *o, gr_ch
 gr_status gr_check_nodes(const gr_subject *of, const gr_check_options *o, gr_check_report *report)
 {
     gr_checker c;
+    gr_check_options each = *o;
     gr_status status = gr_checker_open(&c, of, o, 1, report);
     if (!status && !gr_probe_run(&c.probe)) status = gr_last_status();
-    for (gr_tape_node *node = status ? NULL : c.probe.t->first; node && !status; node = node->next)
-        status = check_node(node, o, report);
+    gr_tape_node *const first = status ? NULL : c.probe.t->first;
+    for (gr_tape_node *node = first; node; node = node->next) c.total++;
+    each.progress = NULL;
+    for (gr_tape_node *node = first; node && !status; node = node->next) {
+        status = check_node(node, &each, report);
+        if (!status) status = gr_check_progress(&c);
+    }
     return gr_checker_close(&c, status);
 }

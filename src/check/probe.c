@@ -1,9 +1,12 @@
 /* probe.c: f at points along a line through its inputs. All that differences are made of.
  *
- * A line. The elements of all inputs that are differentiated are counted through. Along a line some of them, one or
- * all, move by t:
+ * A line. The elements of all inputs that are differentiated are counted through. Along a line one of them moves by t,
+ * or several do, each by its scale and by a sign and a magnitude that are up to chance:
  *
- *     x_k(t) = x_k +- t / length,    first <= k < last
+ *     x_k(t) = x_k + t,    or    x_k(t) = x_k + t d_k,    d_k = +-m_k scale_k unit,    first <= k < last
+ *
+ * The scale is the size of x_k, for 0 that of its neighbours; m_k is in [1/2, 1). All factors have few bits, so that
+ * x_k(t) is exact where t is a power of 2.
  *
  * A point is f at one t. It is not kept as a number but as the terms that f is the sum of:
  *
@@ -83,8 +86,13 @@ static result_parts parts_of(const gr_probe *p, gr_tensor *y)
 
 gr_tensor *gr_subject_run(const gr_subject *s, gr_tape *t, gr_tensor *const x[])
 {
-    const char *who = "check_gradients", *what = "the function's result";
     gr_tape_reset(t);
+    return gr_subject_call(s, t, x);
+}
+
+gr_tensor *gr_subject_call(const gr_subject *s, gr_tape *t, gr_tensor *const x[])
+{
+    const char *who = "check_gradients", *what = "the function's result";
     gr_clear_error();
     t->misused = NULL;
     t->under_check = true;
@@ -94,7 +102,7 @@ gr_tensor *gr_subject_run(const gr_subject *s, gr_tape *t, gr_tensor *const x[])
     else if (!y) gr_fail_null(who, what);
     else if (y->tape && y->tape != t) gr_fail(GR_ERR_STATE, "%s: %s is a result of another tape", who, what);
     else if (gr_is_gone(y)) gr_fail_gone(who, what, y);
-    else return y;
+    else return y->tape ? y : gr_scale(t, y, 1.0); /* an input, or a constant */
     return NULL;
 }
 
@@ -121,36 +129,52 @@ static void take_values(double *values, const gr_term *part, double weight)
     for (int64_t k = 0; part->factor != weight && k < part->of->size; k++) values[k] = x[k] * (part->factor / weight);
 }
 
-/* f where the inputs are now, into `point`, which has room for the terms. False when the tape cannot go on. */
-static bool evaluate_point(gr_probe *p, gr_point *point)
+/* f where the inputs are now, and the branches that its ops took. */
+static gr_tensor *run_watched(gr_probe *p, uint64_t *signature)
 {
-    point->valid = false;
-    uint64_t signature = 0, *watched_before = gr_tape_watch(p->t, &signature);
+    *signature = 0;
+    uint64_t *watched_before = gr_tape_watch(p->t, signature);
     gr_tensor *y = gr_probe_run(p);
     gr_tape_watch(p->t, watched_before);
+    if (y) gr_fold_reached(y, signature);
+    return y;
+}
+
+/* The parts of f's result into a point, which has room for the terms. */
+static void take_point(const gr_probe *p, const result_parts *found, uint64_t signature, gr_point *point)
+{
+    point->valid = true;
+    point->signature = signature;
+    point->constant = found->constant;
+    for (int64_t i = 0, at = 0; i < found->n; at += found->part[i++].of->size)
+        if (found->part[i].of->size)
+            take_values(point->values + at, &found->part[i], p->n_outputs == 1 ? p->weights[at] : 1.0);
+}
+
+/* f where the inputs are now, into `point`. False when the tape cannot go on. */
+static bool evaluate_point(gr_probe *p, gr_point *point)
+{
+    uint64_t signature;
+    gr_tensor *y = run_watched(p, &signature);
+    point->valid = false;
     if (!y) {
         gr_status status = gr_last_status();
         if (status == GR_ERR_VALUE || status == GR_ERR_INDEX) return true; /* outside of where f is defined */
         p->refused = status;
         return false;
     }
-    point->signature = signature;
-    result_parts found = parts_of(p, y);
-    if (found.n_terms != p->n_terms) return true;
-    point->valid = true;
-    point->constant = found.constant;
-    for (int64_t i = 0, at = 0; i < found.n; at += found.part[i++].of->size)
-        if (found.part[i].of->size)
-            take_values(point->values + at, &found.part[i], p->n_outputs == 1 ? p->weights[at] : 1.0);
+    const result_parts found = parts_of(p, y);
+    if (found.n_terms == p->n_terms) take_point(p, &found, signature, point);
     return true;
 }
 
 static double *new_values(const gr_probe *p) { return gr_allocate((size_t)(p->n_terms + 1) * sizeof(double)); }
 
-/* Finds out what the terms are, at the base. */
-static gr_status set_terms(gr_probe *p)
+/* f at the base, and what its terms are. */
+static gr_status take_base(gr_probe *p)
 {
-    gr_tensor *y = gr_probe_run(p);
+    uint64_t signature;
+    gr_tensor *y = run_watched(p, &signature);
     if (!y) return gr_last_status();
     p->n_outputs = y->size;
     result_parts found = parts_of(p, y);
@@ -158,14 +182,16 @@ static gr_status set_terms(gr_probe *p)
     if (p->whole) found = whole_result(y);
     p->n_terms = found.n_terms;
     p->weights = new_values(p);
+    p->quanta = new_values(p);
     p->ties = gr_allocate((size_t)p->n_terms + 1);
     p->base.values = new_values(p);
     const gr_tensor *random = y->size == 1 ? NULL : gr_probe_cotangent(p, y);
-    if (!p->weights || !p->ties || !p->base.values || (y->size != 1 && !random)) return gr_last_status();
+    if (!p->weights || !p->quanta || !p->ties || !p->base.values || (y->size != 1 && !random)) return gr_last_status();
     if (random) memcpy(p->weights, random->data, gr_bytes(random));
     else
         for (int64_t i = 0, at = 0; i < found.n; i++)
             for (int64_t k = 0; k < found.part[i].of->size; k++) p->weights[at++] = found.part[i].factor;
+    take_point(p, &found, signature, &p->base);
     return GR_OK;
 }
 
@@ -185,6 +211,20 @@ static gr_status expect_leaves(gr_tensor *const x[], int n)
     return GR_OK;
 }
 
+/* The geometric mean of the elements that are not 0, as a power of 2; 0 without any. */
+static double typical_size(const gr_tensor *x)
+{
+    double exponents = 0.0;
+    int64_t n = 0;
+    for (int64_t k = 0; k < x->size; k++) {
+        const double size = fabs(((const double *)x->data)[k]);
+        if (!(size > 0.0 && size < (double)INFINITY)) continue;
+        exponents += (double)ilogb(size);
+        n++;
+    }
+    return n ? ldexp(1.0, (int)(exponents / (double)n)) : 0.0;
+}
+
 gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int capacity)
 {
     assert(capacity >= 1 && capacity <= GR_MAX_POINTS);
@@ -194,19 +234,16 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
     p->seed = seed;
     p->capacity = capacity;
     p->output = -1;
-    p->line.length = 1.0; /* along which nothing moves yet */
     p->t = gr_tape_new();
     if (!p->t) return gr_last_status();
     for (int i = 0; i < of->n; i++) {
         p->start[i + 1] = p->start[i] + (of->x[i]->requires_grad ? of->x[i]->size : 0);
         p->saved[i] = gr_copy(of->x[i]);
         if (!p->saved[i]) return gr_last_status();
+        if (of->x[i]->requires_grad) p->typical[i] = typical_size(p->saved[i]);
     }
     p->n_elements = p->start[of->n];
-    if (set_terms(p) || !evaluate_point(p, &p->base)) return gr_last_status();
-    if (p->base.valid) return GR_OK;
-    return gr_fail(GR_ERR_STATE,
-                   "check_gradients: two runs of the function differ in the number of elements they make");
+    return take_base(p);
 }
 
 /* Puts an input back, and says so if f has written to it. */
@@ -224,6 +261,11 @@ static gr_status restore(gr_tensor *x, const gr_tensor *saved, int input)
                    gr_position_text(&(gr_text){{0}}, saved, k));
 }
 
+void gr_probe_restore(const gr_probe *p)
+{
+    for (int i = 0; i < p->of.n; i++) memcpy(p->of.x[i]->data, p->saved[i]->data, gr_bytes(p->saved[i]));
+}
+
 gr_status gr_probe_close(gr_probe *p)
 {
     gr_status status = GR_OK;
@@ -234,6 +276,7 @@ gr_status gr_probe_close(gr_probe *p)
     }
     for (int i = 0; i < p->capacity; i++) gr_release(p->points[i].values);
     gr_release(p->base.values);
+    gr_release(p->quanta);
     gr_release(p->ties);
     gr_release(p->weights);
     memset(p, 0, sizeof *p);
@@ -249,32 +292,113 @@ int gr_probe_input(const gr_probe *p, int64_t element)
     return i;
 }
 
-/* The inputs to x + t d, or to x itself again with t = 0. */
-static void move_inputs(const gr_probe *p, double t)
+/* The largest that is no larger than x, which is positive; of a subnormal number the smallest normal one. */
+static double power_of_2(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits &= 0x7ff0000000000000u;
+    memcpy(&x, &bits, sizeof bits);
+    return x > 0.0 ? x : 0x1p-1022;
+}
+
+static double element_of(const gr_probe *p, int64_t k)
+{
+    const int i = gr_probe_input(p, k);
+    return ((const double *)p->saved[i]->data)[k - p->start[i]];
+}
+
+double gr_probe_scale(const gr_probe *p, int64_t k)
+{
+    const gr_plain *plain = p->of.plain;
+    double given = plain && plain->scale ? plain->scale[k] : p->scale;
+    if (!(given > 0.0)) given = fabs(element_of(p, k));
+    if (given > 0.0 && given < (double)INFINITY) return power_of_2(given);
+    const double typical = p->typical[gr_probe_input(p, k)];
+    return typical > 0.0 ? typical : 1.0;
+}
+
+/* Beside elements that are larger a small one has their scale, as a rule. */
+double gr_probe_guess(const gr_probe *p)
 {
     const gr_line *l = &p->line;
-    const double step = t / l->length;
+    if (l->chance) return 1.0;
+    const bool given = p->scale > 0.0 || (p->of.plain && p->of.plain->scale);
+    const double scale = gr_probe_scale(p, l->first), typical = p->typical[gr_probe_input(p, l->first)];
+    return given ? scale : fmax(scale, 0.5 * typical);
+}
+
+double gr_probe_shortest(const gr_probe *p)
+{
+    const double x = p->line.chance ? 0x1p6 : fabs(element_of(p, p->line.first));
+    const double bit = p->of.plain && p->of.plain->is_float ? 0x1p-22 : 0x1p-48;
+    return x > 0.0 ? fmax(bit * power_of_2(x), 1e-290) : 1e-290;
+}
+
+bool gr_probe_is_fixed(const gr_probe *p, int64_t k)
+{
+    const gr_plain *plain = p->of.plain;
+    return plain && plain->lower && plain->upper && plain->lower[k] == plain->upper[k];
+}
+
+double gr_probe_part(const gr_probe *p, int64_t k)
+{
+    const gr_plain *plain = p->of.plain;
+    uint64_t z = p->line.chance;
+    if (!z) return 1.0;
+    gr_fold_branch(&z, k);
+    gr_fold_branch(&z, k);
+    const double magnitude = (double)(32 + (z >> 58 & 31)) / 64.0 * gr_probe_scale(p, k) * p->unit;
+    if (gr_probe_is_fixed(p, k)) return 0.0;
+    if (plain && plain->lower && element_of(p, k) <= plain->lower[k]) return magnitude;
+    if (plain && plain->upper && element_of(p, k) >= plain->upper[k]) return -magnitude;
+    return z >> 63 ? -magnitude : magnitude;
+}
+
+void gr_probe_move(const gr_probe *p, double part, uint64_t chance)
+{
+    const gr_plain *plain = p->of.plain;
+    gr_rng rng = gr_rng_seed(p->seed + chance);
+    for (int64_t k = 0, i = 0; k < p->n_elements; k++) {
+        while (k >= p->start[i + 1]) i++;
+        double *x = (double *)p->of.x[i]->data + (k - p->start[i]);
+        if (part < 1e-6 && *x == 0.0) continue; /* 0 is not rounded */
+        *x += part * gr_probe_scale(p, k) * (2.0 * gr_rng_uniform(&rng) - 1.0);
+        if (plain && plain->lower) *x = fmax(*x, plain->lower[k]);
+        if (plain && plain->upper) *x = fmin(*x, plain->upper[k]);
+    }
+}
+
+/* The inputs to x + t d, or to x itself again with t = 0. False, with some of them moved, if one is out of bounds. */
+static bool move_inputs(const gr_probe *p, double t)
+{
+    const gr_line *l = &p->line;
+    const gr_plain *plain = p->of.plain;
     for (int64_t k = l->first, i = gr_probe_input(p, k); k < l->last; k++) {
         while (k >= p->start[i + 1]) i++;
         const int64_t at = k - p->start[i];
         const double saved = ((const double *)p->saved[i]->data)[at];
         double *x = (double *)p->of.x[i]->data + at;
-        if (t == 0.0) *x = saved;
-        else *x = saved + (gr_goes_down(l, k) ? -step : step);
+        *x = t == 0.0 ? saved : saved + t * gr_probe_part(p, k);
+        if (plain && t != 0.0 && !isfinite(*x)) return false;
+        if (plain && plain->lower && *x < plain->lower[k]) return false;
+        if (plain && plain->upper && *x > plain->upper[k]) return false;
     }
+    return true;
 }
 
 /* f at t into the ring: into a new place, or over the oldest point. NULL when p->refused says why. */
 static gr_point *new_point(gr_probe *p, double t)
 {
     gr_point *point = &p->points[p->next];
+    if (p->refused) return NULL; /* the message stays */
     if (!point->values && !(point->values = new_values(p))) {
         p->refused = gr_last_status();
         return NULL;
     }
     p->next = (p->next + 1) % p->capacity;
-    move_inputs(p, t);
-    bool done = evaluate_point(p, point);
+    point->valid = false;
+    const bool done = !move_inputs(p, t) || evaluate_point(p, point);
     move_inputs(p, 0.0);
     point->t = done ? t : 0.0;
     return done ? point : NULL;
@@ -292,16 +416,52 @@ gr_status gr_probe_repeats(gr_probe *p, bool *same)
 
 gr_status gr_probe_on(gr_probe *p, gr_line line)
 {
-    assert(line.first >= 0 && line.first < line.last && line.last <= p->n_elements && line.length > 0.0);
+    assert(line.first >= 0 && line.first < line.last && line.last <= p->n_elements);
     p->line = line;
-    p->constant_moves = false;
+    p->unit = ldexp(1.0, -(int)(0.5 * log2((double)(line.last - line.first)) + 0.5));
+    p->constant_moves = p->tied = false;
+    memset(p->ties, 0, (size_t)p->n_terms);
     for (int i = 0; i < p->capacity; i++) p->points[i].t = 0.0; /* an empty place: f at 0 is the base */
     p->next = 0;
-    const gr_point *at_nan = new_point(p, (double)NAN);
-    if (!at_nan) return p->refused;
-    for (int64_t i = 0; i < p->n_terms; i++) p->ties[i] = !at_nan->valid || isnan(at_nan->values[i]) ? GR_DEPENDS : 0;
-    p->next = 0;
     return GR_OK;
+}
+
+gr_status gr_probe_tie(gr_probe *p)
+{
+    if (p->tied) return GR_OK;
+    p->tied = true;
+    for (int64_t i = 0; i < p->n_terms; i++) p->quanta[i] = (double)INFINITY;
+    if (p->of.plain) { /* which is given no NaN */
+        memset(p->ties, GR_DEPENDS, (size_t)p->n_terms);
+        return GR_OK;
+    }
+    gr_point *at_nan = new_point(p, (double)NAN);
+    if (!at_nan) return p->refused;
+    for (int64_t i = 0; i < p->n_terms; i++)
+        if (!at_nan->valid || isnan(at_nan->values[i])) p->ties[i] |= GR_DEPENDS;
+    at_nan->t = 0.0;
+    return GR_OK;
+}
+
+/* The lowest bit of x that is set; infinite for 0. */
+static double lowest_bit(double x)
+{
+    int exponent;
+    const double fraction = frexp(x, &exponent);
+    if (fraction == 0.0 || !isfinite(x)) return (double)INFINITY;
+    int64_t bits = (int64_t)ldexp(fraction, 53);
+    return ldexp((double)(bits & -bits), exponent - 53);
+}
+
+/* Values that are far smaller than at x are multiples of less, and one that has not moved tells nothing. */
+static void note_quanta(gr_probe *p, const gr_point *at)
+{
+    for (int64_t i = 0; i < p->n_terms; i++) {
+        const double size = fabs(at->values[i]);
+        if (at->values[i] == p->base.values[i]) continue;
+        if (p->ties[i] && p->quanta[i] > 0x1p-51 * size && size >= 0.5 * fabs(p->base.values[i]))
+            p->quanta[i] = fmin(p->quanta[i], lowest_bit(at->values[i]));
+    }
 }
 
 const gr_point *gr_probe_at(gr_probe *p, double t)
@@ -317,72 +477,98 @@ const gr_point *gr_probe_at(gr_probe *p, double t)
         p->ties[i] |= point->signature == p->base.signature ? GR_DEPENDS | GR_MOVED : GR_DEPENDS;
         if (!isfinite(point->values[i]) && isfinite(p->base.values[i])) point->valid = false;
     }
+    if (p->tied && fabs(t) <= gr_probe_guess(p)) note_quanta(p, point); /* numbers far away are round */
     return point;
 }
 
 /* ---- Differences -------------------------------------------------------------------------------------------- */
 
 /* Neumaier's sum: what an addition loses is kept apart. */
-static inline void add_exactly(double *sum, double *rest, double x)
+typedef struct exact {
+    double sum, rest;
+} exact;
+
+static inline void add(exact *to, double x)
 {
-    volatile double total = *sum + x;
-    *rest += fabs(*sum) >= fabs(x) ? (*sum - total) + x : (x - total) + *sum;
-    *sum = total;
+    const double total = to->sum + x;
+    to->rest += fabs(to->sum) >= fabs(x) ? (to->sum - total) + x : (x - total) + to->sum;
+    to->sum = total;
 }
 
 static double weight_of_term(const gr_probe *p, int64_t term) { return p->output < 0 ? p->weights[term] : 1.0; }
 
+static int64_t first_term(const gr_probe *p) { return p->output < 0 ? 0 : p->output; }
+static int64_t end_of_terms(const gr_probe *p) { return p->output < 0 ? p->n_terms : p->output + 1; }
+
+static inline double larger(double a, double b) { return a > b ? a : b; }
+
 /* A term as it is summed, at whichever of two points it is larger. */
-static double size_of_term(const gr_probe *p, int64_t term, const gr_point *a, const gr_point *b)
+static inline double size_of_term(const gr_probe *p, int64_t term, const gr_point *a, const gr_point *b)
 {
-    return weight_of_term(p, term) * fmax(fabs(a->values[term]), fabs(b->values[term]));
+    return fabs(weight_of_term(p, term)) * larger(fabs(a->values[term]), fabs(b->values[term]));
 }
 
-/* The root of the terms' squares, of those that are finite. */
-static double length_of_terms(const gr_probe *p, int64_t first, int64_t last, const gr_point *a, const gr_point *b)
+/* The root of the squares of all terms that are finite. */
+static double length_of_terms(const gr_probe *p, const gr_point *a, const gr_point *b)
 {
-    double squares = 0.0;
-    for (int64_t i = first; i < last; i++) {
+    double length = 0.0;
+    for (int64_t i = first_term(p); i < end_of_terms(p); i++) {
         const double size = size_of_term(p, i, a, b);
-        squares += isfinite(size) ? size * size : 0.0;
+        if (isfinite(size)) length = hypot(length, size);
     }
-    return sqrt(squares);
+    return length;
 }
 
-/* Over the terms that are tied to the line, or over all for the noise where none is:
+/* Over the terms that are tied to the line, or over all where that is not known, and for the noise where none is:
  *
- *     difference = sum of weight_i (a_i - b_i)
- *     noise      = 2^-50 sqrt(sum of size_i^2),  size_i = weight_i max(|a_i|, |b_i|)
- *     total      = sum of |weight_i (a_i - b_i)| */
-double gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point *b, double *noise, double *total)
+ *     value  = sum of weight_i (a_i - b_i)
+ *     second = sum of weight_i (a_i - 2 base_i + b_i)
+ *     total  = sum of |weight_i (a_i - b_i)|
+ *     noise  = 2^-50 sqrt(sum of size_i^2),  size_i = |weight_i| max(|a_i|, |b_i|)
+ *
+ * For float code it is 2^-24, and never less than the smallest number. */
+gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point *b)
 {
-    double sum = 0.0, rest = 0.0, squares = 0.0, largest = 0.0, sizes = 0.0;
-    const int64_t first = p->output < 0 ? 0 : p->output, last = p->output < 0 ? p->n_terms : p->output + 1;
-    for (int64_t i = first; i < last; i++) {
-        const double u = a->values[i], v = b->values[i];
-        if (!p->ties[i] || (u == v && !isfinite(u))) continue;
-        const double size = fabs(size_of_term(p, i, a, b)), moved = weight_of_term(p, i) * (u - v);
+    const double *const base = p->base.values;
+    exact first = {0}, second = {0};
+    double squares = 0.0, largest = 0.0, total = 0.0;
+    for (int64_t i = first_term(p), end = end_of_terms(p); i < end; i++) {
+        const double u = a->values[i], v = b->values[i], weight = weight_of_term(p, i);
+        if ((p->tied && !p->ties[i]) || (u == v && !isfinite(u))) continue;
+        const double size = size_of_term(p, i, a, b);
         squares += size * size;
-        largest = fmax(largest, size); /* whose square may be too small to be there */
-        sizes += fabs(moved);
-        add_exactly(&sum, &rest, moved);
+        largest = larger(size, largest); /* whose square may be too small to be there */
+        if (u == v && u == base[i]) continue;
+        total += fabs(weight * (u - v));
+        add(&first, weight * (u - v));
+        add(&second, weight * ((u - base[i]) - (base[i] - v)));
     }
     if (p->output < 0 && p->constant_moves) {
-        largest = fmax(largest, fabs(a->constant));
-        add_exactly(&sum, &rest, a->constant - b->constant);
+        largest = larger(fabs(a->constant), largest);
+        add(&first, a->constant - b->constant);
+        add(&second, (a->constant - p->base.constant) - (p->base.constant - b->constant));
     }
     if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
-    *noise = 0x1p-50 * (largest > 0.0 ? fmax(largest, sqrt(squares)) : length_of_terms(p, first, last, a, b));
-    if (total) *total = sizes;
-    return sum + rest;
+    const double size = largest > 0.0 ? larger(largest, sqrt(squares)) : length_of_terms(p, a, b);
+    const double rounding = p->of.plain && p->of.plain->is_float ? 0x1p-24 : 0x1p-50;
+    return (gr_difference){first.sum + first.rest, second.sum + second.rest, total, rounding * size + 0x1p-1074};
+}
+
+double gr_probe_quantum(const gr_probe *p)
+{
+    double most = 0.0;
+    for (int64_t i = first_term(p); p->tied && i < end_of_terms(p); i++)
+        if (p->ties[i] & GR_MOVED && p->quanta[i] < (double)INFINITY)
+            most = fmax(most, fabs(weight_of_term(p, i)) * p->quanta[i]);
+    return most;
 }
 
 double gr_probe_value(const gr_probe *p, const gr_point *a)
 {
-    double sum = a->constant, rest = 0.0;
+    exact sum = {a->constant, 0.0};
     if (p->output >= 0) return a->values[p->output];
-    for (int64_t i = 0; i < p->n_terms; i++) add_exactly(&sum, &rest, p->weights[i] * a->values[i]);
-    return sum + rest;
+    for (int64_t i = 0; i < p->n_terms; i++) add(&sum, p->weights[i] * a->values[i]);
+    return sum.sum + sum.rest;
 }
 
 /* ---- The tape's gradient ------------------------------------------------------------------------------------ */

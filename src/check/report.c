@@ -30,8 +30,13 @@ static void say_counts(sink *s, const gr_check_report *r)
     for (int v = 0; v < GR_CHECK_N_VERDICTS; v++)
         if (r->count[v]) say(s, ", %lld %s", (long long)r->count[v], gr_check_verdict_name((gr_check_verdict)v));
     say(s, "; %lld evaluations, %lld backward passes\n", (long long)r->evaluations, (long long)r->backwards);
+    if (r->mode == GR_CHECK_TAYLOR)
+        say(s, "orders of Taylor's remainders: %s, %s, %s; steps from %s to %s of a direction\n",
+            GR_DIGITS(3, r->order[0]), GR_DIGITS(3, r->order[1]), GR_DIGITS(3, r->order[2]), GR_DIGITS(2, r->range[0]),
+            GR_DIGITS(2, r->range[1]));
     if (r->culprit_op)
         say(s, "the first op that is wrong by itself: %s, node %lld\n", r->culprit_op, (long long)r->culprit);
+    if (r->digits > 0.0 && r->digits < 14.0) say(s, "the function has some %.0f digits\n", r->digits);
     if (*r->hint) say(s, "hint: %s\n", r->hint);
 }
 
@@ -150,6 +155,15 @@ static void json_number(sink *s, const char *name, double x)
     else say(s, ", \"%s\": \"%s\"", name, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
 }
 
+static void json_orders(sink *s, const gr_check_report *r)
+{
+    json_number(s, "order_0", r->order[0]);
+    json_number(s, "order_1", r->order[1]);
+    json_number(s, "order_2", r->order[2]);
+    json_number(s, "longest_step", r->range[0]);
+    json_number(s, "shortest_step", r->range[1]);
+}
+
 static void json_element(sink *s, const gr_check_element *e)
 {
     json_text(s, "{\"verdict\": ", gr_check_verdict_name(e->verdict));
@@ -173,8 +187,11 @@ gr_status gr_check_fprint_json(FILE *file, const gr_check_report *r)
         say(&s, "%s\"%s\": %lld", v ? ", " : "", gr_check_verdict_name((gr_check_verdict)v), (long long)r->count[v]);
     say(&s, "}, \"histogram\": [");
     for (int i = 0; i < GR_CHECK_BINS; i++) say(&s, "%s%lld", i ? ", " : "", (long long)r->histogram[i]);
-    json_text(&s, "], \"culprit_op\": ", r->culprit_op);
+    say(&s, "]");
+    if (r->mode == GR_CHECK_TAYLOR) json_orders(&s, r);
+    json_text(&s, ", \"culprit_op\": ", r->culprit_op);
     say(&s, ", \"culprit\": %lld", (long long)r->culprit);
+    json_number(&s, "digits", r->digits);
     json_text(&s, ", \"hint\": ", r->hint);
     say(&s, ", \"worst\": [");
     for (int i = 0; i < r->n_worst; i++) {

@@ -32,8 +32,18 @@ gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_op
     assert(options->rtol > 0.0 && options->samples > 0 && options->directions > 0);
     *c = (gr_checker){.options = *options, .report = report, .node = -1};
     if (gr_probe_open(&c->probe, of, options->seed, points)) return gr_last_status();
-    if (!(c->gradient = gr_probe_room(&c->probe, 2))) return gr_last_status();
+    c->probe.scale = options->scale;
+    if (!(c->gradient = gr_probe_room(&c->probe, 3))) return gr_last_status();
     c->other = c->gradient + c->probe.n_elements;
+    c->expected = c->other + c->probe.n_elements;
+    for (int64_t k = 0; k < c->probe.n_elements; k++) c->expected[k] = (double)NAN;
+    return GR_OK;
+}
+
+gr_status gr_check_take_gradient(gr_checker *c)
+{
+    if (!c->has_gradient && gr_probe_gradient(&c->probe, -1, c->gradient)) return gr_last_status();
+    c->has_gradient = true;
     return GR_OK;
 }
 
@@ -44,44 +54,116 @@ gr_status gr_checker_close(gr_checker *c, gr_status status)
         c->report->backwards += c->probe.backwards;
     }
     gr_release(c->gradient);
+    gr_release(c->scatter);
     gr_status restored = gr_probe_close(&c->probe);
     return status ? status : restored;
 }
 
+gr_status gr_check_progress(gr_checker *c)
+{
+    const gr_check_options *o = &c->options;
+    c->done++;
+    if (!o->progress || o->progress(c->done, c->total, o->progress_context)) return GR_OK;
+    return gr_fail(GR_ERR_STATE, "check_gradients: stopped by its progress function after %lld of %lld comparisons",
+                   (long long)c->done, (long long)c->total);
+}
+
+/* ---- What rounding does to the tape's side -------------------------------------------------------------------- */
+
+/* How far the analytic values move when the inputs do by no more than rounding: their own known error. Where the
+ * function or its gradient cannot be had beside x, nothing is added to what is known. */
+static gr_status measure_scatter(gr_checker *c, double relative)
+{
+    gr_probe *p = &c->probe;
+    if (!c->scatter && !(c->scatter = gr_probe_room(p, 3))) return gr_last_status();
+    double *here = c->scatter + p->n_elements, *there = here + p->n_elements;
+    memset(c->scatter, 0, (size_t)p->n_elements * sizeof *here);
+    c->scatter_of = p->output;
+    c->scatter_by = relative;
+    if (gr_probe_gradient(p, p->output, here)) return gr_last_status();
+    for (unsigned times = 0; times < 3; times++) {
+        gr_probe_move(p, relative, 99u + times);
+        const gr_status status = gr_probe_gradient(p, p->output, there);
+        gr_probe_restore(p);
+        for (int64_t k = 0; k < p->n_elements && !status; k++)
+            if (isfinite(there[k])) c->scatter[k] = fmax(c->scatter[k], fabs(there[k] - here[k]));
+    }
+    return GR_OK;
+}
+
+/* The known error of the analytic value along the line that the probe is on. */
+static gr_status analytic_error(gr_checker *c, const gr_slope *s, double *error)
+{
+    gr_probe *p = &c->probe;
+    const double size = fabs(gr_probe_value(p, &p->base));
+    const double relative = fmax(0x1p-49, size > 0.0 ? fmin(s->noise / size, 1e-5) : 0.0);
+    const bool measured = c->scatter && c->scatter_of == p->output && relative <= 2.0 * c->scatter_by;
+    if (!measured && measure_scatter(c, relative)) return gr_last_status();
+    *error = 0.0;
+    for (int64_t k = p->line.first; k < p->line.last; k++)
+        *error += (GR_CONFIDENCE * c->scatter[k] + 0x1p-1074) * fabs(gr_probe_part(p, k)); /* it may underflow */
+    return GR_OK;
+}
+
 /* ---- A number against a slope ------------------------------------------------------------------------------- */
 
-/* How often the error of the estimate counts; the largest error, as a part of the derivative, for a verdict. */
-static const double confidence = 4.0, sharpness = 5e-5;
+/* The largest error for a verdict that is no part of the derivative itself, but of the largest one. */
+static const double of_largest = 1e-9;
+
+void gr_check_measure(gr_checker *c, const double *gradient)
+{
+    for (int64_t k = 0; k < c->probe.n_elements; k++)
+        if (isfinite(gradient[k] * gr_probe_scale(&c->probe, k)))
+            c->largest = fmax(c->largest, fabs(gradient[k]) * gr_probe_scale(&c->probe, k));
+}
 
 /* At a kink any slope between those of the two sides will do. If f jumps at x, neither side says what
  * the slope at x itself is: then 0, that of a step, will do as well. */
-static gr_check_verdict judge_kink(const gr_check_options *o, double a, const gr_slope *s)
+static gr_check_verdict judge_kink(const gr_check_options *o, const gr_judged *j, const gr_slope *s, double negligible)
 {
-    if (!isfinite(s->left) || !isfinite(s->right)) return GR_CHECK_UNRESOLVED;
-    double low = fmin(s->left, s->right), high = fmax(s->left, s->right);
-    if (s->jump) low = fmin(low, 0.0), high = fmax(high, 0.0);
-    const double slack = 1e-5 * fmax(fabs(low), fabs(high)) + confidence * s->error + o->atol;
-    return a >= low - slack && a <= high + slack ? GR_CHECK_KINK : GR_CHECK_FAIL;
+    const double low = fmin(fmin(s->left, s->right), s->jump ? 0.0 : (double)INFINITY);
+    const double high = fmax(fmax(s->left, s->right), s->jump ? 0.0 : -(double)INFINITY);
+    const double size = fmax(fabs(low), fabs(high)), error = GR_CONFIDENCE * s->error;
+    const double outside = fmax(low - j->analytic, j->analytic - high);
+    const bool sharp = error <= fmax(1e-3 * fmax(size, fabs(j->analytic)), negligible);
+    if (sharp && outside <= o->rtol * size + o->atol + error) return GR_CHECK_KINK;
+    return outside > o->rtol * size + o->atol + (sharp ? error : 31.0 * error) ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
+}
+
+/* What is no finite number is right where the slope grows without bound in its direction. */
+static gr_check_verdict judge_infinite(const gr_judged *j, const gr_slope *s)
+{
+    if (isinf(j->analytic) && s->diverges)
+        return (j->analytic > 0.0) == (s->value > 0.0) ? GR_CHECK_PASS : GR_CHECK_FAIL;
+    return isnan(s->value) ? GR_CHECK_UNRESOLVED : GR_CHECK_FAIL;
 }
 
 /* |a - slope| <= rtol relative_to + atol + 4 error, and the error is small: PASS. Where the error is large, 30 more of
- * it prove a value wrong. s->terms_slope is the slope of the terms, whose own rounding may add 2^-46 of it. */
-static gr_check_verdict judge(const gr_check_options *o, double a, double relative_to, const gr_slope *s)
+ * it prove a value wrong. In *beyond the part of the difference that no error explains; the terms' own rounding may
+ * have added 2^-46 of their slopes to a. */
+static gr_check_verdict judge(const gr_checker *c, const gr_judged *j, const gr_slope *s, double *beyond)
 {
-    if (!isfinite(a)) return GR_CHECK_FAIL;
-    if (s->kink) return judge_kink(o, a, s);
-    if (!isfinite(s->value)) return GR_CHECK_FAIL;
-    if (s->constant && a == 0.0) return GR_CHECK_PASS;
-    const double error = confidence * s->error, difference = fabs(a - s->value);
-    const double allowed = o->rtol * relative_to + o->atol + error + 0x1p-46 * s->terms_slope;
-    const bool sharp = error <= fmax(sharpness * relative_to, fmax(1e-9 * s->terms_slope, o->atol));
-    if (sharp) return difference <= allowed ? GR_CHECK_PASS : GR_CHECK_FAIL;
-    return difference <= allowed + 30.0 * error ? GR_CHECK_UNRESOLVED : GR_CHECK_FAIL;
+    const gr_check_options *o = &c->options;
+    const double negligible = fmax(GR_OF_TERMS * s->terms_slope, fmax(o->atol, of_largest * c->largest / j->scale));
+    *beyond = (double)INFINITY;
+    if (s->nowhere) return GR_CHECK_FAIL;
+    if (!isfinite(j->analytic)) return judge_infinite(j, s);
+    if (s->edge && s->jump && j->analytic == 0.0) return GR_CHECK_KINK;
+    if (isnan(s->value) || s->diverges || (s->edge && s->jump)) return GR_CHECK_UNRESOLVED;
+    if (s->constant && j->analytic == 0.0) return s->kink ? GR_CHECK_KINK : GR_CHECK_PASS;
+    if (s->kink) return judge_kink(o, j, s, negligible);
+    const double error = GR_CONFIDENCE * s->error, difference = fabs(j->analytic - s->value);
+    const double allowed = o->rtol * j->relative_to + o->atol + error + 0x1p-46 * s->terms_slope;
+    const bool sharp = error <= fmax(GR_SHARPNESS * j->relative_to, negligible);
+    if (sharp && difference <= allowed) return GR_CHECK_PASS;
+    if (fabs(j->analytic - s->other) <= 0.01 * j->relative_to) return GR_CHECK_UNRESOLVED;
+    *beyond = difference - (sharp ? allowed : allowed + 30.0 * error);
+    return *beyond > 0.0 ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
 }
 
-static void describe_slope(const gr_slope *s, double analytic, double relative_to, gr_check_element *e)
+static void describe_slope(const gr_slope *s, const gr_judged *j, gr_check_element *e)
 {
-    e->analytic = analytic;
+    e->analytic = j->analytic;
     e->numeric = s->value;
     e->error = s->error;
     e->step = s->h;
@@ -89,21 +171,33 @@ static void describe_slope(const gr_slope *s, double analytic, double relative_t
     e->below = s->below;
     e->left = s->kink ? s->left : s->value;
     e->right = s->kink ? s->right : s->value;
-    if (s->kink) e->numeric = fmin(fmax(analytic, fmin(s->left, s->right)), fmax(s->left, s->right));
-    const double difference = fabs(analytic - e->numeric);
-    e->relative = difference == 0.0 ? 0.0 : difference / relative_to;
+    if (s->kink) e->numeric = fmin(fmax(j->analytic, fmin(s->left, s->right)), fmax(s->left, s->right));
+    const double difference = fabs(j->analytic - e->numeric);
+    e->relative = difference == 0.0 ? 0.0 : difference / j->relative_to;
 }
 
-void gr_check_judge(gr_checker *c, double analytic, double relative_to, gr_slope *s, gr_check_element *e)
+/* How many digits of f the noise leaves. */
+static void note_digits(gr_checker *c, const gr_slope *s)
 {
-    e->verdict = judge(&c->options, analytic, relative_to, s);
-    if (e->verdict == GR_CHECK_FAIL && isfinite(analytic) && !s->kink && gr_has_kink(&c->probe, s->h, s))
-        e->verdict = judge_kink(&c->options, analytic, s);
-    describe_slope(s, analytic, relative_to, e);
-    c->largest = fmax(c->largest, fmax(fabs(analytic), s->kink ? 0.0 : fabs(s->value)));
-    if (e->verdict == GR_CHECK_UNRESOLVED) c->worst_unresolved = fmax(c->worst_unresolved, relative_to + s->error);
-    const double zero = confidence * s->error + 0x1p-46 * s->terms_slope;
-    c->anything |= fabs(analytic) > zero || s->kink || fabs(s->value) > zero;
+    const double size = fabs(gr_probe_value(&c->probe, &c->probe.base)), digits = log10(size / s->noise);
+    if (!c->report || !(s->noise > 0.0 && digits > 0.0)) return;
+    c->report->digits = c->report->digits > 0.0 ? fmin(c->report->digits, digits) : digits;
+}
+
+gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, gr_check_element *e)
+{
+    double beyond, own = 0.0;
+    e->verdict = judge(c, j, s, &beyond);
+    if (e->verdict == GR_CHECK_FAIL && isfinite(beyond)) {
+        if (analytic_error(c, s, &own)) return gr_last_status();
+        if (beyond <= own) e->verdict = GR_CHECK_UNRESOLVED;
+    }
+    describe_slope(s, j, e);
+    note_digits(c, s);
+    const double numeric = isfinite(s->value) ? fabs(s->value) : 0.0;
+    const double zero = GR_CONFIDENCE * s->error + 0x1p-46 * s->terms_slope + own;
+    c->anything |= !(fabs(j->analytic) <= zero) || s->kink || !(numeric <= zero);
+    return c->probe.refused;
 }
 
 void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e)
@@ -115,8 +209,12 @@ void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e)
     e->node = c->node;
     e->op = c->op;
     const gr_tensor *x = p->of.x[e->input];
+    const gr_plain *plain = p->of.plain;
     const char *position = gr_position_text(&(gr_text){{0}}, x, e->index);
-    if (*gr_name(x)) snprintf(e->place, sizeof e->place, "%.24s%.22s", gr_name(x), position);
+    if (plain && plain->names && plain->names[e->index])
+        snprintf(e->place, sizeof e->place, "%.47s", plain->names[e->index]);
+    else if (plain) snprintf(e->place, sizeof e->place, "x%.40s", position);
+    else if (*gr_name(x)) snprintf(e->place, sizeof e->place, "%.24s%.22s", gr_name(x), position);
     else snprintf(e->place, sizeof e->place, "input %d%.32s", e->input, position);
 }
 
@@ -157,18 +255,15 @@ void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, doub
         .verdict = v, .analytic = a, .numeric = b, .relative = a == b ? 0.0 : fabs(a - b) / relative_to};
     gr_check_place(c, element, &e);
     c->anything |= a != 0.0 || b != 0.0;
-    c->largest = fmax(c->largest, fabs(b));
-    if (v == GR_CHECK_UNRESOLVED) c->worst_unresolved = fmax(c->worst_unresolved, fabs(a - b));
     gr_check_note(c->report, &e);
 }
 
 void gr_check_settle(gr_checker *c)
 {
     gr_check_report *r = c->report;
-    const bool matters = c->worst_unresolved > 1e-9 * c->largest;
     if (r->count[GR_CHECK_FAIL]) r->verdict = GR_CHECK_FAIL;
     else if (r->count[GR_CHECK_NONDETERMINISTIC]) r->verdict = GR_CHECK_NONDETERMINISTIC;
-    else if (r->count[GR_CHECK_UNRESOLVED] && matters) r->verdict = GR_CHECK_UNRESOLVED;
+    else if (r->count[GR_CHECK_UNRESOLVED]) r->verdict = GR_CHECK_UNRESOLVED;
     else if (!c->anything) r->verdict = GR_CHECK_VACUOUS;
     else r->verdict = r->count[GR_CHECK_PASS] ? GR_CHECK_PASS : GR_CHECK_KINK;
 }
