@@ -21,7 +21,7 @@ static const struct check_mode {
     [GR_CHECK_PER_NODE] = {"per node", NULL, false, true, 1e-7, GR_FEW_POINTS, NODES, 0, 2},
     [GR_CHECK_ACCUMULATION] = {"accumulation", gr_check_accumulation, false, false, 1e-7, GR_FEW_POINTS, ELEMENTS, 0,
                                6},
-    [GR_CHECK_F32] = {"f32", gr_check_f32, false, false, 1e-4, GR_FEW_POINTS, ELEMENTS, 0, 10},
+    [GR_CHECK_F32] = {"f32", gr_check_f32, false, false, 1e-4, GR_FEW_POINTS, ELEMENTS, 0, 15},
     [GR_CHECK_TAYLOR] = {"taylor", gr_check_directions, true, true, 1e-7, GR_FEW_POINTS, DIRECTIONS, 30, 13},
 };
 _Static_assert(GR_COUNT(modes) == GR_CHECK_N_MODES, "a row for each mode");

@@ -238,7 +238,7 @@ static gr_status scatter_in_f32(gr_checker *c, const double *f32, double *scatte
     gr_probe *p = &c->probe;
     uint64_t branches;
     memset(scatter, 0, (size_t)p->n_elements * sizeof *scatter);
-    for (unsigned times = 0; times < 3; times++) {
+    for (unsigned times = 0; times < 8; times++) {
         gr_probe_move(p, 0x1p-22, 99u + times);
         const gr_status status = gradient_in(p, GR_F32, c->expected, &branches);
         gr_probe_restore(p);
@@ -262,7 +262,7 @@ gr_status gr_check_f32(gr_checker *c)
         double largest = 0.0;
         for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) largest = fmax(largest, fabs(f64[k]));
         for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) {
-            const double size = fmax(fabs(f32[k]), fabs(f64[k])), rounding = GR_CONFIDENCE * scatter[k];
+            const double size = fmax(fabs(f32[k]), fabs(f64[k])), rounding = 8.0 * scatter[k];
             const double allowed = c->options.rtol * size + fmin(rounding, c->options.rtol * largest) + c->options.atol;
             const bool close = fabs(f32[k] - f64[k]) <= allowed;
             gr_check_note_pair(c, k, close ? GR_CHECK_PASS : otherwise, f32[k], f64[k], size);
