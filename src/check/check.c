@@ -146,6 +146,7 @@ gr_status gr_check_subject(const gr_subject *of, const gr_check_options *options
     const bool has_ops = !of->plain && modes[o.mode].numeric;
     if (!status && r->verdict == GR_CHECK_FAIL && has_ops) status = find_culprit(of, &o, r);
     mirror_worst(r);
+    if (!status) gr_clear_error(); /* of points where f has no value */
     return status;
 }
 
