@@ -116,7 +116,7 @@ typedef enum gr_check_mode {
     /* The gradient computed in F32 against that in F64, at points that both can hold, each element relative to itself;
      * one that rounding of F32 moves may be off by as much, up to rtol of the largest of its input. Where rounding led
      * the two to different branches a difference is UNRESOLVED. f must work in either dtype and take what it
-     * differentiates from x alone. Some ten passes. */
+     * differentiates from x alone. Twelve passes. */
     GR_CHECK_F32,
     /* As GR_CHECK_DIRECTIONAL, and along each direction v the orders by which Taylor's remainders shrink with h:
      *

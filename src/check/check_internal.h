@@ -6,8 +6,8 @@
  *     verdict.c       a number judged against a slope; the verdict on all comparisons together
  *     taylor.c        the order of the remainders of Taylor's series
  *     elements.c      comparisons element by element
- *     directions.c    comparisons of all elements at once, and the search for the one that fails
  *     passes.c        comparisons of two passes: determinism, linearity, accumulation, F32
+ *     directions.c    comparisons of all elements at once, and the search for the one that fails
  *     second_order.c  the gradient of f as a function that is checked itself
  *     nodes.c         each op that f recorded, checked by itself
  *     check.c         the public calls for a function on a tape, and the table of modes
@@ -222,15 +222,15 @@ typedef struct gr_judged {
     double scale;       /* of the step that it is multiplied by: makes derivatives by different inputs comparable */
 } gr_judged;
 
-/* One comparison more is done: tells the caller's progress function, which may stop the check. */
-gr_status gr_check_progress(gr_checker *c);
-
-/* Takes in n analytic values of all elements: what the others are compared with. */
+/* Takes in the analytic values of all elements: what the others are compared with. */
 void gr_check_measure(gr_checker *c, const double *gradient);
 
 /* Judges it against a slope and fills in what the report says of it, but for its place. */
 gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, gr_check_element *e);
 void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e);
+
+/* One comparison more is done: tells the caller's progress function, which may stop the check. */
+gr_status gr_check_progress(gr_checker *c);
 
 /* Puts a comparison into the report; the same for two numbers that are not a derivative and its estimate. */
 void gr_check_note(gr_check_report *r, const gr_check_element *e);
