@@ -431,7 +431,7 @@ static void where_f_ends(void **state)
     assert_failed_with("a status", GR_ERR_VALUE, "check_plain: the vector returns 3");
     p = ring_of(&w);
     assert_int_equal(gr_check_plain(&p, random_x(FEW), NULL, &r), GR_ERR_VALUE);
-    assert_failed_with("a status", GR_ERR_VALUE, "check_plain: the derivative returns 3");
+    assert_failed_with("a status", GR_ERR_VALUE, "check_plain: the gradient returns 3");
 }
 
 static void other_verdicts(void **state)

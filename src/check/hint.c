@@ -2,36 +2,49 @@
  * compared: `gradient` is what the tape says, and `expected` the same, or where it failed what the differences say. */
 #include "check/check_internal.h"
 
-/* How one input fails. */
+/* How the elements of one input fail, or the entries of a Jacobian. */
 typedef struct failures {
-    const gr_tensor *x;
+    const gr_tensor *x;  /* NULL: entries */
     const double *a, *n; /* what the tape says of its elements, and what is expected: NaN where nothing was compared */
     int64_t compared, failed;
-    bool missing;       /* all that failed are 0 */
     double least, most; /* the ratio a/n of those that failed lies between */
 } failures;
+
+static const failures none = {.least = (double)INFINITY, .most = -(double)INFINITY};
 
 static bool is_failure(const failures *f, int64_t k) { return !isnan(f->n[k]) && f->a[k] != f->n[k]; }
 
 static bool is_near(double a, double b) { return fabs(a - b) <= 1e-3 * fabs(b); }
 
-static failures failures_of(const gr_checker *c, int input)
+static void add_failure(failures *f, double analytic, double expected)
+{
+    f->failed++;
+    f->least = fmin(f->least, analytic / expected);
+    f->most = fmax(f->most, analytic / expected);
+}
+
+static failures failures_of_input(const gr_checker *c, int input)
 {
     const int64_t start = c->probe.start[input];
-    failures f = {.x = c->probe.of.x[input],
-                  .a = c->gradient + start,
-                  .n = c->expected + start,
-                  .missing = true,
-                  .least = (double)INFINITY,
-                  .most = -(double)INFINITY};
+    failures f = none;
+    f.x = c->probe.of.x[input];
+    f.a = c->gradient + start;
+    f.n = c->expected + start;
     for (int64_t k = 0; k < c->probe.start[input + 1] - start; k++) {
         f.compared += !isnan(f.n[k]);
-        if (!is_failure(&f, k)) continue;
-        f.failed++;
-        f.missing &= f.a[k] == 0.0;
-        f.least = fmin(f.least, f.a[k] / f.n[k]);
-        f.most = fmax(f.most, f.a[k] / f.n[k]);
+        if (is_failure(&f, k)) add_failure(&f, f.a[k], f.n[k]);
     }
+    return f;
+}
+
+/* Of a Jacobian the worst entries alone are known. */
+static failures failures_of_entries(const gr_check_report *r)
+{
+    failures f = none;
+    for (int i = 0; i < r->n_worst; i++)
+        if (r->worst[i].verdict == GR_CHECK_FAIL) add_failure(&f, r->worst[i].analytic, r->worst[i].numeric);
+    f.failed = r->failed;
+    f.compared = r->compared;
     return f;
 }
 
@@ -58,7 +71,8 @@ static int64_t count_that_is(double ratio, const gr_subject *of, int64_t terms)
     return 0;
 }
 
-#define SAY(...) snprintf(r->hint, sizeof r->hint, __VA_ARGS__)
+/* Adds to the hint. */
+#define SAY(...) snprintf(r->hint + strlen(r->hint), sizeof r->hint - strlen(r->hint), __VA_ARGS__)
 
 static void hint_at_ratio(gr_check_report *r, double ratio, const gr_subject *of, int64_t terms, const char *where)
 {
@@ -80,98 +94,113 @@ static void hint_at_ratio(gr_check_report *r, double ratio, const gr_subject *of
 
 /* ---- What the places say ---------------------------------------------------------------------------------------- */
 
-/* ", all in the last row", if the failures have one row, column or other index in common, and not all that was
- * compared has it; else "". */
-static const char *common_place(const failures *f, char text[96])
+/* The index along an axis that all failures have in common, or -1. */
+static int64_t common_index(const failures *f, int axis)
 {
-    int64_t after = f->x->size, before;
+    int64_t after = 1, common = -1;
+    for (int i = axis + 1; i < f->x->rank; i++) after *= f->x->shape[i];
+    for (int64_t k = 0; k < f->x->size; k++) {
+        const int64_t index = k / after % f->x->shape[axis];
+        if (!is_failure(f, k)) continue;
+        if (common >= 0 && common != index) return -1;
+        common = index;
+    }
+    return common;
+}
+
+/* ", all in the last row", where the failures have one row, column or other index in common; else "". */
+static const char *common_place(const failures *f, char text[80])
+{
+    const int rank = f->x ? f->x->rank : 0;
     *text = '\0';
-    for (int axis = 0; axis < f->x->rank && f->x->rank > 1 && !*text; axis++) {
-        const int64_t extent = f->x->shape[axis];
-        int64_t index = -1;
-        before = after, after /= extent;
-        bool common = extent > 1;
-        for (int64_t k = 0; k < f->x->size && common; k++) {
-            if (!is_failure(f, k)) continue;
-            common = index < 0 || index == k % before / after;
-            index = k % before / after;
-        }
-        if (!common || f->failed == f->compared) continue;
+    for (int axis = 0; axis < rank && rank > 1 && !*text; axis++) {
+        const int64_t extent = f->x->shape[axis], index = extent > 1 ? common_index(f, axis) : -1;
         char name[40];
-        if (axis == f->x->rank - 1) snprintf(name, sizeof name, "column");
-        else if (axis == f->x->rank - 2) snprintf(name, sizeof name, "row");
+        if (axis == rank - 1) snprintf(name, sizeof name, "column");
+        else if (axis == rank - 2) snprintf(name, sizeof name, "row");
         else snprintf(name, sizeof name, "place of axis %d", axis);
-        if (index == 0 || index == extent - 1) snprintf(text, 96, ", all in the %s %s", index ? "last" : "first", name);
-        else snprintf(text, 96, ", all in %s %lld", name, (long long)index);
+        if (index == 0) snprintf(text, 80, ", all in the first %s", name);
+        else if (index > 0 && index == extent - 1) snprintf(text, 80, ", all in the last %s", name);
+        else if (index > 0) snprintf(text, 80, ", all in %s %lld", name, (long long)index);
     }
     return text;
 }
 
-/* Whether each analytic value is the expected one of another place. */
-static bool is_moved(const failures *f, int64_t (*from)(const gr_tensor *x, int64_t k))
+/* The element of a matrix with row and column exchanged; -1 of other tensors. */
+static int64_t transposed(const gr_tensor *x, int64_t k)
+{
+    return x->rank == 2 ? k % x->shape[0] * x->shape[1] + k / x->shape[0] : -1;
+}
+
+/* Whether each analytic value is the expected one of another place: so many on, or with 0 the transposed one. */
+static bool is_moved(const failures *f, int by)
 {
     int64_t seen = 0;
     for (int64_t k = 0; k < f->x->size; k++) {
-        const int64_t other = from(f->x, k);
-        if (other < 0 || other >= f->x->size) continue;
-        if (!(fabs(f->a[k] - f->n[other]) <= 1e-5 * fabs(f->n[other]))) return false;
+        const int64_t from = by ? k + by : transposed(f->x, k);
+        if (from < 0 || from >= f->x->size) continue;
+        if (!(fabs(f->a[k] - f->n[from]) <= 1e-5 * fabs(f->n[from]))) return false;
         seen++;
     }
     return seen > 1;
 }
 
-static int64_t transposed(const gr_tensor *x, int64_t k)
-{
-    const int64_t columns = x->rank == 2 ? x->shape[1] : 0, rows = x->rank == 2 ? x->shape[0] : 0;
-    return columns ? k % rows * columns + k / rows : -1;
-}
-
-static int64_t next(const gr_tensor *x, int64_t k) { return (void)x, k + 1; }
-static int64_t previous(const gr_tensor *x, int64_t k) { return (void)x, k - 1; }
-
 static const char *move_of(const failures *f)
 {
-    if (is_moved(f, transposed)) return "the gradient is transposed";
-    if (is_moved(f, next) || is_moved(f, previous)) return "the gradient is shifted by one element";
     int64_t at[2] = {0, 0}, found = 0;
+    if (!f->x) return NULL;
+    if (is_moved(f, 0)) return "the gradient is transposed";
+    if (is_moved(f, 1) || is_moved(f, -1)) return "the gradient is shifted by one element";
     for (int64_t k = 0; k < f->x->size && f->failed == 2; k++)
         if (is_failure(f, k)) at[found++] = k;
-    return found == 2 && is_near(f->a[at[0]], f->n[at[1]]) && is_near(f->a[at[1]], f->n[at[0]])
-               ? "two elements are swapped"
-               : NULL;
+    const bool swapped = found && is_near(f->a[at[0]], f->n[at[1]]) && is_near(f->a[at[1]], f->n[at[0]]);
+    return swapped ? "two elements are swapped" : NULL;
 }
 
-/* The same of a Jacobian, from the worst entries alone. */
-static void hint_at_entries(gr_check_report *r, const gr_checker *c)
+static bool is_given(const gr_plain *p, int64_t row, int64_t column)
 {
-    failures f = {.missing = true, .least = (double)INFINITY, .most = -(double)INFINITY};
-    char where[96];
-    for (int i = 0; i < r->n_worst; i++) {
+    int64_t k = 0;
+    while (k < p->nonzeros && !(p->row[k] == row && p->column[k] == column)) k++;
+    return k < p->nonzeros;
+}
+
+/* Of a Jacobian with one row no row is noted. */
+static int64_t row_of(const gr_check_element *e) { return e->output < 0 ? 0 : e->output; }
+
+#define AT(e) (long long)row_of(e), (long long)(e)->index
+
+/* Wrong places of a sparse Jacobian: y depends on x where no entry is given, which is missing then, or does not where
+ * there is one. */
+static void hint_at_places(gr_check_report *r, const gr_plain *p)
+{
+    const gr_check_element *missing = NULL, *needless = NULL;
+    for (int i = r->n_worst - 1; i >= 0; i--) {
         const gr_check_element *e = &r->worst[i];
-        if (e->verdict != GR_CHECK_FAIL || e->index < 0) continue;
-        f.failed++;
-        f.missing &= e->analytic == 0.0;
-        f.least = fmin(f.least, e->analytic / e->numeric);
-        f.most = fmax(f.most, e->analytic / e->numeric);
+        if (e->verdict != GR_CHECK_FAIL) continue;
+        if (!is_given(p, row_of(e), e->index)) missing = e;
+        else if (fabs(e->numeric) <= GR_CONFIDENCE * e->error) needless = e;
     }
-    snprintf(where, sizeof where, "at %lld of %lld entries", (long long)r->failed, (long long)r->compared);
-    if (f.failed && !f.missing && is_common(&f))
-        hint_at_ratio(r, 0.5 * (f.least + f.most), &c->probe.of, c->probe.n_terms, where);
+    if (missing)
+        SAY("%s: no entry is given at [%lld,%lld], where the Jacobian is %s",
+            needless ? "wrong places" : "a missing place", AT(missing), GR_DIGITS(6, missing->numeric));
+    if (missing && needless) SAY(", and there is one at [%lld,%lld], where it is 0", AT(needless));
+    else if (needless)
+        SAY("an entry at [%lld,%lld] is not 0, as the Jacobian is: a wrong place, or number", AT(needless));
 }
 
 /* ---- A hint ------------------------------------------------------------------------------------------------------ */
 
-static void hint_at_input(gr_check_report *r, const gr_checker *c, const failures *f)
+static void hint_at_numbers(gr_check_report *r, const gr_checker *c, const failures *f)
 {
-    char place[96], where[160];
+    char place[80], where[160];
     const char *moved = move_of(f);
-    if (f->failed == f->compared && f->compared > 1) snprintf(where, sizeof where, "everywhere");
-    else if (f->compared == 1) snprintf(where, sizeof where, "here");
+    if (f->compared == 1) snprintf(where, sizeof where, "here");
+    else if (f->failed == f->compared) snprintf(where, sizeof where, "everywhere");
     else
-        snprintf(where, sizeof where, "at %lld of %lld elements%s", (long long)f->failed, (long long)f->compared,
-                 common_place(f, place));
+        snprintf(where, sizeof where, "at %lld of %lld %s%s", (long long)f->failed, (long long)f->compared,
+                 f->x ? "elements" : "entries", common_place(f, place));
     if (moved) SAY("%s", moved);
-    else if (f->missing)
+    else if (f->least == 0.0 && f->most == 0.0)
         SAY("the gradient is 0 where the function changes, %s: %s (a detach, a VJP that is missing?)", where,
             f->failed == f->compared ? "none reached it" : "a part is missing");
     else if (is_common(f)) hint_at_ratio(r, 0.5 * (f->least + f->most), &c->probe.of, c->probe.n_terms, where);
@@ -182,6 +211,8 @@ static void hint_at_input(gr_check_report *r, const gr_checker *c, const failure
 static void hint_at_failure(gr_check_report *r, const gr_checker *c)
 {
     const gr_check_element *e = &r->worst[0];
+    const gr_plain *plain = c->probe.of.plain;
+    const bool sparse = plain && plain->row && c->options.mode == GR_CHECK_JACOBIAN;
     if (c->nonlinear)
         SAY("the VJP is not linear in its cotangent g: it gives %s for %s", GR_DIGITS(6, e->analytic),
             GR_DIGITS(6, e->numeric));
@@ -192,11 +223,15 @@ static void hint_at_failure(gr_check_report *r, const gr_checker *c)
     else if (e->left != e->right)
         SAY("at a kink: the analytic value must lie between the slopes %s and %s", GR_DIGITS(6, e->left),
             GR_DIGITS(6, e->right));
-    for (int i = 0; i < c->probe.of.n && !*r->hint && c->expected; i++) {
-        const failures f = failures_of(c, i);
-        if (f.failed) hint_at_input(r, c, &f);
+    else if (sparse) hint_at_places(r, plain);
+    if (*r->hint) return;
+    failures f = failures_of_entries(r);
+    if (e->output >= 0) hint_at_numbers(r, c, &f);
+    for (int i = 0; i < c->probe.of.n && !*r->hint; i++) {
+        f = failures_of_input(c, i);
+        if (f.failed) hint_at_numbers(r, c, &f);
     }
-    if (!*r->hint) hint_at_entries(r, c);
+    if (sparse) SAY("%sthe places are right, the numbers are not", *r->hint ? "; " : "");
 }
 
 void gr_check_hint(gr_checker *c)
