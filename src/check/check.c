@@ -85,14 +85,13 @@ int64_t gr_check_cost(gr_tensor *const x[], int n, const gr_check_options *optio
 static gr_status check_whole(const gr_subject *of, const gr_check_options *o, gr_check_report *r)
 {
     gr_checker c = {.report = r};
-    gr_second second = {.g = NULL};
-    const bool twice = o->order == 2;
-    gr_status status = twice ? gr_second_open(&second, of, o->seed) : GR_OK;
-    if (!status) status = gr_checker_open(&c, twice ? &second.gradient : of, o, modes[o->mode].points, r);
+    gr_second second;
+    gr_status status = gr_second_open(&second, of, o);
+    if (!status) status = gr_checker_open(&c, &second.checked, o, modes[o->mode].points, r);
     if (!status) c.total = comparisons(o, c.probe.of.x, c.probe.of.n);
     if (!status && o->mode == GR_CHECK_JACOBIAN) c.total *= c.probe.n_outputs;
     if (!status) status = gr_check_repeats(&c);
-    if (!status && twice) status = gr_check_graph_agrees(&c, &second);
+    if (!status) status = gr_check_graph_agrees(&c, &second);
     const bool repeats = !status && !r->count[GR_CHECK_NONDETERMINISTIC];
     if (repeats) status = modes[o->mode].run(&c);
     if (repeats && !status && modes[o->mode].numeric) status = gr_check_beyond(&c);

@@ -257,22 +257,23 @@ gr_status gr_check_jacobian(gr_checker *c);
 gr_status gr_check_directions(gr_checker *c);
 gr_status gr_check_beyond(gr_checker *c);
 
-/* passes.c */
+/* passes.c. Copies of inputs, those of floating point in the given dtype, into an array of NULLs; after an error those
+ * that were made are there. */
+gr_status gr_check_copies(gr_tensor *const x[], int n, gr_dtype dtype, gr_tensor *copy[]);
 gr_status gr_check_repeats(gr_checker *c);
 gr_status gr_check_linear(gr_checker *c);
 gr_status gr_check_accumulation(gr_checker *c);
 gr_status gr_check_f32(gr_checker *c);
 
-/* second_order.c. The gradient of a function, summed with random weights: `gradient` is checked like any function, by
- * the inputs of f and by the cotangent g. gr_second_close() frees what gr_second_open() made, after an error too. */
+/* second_order.c. What is checked: f, or with order 2 the gradient of f, summed with random weights, as a function of
+ * f's inputs and of the cotangent g. gr_second_close() also after an error. */
 typedef struct gr_second {
-    gr_subject of, gradient;
-    gr_tensor *g, *x[GR_CHECK_MAX_INPUTS];
+    gr_subject of, checked;
+    gr_tensor *g, *x[GR_CHECK_MAX_INPUTS]; /* of the gradient; else NULL */
     uint64_t seed;
 } gr_second;
-gr_status gr_second_open(gr_second *s, const gr_subject *of, uint64_t seed);
+gr_status gr_second_open(gr_second *s, const gr_subject *of, const gr_check_options *options);
 void gr_second_close(gr_second *s);
-gr_tensor *gr_second_run(gr_tape *t, gr_tensor *const x[], int n, void *second);
 gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *second);
 
 /* nodes.c */

@@ -9,29 +9,19 @@ static gr_tensor *run_node(gr_tape *t, gr_tensor *const x[], int n, void *contex
     return gr_apply(t, node->op, x, n, node->attr);
 }
 
-/* A leaf with the value that an input of the node had; in F64, if it is no class index. */
-static gr_tensor *copy_input(const gr_node *node, int i)
-{
-    const gr_tensor *x = node->in[i];
-    gr_tensor *copy = x->dtype == GR_I32 ? gr_copy(x) : gr_copy_as(GR_F64, x);
-    if (copy) copy->requires_grad = x->requires_grad;
-    return copy;
-}
-
 /* Samples of each input, or all elements at once along directions. */
 static gr_status check_copies(gr_tape_node *node, gr_tensor *const in[], const gr_check_options *o,
                               gr_check_report *report, bool directions)
 {
     gr_checker c = {.report = NULL};
-    gr_second second = {.g = NULL};
-    const gr_subject plain = {run_node, &node->call, in, node->call.n_in, NULL};
-    const bool twice = o->order == 2;
+    gr_second second;
+    const gr_subject of = {run_node, &node->call, in, node->call.n_in, NULL};
     const gr_check_verdict before = report->verdict;
-    gr_status status = twice ? gr_second_open(&second, &plain, o->seed) : GR_OK;
-    if (!status) status = gr_checker_open(&c, twice ? &second.gradient : &plain, o, GR_FEW_POINTS, report);
+    gr_status status = gr_second_open(&second, &of, o);
+    if (!status) status = gr_checker_open(&c, &second.checked, o, GR_FEW_POINTS, report);
     c.node = node->id;
     c.op = node->call.op->name;
-    if (!status && twice && !directions) status = gr_check_graph_agrees(&c, &second);
+    if (!status && !directions) status = gr_check_graph_agrees(&c, &second);
     if (!status) status = directions ? gr_check_directions(&c) : gr_check_sampled(&c);
     if (!status && !directions) status = gr_check_beyond(&c);
     if (!status) gr_check_settle(&c);
@@ -56,15 +46,13 @@ static bool hold_steps(const gr_tape_node *node, gr_tensor *const in[], int samp
 
 static gr_status check_node(gr_tape_node *node, const gr_check_options *o, gr_check_report *report)
 {
-    gr_tensor *in[GR_CHECK_MAX_INPUTS];
-    int n = 0;
-    gr_status status = GR_OK;
-    if (node->call.n_in > GR_CHECK_MAX_INPUTS) return GR_OK;
-    for (int i = 0; i < node->call.n_in; i++)
-        if (gr_is_gone(node->call.in[i])) return GR_OK; /* f has run its own backward over it */
-    while (n < node->call.n_in && (in[n] = copy_input(&node->call, n))) n++;
-    if (n < node->call.n_in) status = gr_last_status();
+    gr_tensor *in[GR_CHECK_MAX_INPUTS] = {NULL};
+    const int n = node->call.n_in;
     const int64_t failed = report->failed;
+    if (n > GR_CHECK_MAX_INPUTS) return GR_OK;
+    for (int i = 0; i < n; i++)
+        if (gr_is_gone(node->call.in[i])) return GR_OK; /* f has run its own backward over it */
+    gr_status status = gr_check_copies(node->call.in, n, GR_F64, in);
     if (!status) status = check_copies(node, in, o, report, false);
     if (!status && hold_steps(node, in, o->samples)) status = check_copies(node, in, o, report, true);
     for (int i = 0; i < n; i++) gr_tensor_free(in[i]);

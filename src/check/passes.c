@@ -3,24 +3,20 @@
 
 /* ---- The same bits again ------------------------------------------------------------------------------------ */
 
-/* The gradient once more, after f has run at another point, too: a VJP has no business with the last call. */
-static gr_status gradient_after_another(gr_probe *p, double *gradient)
+/* Notes the first element by which two gradients differ. Before the second f runs at another point, too: a VJP has no
+ * business with the last call. */
+static gr_status compare_backward_runs(gr_checker *c)
 {
-    gr_tensor *y = gr_probe_run(p);
+    gr_probe *p = &c->probe;
+    const double *a = c->gradient, *b = c->other;
+    gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
     if (!y) return gr_last_status();
     gr_probe_move(p, 0.125, 31u);
     p->evaluations++;
     const bool ran = gr_subject_call(&p->of, p->t, p->of.x) || gr_last_status() != GR_ERR_MEMORY;
     gr_probe_restore(p);
-    return ran ? gr_probe_vjp(p, y, gr_probe_cotangent(p, y), p->of.x, 0, gradient) : gr_last_status();
-}
-
-/* Notes the first element by which two backward runs differ. */
-static gr_status compare_backward_runs(gr_checker *c)
-{
-    double *a = c->gradient, *b = c->other;
-    if (gr_check_take_gradient(c) || gradient_after_another(&c->probe, b)) return gr_last_status();
-    for (int64_t k = 0; k < c->probe.n_elements; k++) {
+    if (!ran || gr_probe_vjp(p, y, gr_probe_cotangent(p, y), p->of.x, 0, c->other)) return gr_last_status();
+    for (int64_t k = 0; k < p->n_elements; k++) {
         if (memcmp(&a[k], &b[k], sizeof *a) == 0) continue;
         gr_check_note_pair(c, k, GR_CHECK_NONDETERMINISTIC, a[k], b[k], fmax(fabs(a[k]), fabs(b[k])));
         break;
@@ -39,24 +35,71 @@ gr_status gr_check_repeats(gr_checker *c)
     return GR_OK;
 }
 
-/* ---- Linear in g ----------------------------------------------------------------------------------------------- */
+/* ---- Passes of other kinds ---------------------------------------------------------------------------------- */
 
-/* Cotangents of a result y: a w + b u, where w are the usual weights, and u is of both signs; each element times up to
- * 1 +- nudge. */
-typedef struct mixture {
+gr_status gr_check_copies(gr_tensor *const x[], int n, gr_dtype dtype, gr_tensor *copy[])
+{
+    for (int i = 0; i < n; i++) {
+        copy[i] = x[i]->dtype == GR_I32 ? gr_copy(x[i]) : gr_copy_as(dtype, x[i]);
+        if (!copy[i]) return gr_last_status();
+        copy[i]->requires_grad = x[i]->requires_grad;
+    }
+    return GR_OK;
+}
+
+/* A VJP of f: the cotangent is a w + b u, where w are the usual weights, and u is of both signs; each element of it
+ * times up to 1 + nudge. */
+typedef struct pass {
     double a, b, nudge;
-} mixture;
+    bool in_f32;       /* else in F64 */
+    uint64_t branches; /* that f took */
+} pass;
 
-static gr_status vjp_of(gr_probe *p, gr_tensor *y, mixture m, double *gradient)
+static gr_status vjp_of(gr_probe *p, gr_tensor *y, const pass *m, gr_tensor *const x[], double *gradient)
 {
     gr_rng rng = gr_rng_seed(p->seed), other = gr_rng_seed(p->seed + 5u);
-    gr_tensor *g = gr_result(p->t, GR_F64, y->rank, y->shape);
+    gr_tensor *g = gr_result(p->t, gr_type_of(y), y->rank, y->shape);
     for (int64_t k = 0; g && k < g->size; k++) {
         const double w = y->size == 1 ? 1.0 : 0.5 + gr_rng_uniform(&rng), u = 4.0 * gr_rng_uniform(&other) - 2.0;
-        ((double *)g->data)[k] = (m.a * w + m.b * u) * (1.0 + m.nudge * gr_rng_uniform(&other));
+        gr_set_element(g, k, (m->a * w + m->b * u) * (1.0 + m->nudge * gr_rng_uniform(&other)));
     }
-    return g ? gr_probe_vjp(p, y, g, p->of.x, GR_RETAIN, gradient) : gr_last_status();
+    return g ? gr_probe_vjp(p, y, g, x, GR_RETAIN, gradient) : gr_last_status();
 }
+
+/* Runs f where its inputs are, in F32 on copies of them, and takes the VJP. */
+static gr_status run_pass(gr_probe *p, pass *m, double *gradient)
+{
+    gr_tensor *copy[GR_CHECK_MAX_INPUTS] = {NULL}, *y = NULL, *const *x = m->in_f32 ? copy : p->of.x;
+    gr_status status = m->in_f32 ? gr_check_copies(p->of.x, p->of.n, GR_F32, copy) : GR_OK;
+    uint64_t *watched_before = gr_tape_watch(p->t, &m->branches);
+    if (!status && !(y = gr_probe_run_at(p, x))) status = gr_last_status();
+    gr_tape_watch(p->t, watched_before);
+    if (y) gr_fold_reached(y, &m->branches);
+    if (y) status = vjp_of(p, y, m, x, gradient);
+    gr_tape_reset(p->t);
+    for (int i = 0; i < p->of.n; i++) gr_tensor_free(copy[i]);
+    return status;
+}
+
+/* How far each element of a VJP that is v moves when the inputs do by a part of their scales, and the cotangent by as
+ * much: what rounding within f may add to it. `moved` is room for another one. */
+static gr_status take_scatter(gr_probe *p, pass m, double part, int times, const double *v, double *moved,
+                              double *scatter)
+{
+    memset(scatter, 0, (size_t)p->n_elements * sizeof *scatter);
+    for (int i = 0; i < times; i++) {
+        m.nudge = part * i;
+        gr_probe_move(p, part, 99u + (unsigned)i);
+        const gr_status status = run_pass(p, &m, moved);
+        gr_probe_restore(p);
+        if (status == GR_ERR_MEMORY) return status;
+        for (int64_t k = 0; k < p->n_elements && !status; k++) /* else f ends there */
+            if (isfinite(v[k])) scatter[k] = fmax(scatter[k], fabs(moved[k] - v[k]));
+    }
+    return GR_OK;
+}
+
+/* ---- Linear in g ----------------------------------------------------------------------------------------------- */
 
 /* The first element of v that is farther from `expected` than `allowed`, which is for each input; -1 without one. */
 static int64_t first_beyond(const gr_probe *p, const double *v, const double *expected, const double allowed[])
@@ -67,41 +110,24 @@ static int64_t first_beyond(const gr_probe *p, const double *v, const double *ex
     return -1;
 }
 
-/* Adds to what is allowed how far the VJP moves when the inputs and the cotangent do, by no more than rounding. */
-static gr_status allow_for_rounding(gr_probe *p, mixture m, double *first, double *moved, double allowed[])
-{
-    bool known = false;
-    for (unsigned times = 0; times < 4; times++) {
-        m.nudge = 0x1p-50 * times;
-        gr_probe_move(p, 0x1p-50, 99u + times);
-        gr_tensor *y = gr_probe_run(p);
-        const gr_status status = y ? vjp_of(p, y, m, known ? moved : first) : gr_last_status();
-        gr_probe_restore(p);
-        if (status == GR_ERR_MEMORY) return status;
-        if (status) continue; /* f ends there */
-        for (int i = 0; i < p->of.n && known; i++)
-            for (int64_t k = p->start[i]; k < p->start[i + 1]; k++)
-                if (isfinite(first[k])) allowed[i] = fmax(allowed[i], 16.0 * fabs(moved[k] - first[k]));
-        known = true;
-    }
-    return GR_OK;
-}
-
-/* Notes the first element of a mixture's VJP that is not the mixture of the VJPs w and u. */
-static gr_status compare_mixture(gr_checker *c, gr_tensor *y, mixture m, const double *w, const double *u, double *room)
+/* Notes the first element of a mixture's VJP v that is not the mixture of the VJPs w, which is the gradient, and u. */
+static gr_status compare_mixture(gr_checker *c, pass m, const double *v, const double *u, double *room)
 {
     gr_probe *p = &c->probe;
-    double *v = room, *expected = v + p->n_elements, *first = expected + p->n_elements, *moved = first + p->n_elements;
+    const double *w = c->gradient;
+    double *expected = room, *anew = expected + p->n_elements, *scatter = anew + p->n_elements;
     double allowed[GR_CHECK_MAX_INPUTS] = {0.0};
-    if (vjp_of(p, y, m, v)) return gr_last_status();
     for (int i = 0; i < p->of.n; i++)
         for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) {
-            expected[k] = m.a * w[k] + m.b * u[k];
             const double size = fabs(m.a * w[k]) + fabs(m.b * u[k]);
+            expected[k] = m.a * w[k] + m.b * u[k];
             if (isfinite(size)) allowed[i] = fmax(allowed[i], 1e-10 * size);
         }
     if (first_beyond(p, v, expected, allowed) < 0) return GR_OK;
-    if (allow_for_rounding(p, m, first, moved, allowed)) return gr_last_status();
+    if (run_pass(p, &m, anew)) return gr_last_status();
+    if (take_scatter(p, m, 0x1p-50, 4, anew, c->other, scatter)) return gr_last_status();
+    for (int i = 0; i < p->of.n; i++)
+        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) allowed[i] = fmax(allowed[i], 16.0 * scatter[k]);
     const int64_t k = first_beyond(p, v, expected, allowed);
     if (k < 0) return GR_OK;
     c->nonlinear = true;
@@ -111,15 +137,17 @@ static gr_status compare_mixture(gr_checker *c, gr_tensor *y, mixture m, const d
 
 gr_status gr_check_linear(gr_checker *c)
 {
-    static const mixture tried[] = {{.a = -1024.0}, {.a = 0.0}, {.a = 1.0, .b = 1.0}};
+    static const pass others = {.b = 1.0}, mixtures[] = {{.a = -1024.0}, {.a = 0.0}, {.a = 1.0, .b = 1.0}};
     gr_probe *p = &c->probe;
     gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
     if (!y) return gr_last_status();
     if (!y->node) return GR_OK;
-    double *u = gr_probe_room(p, 5);
-    gr_status status = u ? vjp_of(p, y, (mixture){.b = 1.0}, u) : gr_last_status();
-    for (int i = 0; i < GR_COUNT(tried) && !status && !c->nonlinear; i++)
-        status = compare_mixture(c, y, tried[i], c->gradient, u, u + p->n_elements);
+    double *u = gr_probe_room(p, 4 + GR_COUNT(mixtures)), *v = u ? u + p->n_elements : NULL;
+    gr_status status = u ? vjp_of(p, y, &others, p->of.x, u) : gr_last_status();
+    for (int i = 0; i < GR_COUNT(mixtures) && !status; i++)
+        status = vjp_of(p, y, &mixtures[i], p->of.x, v + i * p->n_elements);
+    for (int i = 0; i < GR_COUNT(mixtures) && !status && !c->nonlinear; i++)
+        status = compare_mixture(c, mixtures[i], v + i * p->n_elements, u, v + GR_COUNT(mixtures) * p->n_elements);
     gr_release(u);
     return status;
 }
@@ -132,24 +160,19 @@ typedef struct stash {
     bool has_grad;
 } stash;
 
-static int64_t put_aside(stash *s, int64_t n, gr_tensor *x)
+/* Puts the gradient of a leaf aside, as often as it is met: all but the first are those of none. */
+static void put_aside(stash *s, gr_tensor *x)
 {
-    if (x->node || !x->requires_grad) return n;
-    for (int64_t i = 0; i < n; i++)
-        if (s[i].leaf == x) return n;
-    s[n] = (stash){x, x->grad, x->has_grad};
+    *s = (stash){x, x->grad, x->has_grad};
     x->grad = NULL;
     x->has_grad = false;
-    return n + 1;
 }
 
-static void put_back(const stash *s, int64_t n)
+static void put_back(const stash *s)
 {
-    for (int64_t i = 0; i < n; i++) {
-        gr_destroy(s[i].leaf->grad);
-        s[i].leaf->grad = s[i].grad;
-        s[i].leaf->has_grad = s[i].has_grad;
-    }
+    gr_destroy(s->leaf->grad);
+    s->leaf->grad = s->grad;
+    s->leaf->has_grad = s->has_grad;
 }
 
 static void read_gradients(const gr_probe *p, double *to)
@@ -184,80 +207,42 @@ gr_status gr_check_accumulation(gr_checker *c)
     stash *s = gr_allocate((size_t)edges * sizeof *s);
     if (!s) return gr_last_status();
     for (const gr_tape_node *node = p->t->first; node; node = node->next)
-        for (int i = 0; i < node->call.n_in; i++) leaves = put_aside(s, leaves, node->call.in[i]);
+        for (int i = 0; i < node->call.n_in; i++)
+            if (!node->call.in[i]->node && node->call.in[i]->requires_grad) put_aside(&s[leaves++], node->call.in[i]);
     gr_status status = backward_twice(c, y);
     for (int64_t k = 0; k < p->n_elements && !status; k++) {
         const double expected = 2.0 * c->gradient[k], twice = c->other[k];
         gr_check_note_pair(c, k, twice == expected ? GR_CHECK_PASS : GR_CHECK_FAIL, twice, expected,
                            fmax(fabs(twice), fabs(expected)));
     }
-    put_back(s, leaves);
+    while (leaves) put_back(&s[--leaves]);
     gr_release(s);
     return status;
 }
 
 /* ---- F32 against F64 ---------------------------------------------------------------------------------------- */
 
-/* Copies of all inputs, rounded to F32, in the given dtype: both can hold them. */
-static gr_status rounded_inputs(const gr_probe *p, gr_dtype dtype, gr_tensor *copy[])
+/* To numbers that both can hold. */
+static void round_inputs(const gr_probe *p)
 {
-    for (int i = 0; i < p->of.n; i++) {
-        const gr_tensor *x = p->of.x[i];
-        gr_tensor *single = x->dtype == GR_I32 ? NULL : gr_copy_as(GR_F32, x);
-        copy[i] = x->dtype == GR_I32 ? gr_copy(x) : gr_copy_as(dtype, single);
-        gr_tensor_free(single);
-        if (!copy[i]) return gr_last_status();
-        copy[i]->requires_grad = x->requires_grad;
-    }
-    return GR_OK;
-}
-
-/* The gradient computed in F32 or F64 at the rounded inputs, and the branches that f took. */
-static gr_status gradient_in(gr_probe *p, gr_dtype dtype, double *gradient, uint64_t *branches)
-{
-    gr_tensor *copy[GR_CHECK_MAX_INPUTS] = {NULL}, *y = NULL;
-    gr_status status = rounded_inputs(p, dtype, copy);
-    *branches = 0;
-    uint64_t *watched_before = gr_tape_watch(p->t, branches);
-    if (!status && !(y = gr_probe_run_at(p, copy))) status = gr_last_status();
-    gr_tape_watch(p->t, watched_before);
-    if (y) gr_fold_reached(y, branches);
-    if (!status) {
-        gr_tensor *g = y->size == 1 ? NULL : gr_cast(p->t, gr_probe_cotangent(p, y), gr_type_of(y));
-        status = gr_probe_vjp(p, y, g, copy, 0, gradient);
-    }
-    gr_tape_reset(p->t);
-    for (int i = 0; i < p->of.n; i++) gr_tensor_free(copy[i]);
-    return status;
-}
-
-/* How far each element of the F32 gradient moves when the inputs do by a few of F32's units in the last place: what
- * rounding within f makes of a small element beside large ones. */
-static gr_status scatter_in_f32(gr_checker *c, const double *f32, double *scatter)
-{
-    gr_probe *p = &c->probe;
-    uint64_t branches;
-    memset(scatter, 0, (size_t)p->n_elements * sizeof *scatter);
-    for (unsigned times = 0; times < 8; times++) {
-        gr_probe_move(p, 0x1p-22, 99u + times);
-        const gr_status status = gradient_in(p, GR_F32, c->expected, &branches);
-        gr_probe_restore(p);
-        if (status) return status;
-        for (int64_t k = 0; k < p->n_elements; k++) scatter[k] = fmax(scatter[k], fabs(c->expected[k] - f32[k]));
-    }
-    return GR_OK;
+    for (int i = 0; i < p->of.n; i++)
+        for (int64_t k = 0; p->of.x[i]->dtype == GR_F64 && k < p->of.x[i]->size; k++)
+            gr_set_element(p->of.x[i], k, (float)gr_element(p->of.x[i], k));
 }
 
 gr_status gr_check_f32(gr_checker *c)
 {
+    pass in_f64 = {.a = 1.0}, in_f32 = {.a = 1.0, .in_f32 = true};
     gr_probe *p = &c->probe;
-    double *f32 = c->gradient, *f64 = c->other;
-    uint64_t in_f32, in_f64;
-    if (gradient_in(p, GR_F32, f32, &in_f32) || gradient_in(p, GR_F64, f64, &in_f64)) return gr_last_status();
-    double *scatter = c->scatter = gr_probe_room(p, 1);
-    if (!scatter || scatter_in_f32(c, f32, scatter)) return gr_last_status();
+    double *f32 = c->gradient, *f64 = c->other, *scatter = c->scatter = gr_probe_room(p, 1);
+    if (!scatter) return gr_last_status();
+    round_inputs(p);
+    gr_status status = run_pass(p, &in_f32, f32);
+    if (!status) status = run_pass(p, &in_f64, f64);
+    gr_probe_restore(p);
+    if (status || take_scatter(p, in_f32, 0x1p-22, 8, f32, c->expected, scatter)) return gr_last_status();
     /* Rounding may put a number on the other side of a kink: then the two are gradients of different branches. */
-    const gr_check_verdict otherwise = in_f32 == in_f64 ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
+    const gr_check_verdict otherwise = in_f32.branches == in_f64.branches ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
     for (int i = 0; i < p->of.n; i++) {
         double largest = 0.0;
         for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) largest = fmax(largest, fabs(f64[k]));
