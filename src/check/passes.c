@@ -101,37 +101,38 @@ static gr_status take_scatter(gr_probe *p, pass m, double part, int times, const
 
 /* ---- Linear in g ----------------------------------------------------------------------------------------------- */
 
-/* The first element of v that is farther from `expected` than `allowed`, which is for each input; -1 without one. */
-static int64_t first_beyond(const gr_probe *p, const double *v, const double *expected, const double allowed[])
+/* The first element of a mixture's VJP v that is not the mixture of the VJPs w and u, to 1e-10 of the input's largest
+ * and to what rounding may have added; -1 without one. */
+static int64_t first_wrong(const gr_probe *p, pass m, const double *v, const double *w, const double *u,
+                           const double *scatter)
 {
-    for (int i = 0; i < p->of.n; i++)
-        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++)
-            if (isfinite(expected[k]) && !(fabs(v[k] - expected[k]) <= allowed[i])) return k;
+    for (int i = 0; i < p->of.n; i++) {
+        double allowed = 0.0;
+        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) {
+            const double size = fabs(m.a * w[k]) + fabs(m.b * u[k]);
+            if (isfinite(size)) allowed = fmax(allowed, fmax(1e-10 * size, 16.0 * scatter[k]));
+        }
+        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) {
+            const double expected = m.a * w[k] + m.b * u[k];
+            if (isfinite(expected) && !(fabs(v[k] - expected) <= allowed)) return k;
+        }
+    }
     return -1;
 }
 
-/* Notes the first element of a mixture's VJP v that is not the mixture of the VJPs w, which is the gradient, and u. */
+/* Notes the first wrong element of a mixture's VJP. */
 static gr_status compare_mixture(gr_checker *c, pass m, const double *v, const double *u, double *room)
 {
     gr_probe *p = &c->probe;
-    const double *w = c->gradient;
-    double *expected = room, *anew = expected + p->n_elements, *scatter = anew + p->n_elements;
-    double allowed[GR_CHECK_MAX_INPUTS] = {0.0};
-    for (int i = 0; i < p->of.n; i++)
-        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) {
-            const double size = fabs(m.a * w[k]) + fabs(m.b * u[k]);
-            expected[k] = m.a * w[k] + m.b * u[k];
-            if (isfinite(size)) allowed[i] = fmax(allowed[i], 1e-10 * size);
-        }
-    if (first_beyond(p, v, expected, allowed) < 0) return GR_OK;
-    if (run_pass(p, &m, anew)) return gr_last_status();
-    if (take_scatter(p, m, 0x1p-50, 4, anew, c->other, scatter)) return gr_last_status();
-    for (int i = 0; i < p->of.n; i++)
-        for (int64_t k = p->start[i]; k < p->start[i + 1]; k++) allowed[i] = fmax(allowed[i], 16.0 * scatter[k]);
-    const int64_t k = first_beyond(p, v, expected, allowed);
+    double *w = c->gradient, *scatter = room, *anew = room + p->n_elements;
+    memset(scatter, 0, (size_t)p->n_elements * sizeof *scatter);
+    if (first_wrong(p, m, v, w, u, scatter) < 0) return GR_OK;
+    if (run_pass(p, &m, anew) || take_scatter(p, m, 0x1p-50, 4, anew, c->other, scatter)) return gr_last_status();
+    const int64_t k = first_wrong(p, m, v, w, u, scatter);
     if (k < 0) return GR_OK;
+    const double expected = m.a * w[k] + m.b * u[k];
     c->nonlinear = true;
-    gr_check_note_pair(c, k, GR_CHECK_FAIL, v[k], expected[k], fmax(fabs(v[k]), fabs(expected[k])));
+    gr_check_note_pair(c, k, GR_CHECK_FAIL, v[k], expected, fmax(fabs(v[k]), fabs(expected)));
     return GR_OK;
 }
 
@@ -140,9 +141,8 @@ gr_status gr_check_linear(gr_checker *c)
     static const pass others = {.b = 1.0}, mixtures[] = {{.a = -1024.0}, {.a = 0.0}, {.a = 1.0, .b = 1.0}};
     gr_probe *p = &c->probe;
     gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
-    if (!y) return gr_last_status();
-    if (!y->node) return GR_OK;
-    double *u = gr_probe_room(p, 4 + GR_COUNT(mixtures)), *v = u ? u + p->n_elements : NULL;
+    if (!y || !y->node) return y ? GR_OK : gr_last_status();
+    double *u = gr_probe_room(p, 3 + GR_COUNT(mixtures)), *v = u ? u + p->n_elements : NULL;
     gr_status status = u ? vjp_of(p, y, &others, p->of.x, u) : gr_last_status();
     for (int i = 0; i < GR_COUNT(mixtures) && !status; i++)
         status = vjp_of(p, y, &mixtures[i], p->of.x, v + i * p->n_elements);
@@ -175,33 +175,27 @@ static void put_back(const stash *s)
     s->leaf->has_grad = s->has_grad;
 }
 
-static void read_gradients(const gr_probe *p, double *to)
-{
-    memset(to, 0, (size_t)p->n_elements * sizeof *to);
-    for (int i = 0; i < p->of.n; i++)
-        if (p->of.x[i]->requires_grad && p->of.x[i]->has_grad)
-            memcpy(to + p->start[i], p->of.x[i]->grad->data, gr_bytes(p->of.x[i]));
-}
-
+/* What two passes have accumulated in the inputs, into c->other. */
 static gr_status backward_twice(gr_checker *c, gr_tensor *y)
 {
     gr_probe *p = &c->probe;
     gr_tensor *g = gr_probe_cotangent(p, y);
     if (y->size != 1 && !g) return gr_last_status();
     p->backwards += 2;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         if (g ? gr_backward_from(p->t, y, g, GR_RETAIN) : gr_backward(p->t, y, GR_RETAIN)) return gr_last_status();
-        read_gradients(p, i ? c->other : c->gradient);
-    }
+    memset(c->other, 0, (size_t)p->n_elements * sizeof *c->other);
+    for (int i = 0; i < p->of.n; i++)
+        if (p->of.x[i]->requires_grad && p->of.x[i]->has_grad)
+            memcpy(c->other + p->start[i], p->of.x[i]->grad->data, gr_bytes(p->of.x[i]));
     return GR_OK;
 }
 
 gr_status gr_check_accumulation(gr_checker *c)
 {
     gr_probe *p = &c->probe;
-    gr_tensor *y = gr_probe_run(p);
-    if (!y) return gr_last_status();
-    if (!y->node) return GR_OK;
+    gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
+    if (!y || !y->node) return y ? GR_OK : gr_last_status();
     int64_t edges = 1, leaves = 0;
     for (const gr_tape_node *node = p->t->first; node; node = node->next) edges += node->call.n_in;
     stash *s = gr_allocate((size_t)edges * sizeof *s);
@@ -210,12 +204,12 @@ gr_status gr_check_accumulation(gr_checker *c)
         for (int i = 0; i < node->call.n_in; i++)
             if (!node->call.in[i]->node && node->call.in[i]->requires_grad) put_aside(&s[leaves++], node->call.in[i]);
     gr_status status = backward_twice(c, y);
+    while (leaves) put_back(&s[--leaves]);
     for (int64_t k = 0; k < p->n_elements && !status; k++) {
         const double expected = 2.0 * c->gradient[k], twice = c->other[k];
         gr_check_note_pair(c, k, twice == expected ? GR_CHECK_PASS : GR_CHECK_FAIL, twice, expected,
                            fmax(fabs(twice), fabs(expected)));
     }
-    while (leaves) put_back(&s[--leaves]);
     gr_release(s);
     return status;
 }
