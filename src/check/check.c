@@ -141,8 +141,11 @@ gr_status gr_check_subject(const gr_subject *of, const gr_check_options *options
     gr_status status = complete_options(options, &o);
     *r = (gr_check_report){.verdict = GR_CHECK_VACUOUS, .mode = o.mode, .input = -1, .index = -1, .culprit = -1};
     if (status) return status;
-    status = modes[o.mode].run ? check_whole(of, &o, r) : gr_check_nodes(of, &o, r);
-    const bool has_ops = !of->plain && modes[o.mode].numeric;
+    const struct check_mode *mode = &modes[o.mode];
+    if (of->plain && !mode->numeric)
+        return gr_fail(GR_ERR_OPTION, "check_plain: mode \"%s\" is for functions on a tape", mode->name);
+    status = mode->run ? check_whole(of, &o, r) : gr_check_nodes(of, &o, r);
+    const bool has_ops = !of->plain && mode->numeric;
     if (!status && r->verdict == GR_CHECK_FAIL && has_ops) status = find_culprit(of, &o, r);
     mirror_worst(r);
     if (!status) gr_clear_error(); /* of points where f has no value */

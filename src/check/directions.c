@@ -1,7 +1,5 @@
 /* directions.c: all elements at once. One slope along a random direction d is compared with the sum of
- * d_i df/dx_i; a failure is traced to its element by halving the direction, first between inputs, then within one. */
-#include <stdlib.h>
-
+ * d_i df/dx_i; a failure is traced to its element by halving the direction. */
 #include "check/check_internal.h"
 
 static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
@@ -34,27 +32,14 @@ static gr_status compare_direction(gr_checker *c, const gr_line *l, gr_check_ele
     return status || c->options.mode != GR_CHECK_TAYLOR || !whole ? status : gr_check_orders(c, &j, &s, e);
 }
 
-/* Where to halve: between two inputs while there are several. */
-static int64_t middle_of(const gr_probe *p, const gr_line *l)
-{
-    const int64_t half = l->first + (l->last - l->first) / 2;
-    int64_t best = -1;
-    for (int i = 0; i <= p->of.n; i++) {
-        const int64_t at = p->start[i];
-        if (at <= l->first || at >= l->last) continue;
-        if (best < 0 || llabs((long long)(at - half)) < llabs((long long)(best - half))) best = at;
-    }
-    return best < 0 ? half : best;
-}
-
 /* Notes the element that makes the direction fail; nothing when no half of it fails by itself. */
 static gr_status trace_failure(gr_checker *c, gr_line l)
 {
     gr_check_element e;
     while (l.last - l.first > 1) {
-        gr_line half[2] = {l, l};
+        const int64_t middle = l.first + (l.last - l.first) / 2;
+        const gr_line half[2] = {{l.first, middle, l.chance}, {middle, l.last, l.chance}};
         bool found = false;
-        half[0].last = half[1].first = middle_of(&c->probe, &l);
         for (int i = 0; i < 2 && !found; i++) {
             if (compare_direction(c, &half[i], &e)) return gr_last_status();
             found = e.verdict == GR_CHECK_FAIL;
@@ -63,8 +48,9 @@ static gr_status trace_failure(gr_checker *c, gr_line l)
         if (!found) return GR_OK;
     }
     if (gr_check_element_of(c, l.first, c->gradient[l.first], &e)) return gr_last_status();
-    if (e.verdict == GR_CHECK_FAIL) gr_check_note(c->report, &e);
-    if (e.verdict == GR_CHECK_FAIL) c->expected[l.first] = e.numeric;
+    if (e.verdict != GR_CHECK_FAIL) return GR_OK;
+    gr_check_note(c->report, &e);
+    c->expected[l.first] = e.numeric;
     return GR_OK;
 }
 

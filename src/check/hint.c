@@ -58,12 +58,12 @@ static bool is_common(const failures *f)
 }
 
 /* The dimension or number of terms that the ratio, or its inverse, is; 0: none. */
-static int64_t count_that_is(double ratio, const gr_subject *of, int64_t terms)
+static int64_t count_that_is(double ratio, const gr_probe *p)
 {
     const double size = fabs(ratio) >= 1.0 ? fabs(ratio) : 1.0 / fabs(ratio);
-    if (terms > 1 && is_near(size, (double)terms)) return terms;
-    for (int i = 0; i < of->n; i++) {
-        const gr_tensor *x = of->x[i];
+    if (p->n_terms > 1 && is_near(size, (double)p->n_terms)) return p->n_terms;
+    for (int i = 0; i < p->of.n; i++) {
+        const gr_tensor *x = p->of.x[i];
         if (x->size > 1 && is_near(size, (double)x->size)) return x->size;
         for (int k = 0; k < x->rank; k++)
             if (x->shape[k] > 1 && is_near(size, (double)x->shape[k])) return x->shape[k];
@@ -74,9 +74,9 @@ static int64_t count_that_is(double ratio, const gr_subject *of, int64_t terms)
 /* Adds to the hint. */
 #define SAY(...) snprintf(r->hint + strlen(r->hint), sizeof r->hint - strlen(r->hint), __VA_ARGS__)
 
-static void hint_at_ratio(gr_check_report *r, double ratio, const gr_subject *of, int64_t terms, const char *where)
+static void hint_at_ratio(gr_check_report *r, double ratio, const gr_probe *p, const char *where)
 {
-    const int64_t count = ratio == 0.0 ? 0 : count_that_is(ratio, of, terms);
+    const int64_t count = ratio == 0.0 ? 0 : count_that_is(ratio, p);
     const char *minus = ratio < 0.0 ? ", and a wrong sign" : "";
     if (is_near(ratio, -1.0)) SAY("the sign is wrong: analytic / numeric is -1 %s", where);
     else if (fabs(ratio - 1.0) < 0.01)
@@ -203,7 +203,7 @@ static void hint_at_numbers(gr_check_report *r, const gr_checker *c, const failu
     else if (f->least == 0.0 && f->most == 0.0)
         SAY("the gradient is 0 where the function changes, %s: %s (a detach, a VJP that is missing?)", where,
             f->failed == f->compared ? "none reached it" : "a part is missing");
-    else if (is_common(f)) hint_at_ratio(r, 0.5 * (f->least + f->most), &c->probe.of, c->probe.n_terms, where);
+    else if (is_common(f)) hint_at_ratio(r, 0.5 * (f->least + f->most), &c->probe, where);
     else if (f->failed * 4 < f->compared)
         SAY("few elements are wrong, %s: a border, a remainder of a loop, an index?", where);
 }

@@ -172,27 +172,18 @@ static gr_status expect_numbers(const gr_plain *p, const double x[])
     return GR_OK;
 }
 
-/* The options as they are for a plain function. */
-static gr_status plain_options(const gr_plain *p, const gr_check_options *given, gr_check_options *o)
-{
-    *o = given ? *given : (gr_check_options){0};
-    if (o->mode == GR_CHECK_PER_NODE || o->mode == GR_CHECK_ACCUMULATION || o->mode == GR_CHECK_F32)
-        return gr_fail(GR_ERR_OPTION, "%s: mode \"%s\" is for functions on a tape", who, gr_check_mode_name(o->mode));
-    if (o->mode == GR_CHECK_FULL && p->vector) o->mode = GR_CHECK_JACOBIAN;
-    return GR_OK;
-}
-
 gr_status gr_check_plain(const gr_plain *p, const double x[], const gr_check_options *options, gr_check_report *report)
 {
-    gr_check_options o;
+    gr_check_options o = options ? *options : (gr_check_options){0};
     if (!p || !x || !report) return gr_fail_null(who, !p ? "the problem" : !x ? "x" : "the report");
-    if (plain_options(p, options, &o) || expect_functions(p, o.order) || expect_numbers(p, x)) return gr_last_status();
+    if (expect_functions(p, o.order) || expect_numbers(p, x)) return gr_last_status();
     const int64_t entries = p->vector ? entries_of(p) : 0;
     double *room = gr_allocate((size_t)(p->n + entries) * sizeof *room);
     gr_tensor *leaf = gr_from(GR_F64, 1, &p->n, x);
     gr_status status = room && leaf ? gr_require_grad(leaf) : gr_last_status();
     if (!status) {
         plain_call call = {.problem = p, .op = &plain_op, .jacobian_at = room, .jacobian = room + p->n};
+        if (p->vector && o.mode == GR_CHECK_FULL) o.mode = GR_CHECK_JACOBIAN;
         if (o.order == 2) call.op = &gradient_op, o.order = 1;
         status = gr_check_subject(&(gr_subject){run_plain, &call, &leaf, 1, p}, &o, report);
     }
