@@ -151,14 +151,23 @@ static void directional(void **state)
     }
 }
 
+/* Right for the v whose first element is above 0. */
+static int hessian_of_size(const double *x, const double *v, double *hv, void *context)
+{
+    const int status = ring_hessian(x, v, hv, context);
+    for (int64_t k = 0; k < FEW && v[0] < 0.0; k++) hv[k] = -hv[k];
+    return status;
+}
+
 static void hessians(void **state)
 {
     (void)state;
     world w = right;
     gr_plain p = ring_of(&w);
+    gr_check_report r;
     p.gradient = ring_right_gradient;
     p.hessian_vector = ring_hessian;
-    for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_DIRECTIONAL; mode++) {
+    for (int mode = GR_CHECK_FULL; mode <= GR_CHECK_JACOBIAN; mode++) {
         const gr_check_options o = {.mode = (gr_check_mode)mode, .order = 2};
         w = right;
         plain_is(GR_CHECK_PASS, &p, random_x(FEW), &o);
@@ -166,6 +175,15 @@ static void hessians(void **state)
         w = doubled;
         assert_int_equal(plain_is(GR_CHECK_FAIL, &p, random_x(FEW), &o).index, 2);
     }
+    const gr_check_options second = {.order = 2};
+    w = right;
+    p.hessian_vector = hessian_of_size;
+    plain_is(GR_CHECK_FAIL, &p, random_x(FEW), &second);
+    w = (world){.n = FEW, .wrong = 3, .factor = (double)NAN};
+    p.gradient = ring_gradient;
+    p.hessian_vector = ring_hessian;
+    assert_int_equal(gr_check_plain(&p, random_x(FEW), &second, &r), GR_ERR_VALUE);
+    assert_failed_with("a NaN", GR_ERR_VALUE, "check_plain: the gradient is not finite");
 }
 
 /* ---- Jacobians: y_i = sin(x_i) x_i+1, of which the entries are [i,i] and [i,i+1] -------------------------------- */
@@ -518,6 +536,15 @@ static int caches(const double *x, double *g, void *context)
     return status;
 }
 
+static int caches_jacobian(const double *x, double *j, void *context)
+{
+    static double first[2 * 3];
+    const world *w = context;
+    const int status = w->gradients ? 0 : chain_entries(x, first, context);
+    memcpy(j, first, sizeof first);
+    return status;
+}
+
 static void misuse(void **state)
 {
     (void)state;
@@ -539,6 +566,11 @@ static void misuse(void **state)
     r = plain_is(GR_CHECK_FAIL, &p, random_x(FEW), NULL);
     expect_hint(&r, "a cached value");
     p = sparse_of(&w);
+    w = right;
+    p.jacobian = caches_jacobian;
+    r = plain_is(GR_CHECK_FAIL, &p, random_x(FEW), NULL);
+    expect_hint(&r, "a cached value");
+    assert_null(strstr(r.hint, "entry"));
     p.jacobian = jacobian_drifts;
     assert_int_equal(plain_is(GR_CHECK_NONDETERMINISTIC, &p, random_x(FEW), NULL).index, 2);
 }

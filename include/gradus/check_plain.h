@@ -38,7 +38,8 @@ extern "C" {
  * The derivative of f is gradient, n numbers g. That of vector is jacobian, m rows of n numbers; or, where row and
  * column are given, only the nonzeros entries of which entry k is that of element row[k] of y by x[column[k]], and all
  * others are 0. Entries with the same place add up. With `.order = 2` in the options it is hessian_vector that is
- * checked, hv = H(x) v, against the differences of gradient. Each returns 0, or anything else where it has no value. */
+ * checked, hv = H(x) v, against the differences of gradient, and for being linear in v; in the mode GR_CHECK_JACOBIAN
+ * each entry of H. Each returns 0, or anything else where it has no value. */
 typedef struct gr_plain {
     double (*f)(const double *x, void *context);
     int (*gradient)(const double *x, double *g, void *context);

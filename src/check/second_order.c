@@ -2,11 +2,6 @@
  * differentiated is the one that an op gives without. */
 #include "check/check_internal.h"
 
-static gr_tensor *weighted_sum(gr_tape *t, gr_tensor *x, gr_rng *rng)
-{
-    return gr_sum(t, gr_mul(t, x, gr_random_weights(t, x, rng)), GR_ALL_AXES, false);
-}
-
 /* sum over the inputs of sum w_i df/dx_i + 1/8 sum x_i, with random w. The last part makes a second derivative of 0
  * something to compare as well. */
 static gr_tensor *run_gradient(gr_tape *t, gr_tensor *const x[], int n, void *context)
@@ -22,7 +17,7 @@ static gr_tensor *run_gradient(gr_tape *t, gr_tensor *const x[], int n, void *co
     gr_tensor *sum = NULL;
     if (gr_vjp(t, y, x[n - 1], wanted, m, d, GR_CREATE_GRAPH)) return NULL;
     for (int i = 0; i < m; i++) {
-        gr_tensor *part = weighted_sum(t, d[i], &rng);
+        gr_tensor *part = gr_sum(t, gr_mul(t, d[i], gr_random_weights(t, d[i], &rng)), GR_ALL_AXES, false);
         part = gr_add(t, part, gr_scale(t, gr_sum(t, wanted[i], GR_ALL_AXES, false), 0.125));
         sum = sum ? gr_add(t, sum, part) : part;
     }
@@ -34,15 +29,15 @@ gr_status gr_second_open(gr_second *s, const gr_subject *of, const gr_check_opti
 {
     *s = (gr_second){.of = *of, .seed = o->seed, .checked = *of};
     if (o->order < 2) return GR_OK;
+    if (of->n >= GR_CHECK_MAX_INPUTS)
+        return gr_fail(GR_ERR_OPTION, "check_gradients: order 2 is for up to %d inputs, not %d",
+                       GR_CHECK_MAX_INPUTS - 1, of->n);
     gr_tape *t = gr_tape_new();
     const gr_tensor *y = t ? gr_subject_run(of, t, of->x) : NULL;
     gr_rng rng = gr_rng_seed(s->seed + 1u);
-    if (y && of->n < GR_CHECK_MAX_INPUTS) s->g = gr_uniform(GR_F64, y->rank, y->shape, 0.5, 1.5, &rng);
+    if (y) s->g = gr_uniform(GR_F64, y->rank, y->shape, 0.5, 1.5, &rng);
     gr_tape_free(t);
-    if (!s->g)
-        return y ? gr_fail(GR_ERR_OPTION, "check_gradients: order 2 is for up to %d inputs, not %d",
-                           GR_CHECK_MAX_INPUTS - 1, of->n)
-                 : gr_last_status();
+    if (!s->g) return gr_last_status();
     s->g->requires_grad = true;
     memcpy(s->x, of->x, (size_t)of->n * sizeof *s->x);
     s->x[of->n] = s->g;
@@ -52,14 +47,6 @@ gr_status gr_second_open(gr_second *s, const gr_subject *of, const gr_check_opti
 
 void gr_second_close(gr_second *s) { gr_tensor_free(s->g); }
 
-/* The gradient of f itself, as it is made when it is to be differentiated again, or not. */
-static gr_status first_gradient(gr_probe *p, const gr_second *s, int flags, double *gradient)
-{
-    gr_tensor *y = gr_subject_run(&s->of, p->t, s->of.x);
-    if (y && !y->node) return memset(gradient, 0, (size_t)p->n_elements * sizeof *gradient), GR_OK;
-    return y ? gr_probe_vjp(p, y, gr_probe_cotangent(p, y), p->of.x, flags, gradient) : gr_last_status();
-}
-
 /* An op may have a shorter way to its first derivative than the one that can be differentiated: notes where the two
  * differ. */
 gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *s)
@@ -68,7 +55,12 @@ gr_status gr_check_graph_agrees(gr_checker *c, const gr_second *s)
     double *plain = c->gradient, *graph = c->other, largest = 1e-3;
     if (!s->g) return GR_OK;
     c->has_gradient = false;
-    if (first_gradient(p, s, 0, plain) || first_gradient(p, s, GR_CREATE_GRAPH, graph)) return gr_last_status();
+    for (int recorded = 0; recorded < 2; recorded++) {
+        const int flags = recorded ? GR_CREATE_GRAPH : 0;
+        gr_tensor *y = gr_subject_run(&s->of, p->t, s->of.x);
+        if (!y || gr_probe_vjp(p, y, gr_probe_cotangent(p, y), p->of.x, flags, recorded ? graph : plain))
+            return gr_last_status();
+    }
     for (int64_t k = 0; k < p->n_elements; k++) largest = fmax(largest, fabs(plain[k]));
     for (int64_t k = 0; k < p->n_elements; k++) {
         const double relative_to = fmax(fabs(plain[k]), fabs(graph[k]));
