@@ -221,7 +221,7 @@ static void round_inputs(const gr_probe *p)
 {
     for (int i = 0; i < p->of.n; i++)
         for (int64_t k = 0; p->of.x[i]->dtype == GR_F64 && k < p->of.x[i]->size; k++)
-            gr_set_element(p->of.x[i], k, (float)gr_element(p->of.x[i], k));
+            gr_set_element(p->of.x[i], k, (double)(float)gr_element(p->of.x[i], k));
 }
 
 gr_status gr_check_f32(gr_checker *c)
