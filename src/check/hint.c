@@ -120,24 +120,21 @@ static const char *common_place(const failures *f, char text[80])
         else if (axis == rank - 2) snprintf(name, sizeof name, "row");
         else snprintf(name, sizeof name, "place of axis %d", axis);
         if (index == 0) snprintf(text, 80, ", all in the first %s", name);
-        else if (index > 0 && index == extent - 1) snprintf(text, 80, ", all in the last %s", name);
+        else if (index == extent - 1) snprintf(text, 80, ", all in the last %s", name);
         else if (index > 0) snprintf(text, 80, ", all in %s %lld", name, (long long)index);
     }
     return text;
 }
 
-/* The element of a matrix with row and column exchanged; -1 of other tensors. */
-static int64_t transposed(const gr_tensor *x, int64_t k)
-{
-    return x->rank == 2 ? k % x->shape[0] * x->shape[1] + k / x->shape[0] : -1;
-}
-
-/* Whether each analytic value is the expected one of another place: so many on, or with 0 the transposed one. */
+/* Whether each analytic value is the expected one of another place: so many elements on, or for 0 the one of a matrix
+ * with row and column exchanged. */
 static bool is_moved(const failures *f, int by)
 {
+    const int64_t *shape = f->x->shape;
     int64_t seen = 0;
+    if (by == 0 && f->x->rank != 2) return false;
     for (int64_t k = 0; k < f->x->size; k++) {
-        const int64_t from = by ? k + by : transposed(f->x, k);
+        const int64_t from = by ? k + by : k % shape[0] * shape[1] + k / shape[0];
         if (from < 0 || from >= f->x->size) continue;
         if (!(fabs(f->a[k] - f->n[from]) <= 1e-5 * fabs(f->n[from]))) return false;
         seen++;
