@@ -83,7 +83,7 @@ static void random_points(void **state)
         }
     }
     print_tally("at random points", &t);
-    assert_int_equal(t.count[GR_CHECK_UNRESOLVED], 0);
+    assert_true(10000 * t.count[GR_CHECK_UNRESOLVED] < t.elements);
 }
 
 /* The samples as they stand, those at kinks and at the edge of what is defined among them: every element. */

@@ -1,6 +1,9 @@
 /* test_random_graphs.c: the gradient checker on graphs that nobody would write by hand: ops, reductions, products,
  * norms, convolutions, losses, drawn at random and joined so that many a node is used twice. All derivatives are right:
- * none may FAIL. Then one node's gradient is made wrong: none may PASS. GRADUS_GRAPHS is the number of graphs. */
+ * none may FAIL. Then one node's gradient is made wrong: none may PASS. GRADUS_GRAPHS is the number of graphs.
+ *
+ * One aim is not reached: with inputs from 1e-8 to 1e8, whose values lose all digits of one another, some 3 in 1,000
+ * right graphs FAIL. The test holds that number, which no change may raise. */
 #include "helpers.h"
 
 #include <gradus/gradus.h>
@@ -410,17 +413,17 @@ static void right_gradients(void **state)
 {
     (void)state;
     tally t[N_INPUT_SETS] = {{0}};
-    int bad = 0;
-    for (int set = NORMAL; set < N_INPUT_SETS; set++) bad += try_right_graphs((input_set)set, &t[set]);
+    int bad[N_INPUT_SETS];
+    for (int set = NORMAL; set < N_INPUT_SETS; set++) bad[set] = try_right_graphs((input_set)set, &t[set]);
     print_head("right gradients");
     for (int set = NORMAL; set < N_INPUT_SETS; set++) {
         print_row(input_sets[set].name, &t[set], t[set].verdicts, t[set].graphs);
         print_row("each derivative", &(tally){0}, t[set].count, t[set].derivatives);
     }
-    /* The aim is 0, and 0.1 % of derivatives UNRESOLVED. A change may lower these numbers, none raises them. */
-    printf("%d right graphs FAIL\n", bad);
-    assert_true(50 * (int64_t)bad <= t[NORMAL].graphs + t[HALVES].graphs + t[WIDE].graphs);
-    assert_true(100 * t[NORMAL].count[GR_CHECK_UNRESOLVED] <= t[NORMAL].derivatives);
+    printf("right graphs that FAIL: %d, %d, %d\n", bad[NORMAL], bad[HALVES], bad[WIDE]);
+    assert_int_equal(bad[NORMAL] + bad[HALVES], 0);
+    assert_true(200 * ((int64_t)bad[WIDE] - 1) <= t[WIDE].graphs);
+    assert_true(200 * t[NORMAL].count[GR_CHECK_UNRESOLVED] <= t[NORMAL].derivatives);
 }
 
 /* ---- Wrong gradients --------------------------------------------------------------------------------------------- */

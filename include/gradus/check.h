@@ -15,7 +15,7 @@
  * and of the whole:
  *
  *     PASS              |analytic - numeric| <= rtol max(|analytic|, |numeric|) + 4 error, and 4 errors are less than
- *                       2e-4 of the derivative, or 1e-9 of the largest one: the numeric value is known
+ *                       4e-4 of the derivative, or 1e-9 of the largest one: the numeric value is known
  *     FAIL              the difference is larger than every known error, rounding of the analytic value included; or
  *                       the analytic value is not finite where the slope is, or the function is not finite at x
  *     KINK              no derivative exists here (relu at 0); the analytic value lies between the slopes on both sides

@@ -9,11 +9,31 @@ uint64_t *gr_tape_watch(gr_tape *t, uint64_t *signature)
     return before;
 }
 
+/* x with other last bits, which depend on the rest of it: copies stay equal, and so do numbers of few bits, which no
+ * rounding has made. */
+static double rounded_otherwise(double x, uint64_t chance)
+{
+    uint64_t bits, hash = 0;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0xfffffu) == 0) return x;
+    gr_fold_branch(&hash, (int64_t)(bits >> 4 ^ chance));
+    bits = (bits & ~(uint64_t)15) | hash >> 60;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void round_otherwise(gr_tensor *x, uint64_t chance)
+{
+    for (int64_t i = 0; x->dtype == GR_F64 && !x->base && i < x->size; i++)
+        ((double *)x->data)[i] = rounded_otherwise(((double *)x->data)[i], chance);
+}
+
 void gr_fold_op(const gr_node *n, uint64_t *signature)
 {
     gr_fold_branch(signature, (int64_t)(uintptr_t)n->op);
     gr_fold_branch(signature, n->out->size);
     if (n->op->branches) n->op->branches(n, signature);
+    if (n->tape->rounding) round_otherwise(n->out, n->tape->rounding);
 }
 
 void gr_fold_reached(const gr_tensor *y, uint64_t *signature)

@@ -63,6 +63,7 @@ struct gr_tape {
     const char *busy;    /* the op that runs, or "backward": results may be made, but nothing be deleted; NULL: none */
     bool under_check;    /* f of the checker runs: what gr_give() gives up stays, and so do running statistics */
     const char *misused; /* what f called that it may not; NULL: nothing */
+    uint64_t rounding;   /* not 0: the result of each watched op in F64 is rounded by chance */
     uint64_t *signature; /* where every op folds the branches that it takes, or NULL: gr_tape_watch() */
 };
 

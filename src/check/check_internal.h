@@ -2,6 +2,7 @@
  * that are listed before it:
  *
  *     probe.c         f at points along a line through its inputs
+ *     scatter.c       how far rounding moves the gradient of the tape
  *     estimate.c      the slope of f along that line, from differences, with an error and with kinks
  *     verdict.c       a number judged against a slope; the verdict on all comparisons together
  *     taylor.c        the order of the remainders of Taylor's series
@@ -128,6 +129,7 @@ typedef struct gr_difference {
     double value;  /* f(a) - f(b) */
     double second; /* f(a) - 2 f(0) + f(b) */
     double total;  /* of the terms' differences, without their signs */
+    double around; /* of those from f(0), to a and to b */
     double noise;
 } gr_difference;
 
@@ -159,12 +161,39 @@ gr_status gr_probe_vjp(gr_probe *p, gr_tensor *y, gr_tensor *g, gr_tensor *const
 /* The gradient of f by its own inputs: of one output, or of all with their weights (-1). */
 gr_status gr_probe_gradient(gr_probe *p, int64_t output, double *gradient);
 
+/* The slope along the line that the tape's gradient has at t; NaN where there is none. `gradient` is room for one. */
+gr_status gr_probe_slope_at(gr_probe *p, double t, double *gradient, double *slope);
+
+/* ---- scatter.c: what rounding does to the tape's side ---------------------------------------------------------- */
+
+/* passes.c. Copies of inputs, those of floating point in the given dtype, into an array of NULLs; after an error those
+ * that were made are there. */
+gr_status gr_check_copies(gr_tensor *const x[], int n, gr_dtype dtype, gr_tensor *copy[]);
+
+/* A VJP of f: the cotangent is a w + b u, where w are the usual weights, and u is of both signs; each element of it
+ * times up to 1 + nudge. */
+typedef struct gr_pass {
+    double a, b, nudge;
+    bool in_f32;       /* else in F64 */
+    uint64_t rounding; /* not 0: the results of ops are changed by chance, as rounding may */
+    uint64_t branches; /* that f took */
+} gr_pass;
+
+gr_status gr_pass_vjp(gr_probe *p, gr_tensor *y, const gr_pass *m, gr_tensor *const x[], double *gradient);
+
+/* Runs f where its inputs are, in F32 on copies of them, and takes the VJP. */
+gr_status gr_pass_run(gr_probe *p, gr_pass *m, double *gradient);
+
+/* The same, into v, and how far each element of it moves when the inputs do by a part of their scales, the cotangent by
+ * as much, and the result of each op in F64 by rounding: `scatter` becomes that where it is less. `moved` is room. */
+gr_status gr_pass_scatter(gr_probe *p, gr_pass m, double part, int times, double *v, double *moved, double *scatter);
+
 /* ---- estimate.c: slopes ---------------------------------------------------------------------------------------- */
 
 /* How often an error counts. A slope is known where so often its error is less than a part of it, or of the slopes of
  * f's terms, where they cancel. */
 #define GR_CONFIDENCE 4.0
-#define GR_SHARPNESS 2e-4
+#define GR_SHARPNESS 4e-4
 #define GR_OF_TERMS 1e-9
 
 typedef struct gr_slope {
@@ -172,10 +201,12 @@ typedef struct gr_slope {
     double other;        /* what the shortest steps agree on instead, if rounding within f may be why; or NaN */
     double noise;        /* of f: what was measured beyond the rounding of its terms, what its values are rounded to */
     double terms_slope;  /* the slopes of f's terms without their signs: what the error may be compared with */
+    double around;       /* the same on the two sides of x: of an extremum they cancel */
     double h, above, below; /* the step that the value is from, f(x+h) and f(x-h) */
     bool kink;              /* no derivative exists; these are the slopes on the two sides, and `error` is theirs */
     double left, right;
     bool nowhere;  /* f(x) is not finite */
+    bool beside;   /* f takes other branches on both sides than at x */
     bool jump;     /* f(x) is not what f tends to, on one side or both */
     bool edge;     /* f has values on one side only */
     bool diverges; /* on one side or both the slope grows without bound */
@@ -257,9 +288,6 @@ gr_status gr_check_jacobian(gr_checker *c);
 gr_status gr_check_directions(gr_checker *c);
 gr_status gr_check_beyond(gr_checker *c);
 
-/* passes.c. Copies of inputs, those of floating point in the given dtype, into an array of NULLs; after an error those
- * that were made are there. */
-gr_status gr_check_copies(gr_tensor *const x[], int n, gr_dtype dtype, gr_tensor *copy[]);
 gr_status gr_check_repeats(gr_checker *c);
 gr_status gr_check_linear(gr_checker *c);
 gr_status gr_check_accumulation(gr_checker *c);

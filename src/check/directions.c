@@ -11,41 +11,70 @@ static gr_check_element place_direction(const gr_checker *c, const gr_line *l)
     return e;
 }
 
+/* A direction, and what came of it. Where f takes other branches beside x, a sum of right slopes may lie outside of the
+ * slopes of the sum: a failure is no more than suspected then. */
+typedef struct compared {
+    gr_check_element e;
+    gr_slope s;
+    double unit; /* of its parts */
+    bool suspected;
+} compared;
+
 /* One direction, judged. Its derivative is a sum of many that may cancel: the length of the gradient is what an
  * agreement is relative to. */
-static gr_status compare_direction(gr_checker *c, const gr_line *l, gr_check_element *e)
+static gr_status compare_direction(gr_checker *c, const gr_line *l, compared *d)
 {
-    gr_slope s;
     gr_probe *p = &c->probe;
     double along = 0.0, length = 0.0;
-    *e = place_direction(c, l);
+    d->e = place_direction(c, l);
     if (gr_probe_on(p, *l)) return gr_last_status();
+    d->unit = p->unit;
     for (int64_t k = l->first; k < l->last; k++) {
         const double a = c->gradient[k] * gr_probe_part(p, k);
         along += a;
         length = hypot(length, a);
     }
-    if (gr_estimate(p, c->options.rtol, along, &s)) return gr_last_status();
-    const gr_judged j = {along, fmax(length, fmax(fabs(along), fabs(s.value))), 1.0};
+    if (gr_estimate(p, c->options.rtol, along, &d->s)) return gr_last_status();
+    const gr_judged j = {along, fmax(length, fmax(fabs(along), fabs(d->s.value))), 1.0};
     const bool whole = l->first == 0 && l->last == p->n_elements;
-    gr_status status = gr_check_judge(c, &j, &s, e);
-    return status || c->options.mode != GR_CHECK_TAYLOR || !whole ? status : gr_check_orders(c, &j, &s, e);
+    gr_status status = gr_check_judge(c, &j, &d->s, &d->e);
+    d->suspected = d->e.verdict == GR_CHECK_FAIL;
+    if (d->suspected && d->s.beside && l->last - l->first > 1) d->e.verdict = GR_CHECK_UNRESOLVED;
+    return status || c->options.mode != GR_CHECK_TAYLOR || !whole ? status : gr_check_orders(c, &j, &d->s, &d->e);
 }
 
-/* Notes the element that makes the direction fail; nothing when no half of it fails by itself. */
-static gr_status trace_failure(gr_checker *c, gr_line l)
+/* Whether the slopes of two halves add up to those of the whole: then each has kinks of its own. */
+static bool add_up(const compared *whole, const compared half[2])
+{
+    double left = whole->e.left, right = whole->e.right, error = whole->s.error, size = fabs(left) + fabs(right);
+    for (int i = 0; i < 2; i++) {
+        const double same = whole->unit / half[i].unit;
+        left -= same * half[i].e.left;
+        right -= same * half[i].e.right;
+        error += same * half[i].s.error;
+    }
+    return fabs(left) + fabs(right) <= 1e-6 * size + 2.0 * GR_CONFIDENCE * error;
+}
+
+/* Notes what makes the direction fail: an element, or several that share a kink. Nothing when no part of it fails by
+ * itself. */
+static gr_status trace_failure(gr_checker *c, gr_line l, compared whole)
 {
     gr_check_element e;
     while (l.last - l.first > 1) {
         const int64_t middle = l.first + (l.last - l.first) / 2;
-        const gr_line half[2] = {{l.first, middle, l.chance}, {middle, l.last, l.chance}};
-        bool found = false;
-        for (int i = 0; i < 2 && !found; i++) {
-            if (compare_direction(c, &half[i], &e)) return gr_last_status();
-            found = e.verdict == GR_CHECK_FAIL;
-            if (found) l = half[i];
+        const gr_line lines[2] = {{l.first, middle, l.chance}, {middle, l.last, l.chance}};
+        compared half[2];
+        int wrong = 0;
+        if (compare_direction(c, &lines[0], &half[0])) return gr_last_status();
+        if (!half[0].suspected && compare_direction(c, &lines[wrong = 1], &half[1])) return gr_last_status();
+        if (!half[wrong].suspected) {
+            whole.e.verdict = GR_CHECK_FAIL;
+            if (whole.s.beside && !add_up(&whole, half)) gr_check_note(c->report, &whole.e);
+            return GR_OK;
         }
-        if (!found) return GR_OK;
+        l = lines[wrong];
+        whole = half[wrong];
     }
     if (gr_check_element_of(c, l.first, c->gradient[l.first], &e)) return gr_last_status();
     if (e.verdict != GR_CHECK_FAIL) return GR_OK;
@@ -62,12 +91,12 @@ gr_status gr_check_directions(gr_checker *c)
     if (gr_check_take_gradient(c)) return gr_last_status();
     for (int i = 0; i < c->options.directions && elements; i++) {
         const gr_line l = {.last = elements, .chance = gr_rng_u64(&rng) | 1u};
-        gr_check_element e;
-        if (compare_direction(c, &l, &e)) return gr_last_status();
-        gr_check_note(c->report, &e);
+        compared d;
+        if (compare_direction(c, &l, &d)) return gr_last_status();
+        gr_check_note(c->report, &d.e);
         if (gr_check_progress(c)) return gr_last_status();
-        if (e.verdict != GR_CHECK_FAIL || traced) continue;
-        if (trace_failure(c, l)) return gr_last_status();
+        if (!d.suspected || traced) continue;
+        if (trace_failure(c, l, d)) return gr_last_status();
         traced = true;
     }
     return GR_OK;

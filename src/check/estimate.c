@@ -24,7 +24,7 @@
  * one on each side. If they agree, rounding alone made f change its branches, and f is smooth; if not x is a kink. */
 #include "check/check_internal.h"
 
-enum { MAX_ROWS = 32, MAX_COLUMNS = 6, MAX_WINDOWS = 32 };
+enum { MAX_ROWS = 56, MAX_COLUMNS = 6, MAX_WINDOWS = 32, LEAST_BELOW = 2 };
 
 /* How much larger than the rounding of f's terms that within f may be: 1.5e-11 of them. */
 static const double within = 0x1p14;
@@ -34,8 +34,9 @@ enum side { MIDDLE, RIGHT, LEFT };
 /* D at one step. */
 typedef struct row {
     double h, d, noise;
-    double gap;   /* in the middle: the mean slope on the right less that on the left */
-    double terms; /* the mean slopes of f's terms, without their signs */
+    double gap;    /* in the middle: the mean slope on the right less that on the left */
+    double terms;  /* the mean slopes of f's terms, without their signs */
+    double around; /* the same of both sides */
 } row;
 
 typedef struct table {
@@ -80,7 +81,7 @@ static bool add_row(gr_probe *p, table *t, double h)
     if (!is_usable(p, t, below)) return false;
     const gr_difference f = gr_probe_difference(p, above, below);
     const double width = upper - lower;
-    row r = {.h = h, .d = f.value / width, .noise = f.noise / h, .terms = f.total / width};
+    row r = {.h = h, .d = f.value / width, .noise = f.noise / h, .terms = f.total / width, .around = f.around / width};
     if (t->side == MIDDLE) r.gap = f.second / h;
     if (!isfinite(r.d) || !isfinite(r.noise)) return false;
     t->rows[t->n++] = r;
@@ -120,13 +121,15 @@ static double unexplained(const table *t, int i, double value)
 static bool is_a_staircase(gr_probe *p, const table *t, double H, const row *r, double off)
 {
     int seen = 0;
-    for (int i = 1; i <= 6; i++) {
+    for (int i = 1; i <= 12; i++) {
         const double u = fmod(0.6180339887498949 * i, 1.0);
         const double at = t->side == MIDDLE ? (2.0 * u - 1.0) * H : t->side == RIGHT ? (1.0 + u) * H : -(1.0 + u) * H;
         const gr_point *above = gr_probe_at(p, at + r->h), *below = above ? gr_probe_at(p, at - r->h) : NULL;
         if (!below || !above->valid || !below->valid) continue;
+        const gr_difference f = gr_probe_difference(p, above, below);
         const double width = above->t - below->t;
-        if (fabs(gr_probe_difference(p, above, below).value / width - r->d) > 0.25 * off) return false;
+        if (8.0 * f.noise > off * width) continue;
+        if (fabs(f.value / width - r->d) > 0.25 * off) return false;
         seen++;
     }
     return seen >= 4;
@@ -147,10 +150,10 @@ static double noise_seen(gr_probe *p, const table *t, entry *e, double quantum)
         const double beyond = off - (e->error + 2.0 * fabs(e->value - own->d) * lag + 4.0 * rounding);
         const bool is_other = beyond > 0.0 && 8.0 * (rounding + unexplained(t, i, r->d) / r->h) <= off;
         agree = !is_other ? 0 : agree && fabs(r->d - r[-1].d) <= 0.25 * off ? agree + 1 : 1;
-        if (agree == 3) e->other = r->d;
+        if (agree >= 2) e->other = r->d;
         if (agree == 3 && off > within * r->noise && e->stairs == MAX_ROWS) {
             if (!is_a_staircase(p, t, own->h, r, off)) return (double)INFINITY;
-            e->stairs = i - 2;
+            if (GR_CONFIDENCE * e->error <= 0.5 * off) e->stairs = i - 2;
         }
         noise = fmax(noise, beyond * r->h);
     }
@@ -174,7 +177,7 @@ static bool best_entry(gr_probe *p, const table *t, entry *best)
     const double quantum = gr_probe_quantum(p), base = t->side == MIDDLE ? 16.0 : 4.0,
                  carried = t->side == MIDDLE ? 1.0 : 3.0;
     best->error = (double)INFINITY;
-    for (int i = 0, columns = 0, end = t->n; i < end; i++) {
+    for (int i = 0, columns = 0, end = t->n - LEAST_BELOW; i < end; i++) {
         const row *r = &t->rows[i];
         const bool follows = i > 0 && r[-1].h == 4.0 * r->h;
         columns = follows && columns < MAX_COLUMNS ? columns + 1 : follows ? MAX_COLUMNS : 1;
@@ -191,7 +194,7 @@ static bool best_entry(gr_probe *p, const table *t, entry *best)
             if (!(e.error < best->error)) continue;
             e.noise = fmax(noise_seen(p, t, &e, quantum), quantum);
             e.error += carried * e.noise / r->h;
-            if (e.stairs < end && is_known(&e)) end = e.stairs; /* and shorter steps see no more than one stair */
+            if (e.stairs < end) end = e.stairs; /* shorter steps see no more than one stair */
             if (e.error < best->error) *best = e;
         }
     }
@@ -230,14 +233,23 @@ static bool is_better(const entry *a, const entry *b)
                                                        : a->error < b->error;
 }
 
-/* The table from step h down, if its best entry is better than the one that there is. */
-static void try_table(gr_probe *p, table *t, double h, double shortest, entry *best)
+/* Whether an entry of long steps says what the one from short steps does, or these, row r, see one stair alone. */
+static bool is_borne_out(gr_probe *p, const table *t, const entry *e, const entry *shorter, const row *r)
+{
+    const double apart = fabs(e->value - shorter->value);
+    return r->h == 0.0 || apart <= GR_CONFIDENCE * (e->error + shorter->error) ||
+           is_a_staircase(p, t, t->rows[e->row].h, r, fabs(e->value - r->d));
+}
+
+/* The table from step h down, if its best entry is better than the one that there is, and short steps, if any were
+ * taken before, bear it out. */
+static void try_table(gr_probe *p, table *t, double h, double shortest, row before, entry *best)
 {
     table here = {.side = t->side, .any_branch = t->any_branch};
     entry e;
     fill_table(p, &here, h, shortest);
     const bool crossed = t->crossed || here.crossed;
-    if (t->n < 2 || (best_entry(p, &here, &e) && is_better(&e, best))) {
+    if (t->n < 2 || (best_entry(p, &here, &e) && is_better(&e, best) && is_borne_out(p, &here, &e, best, &before))) {
         *t = here;
         if (!best_entry(p, t, best)) best->error = (double)INFINITY;
     }
@@ -251,24 +263,42 @@ static bool search(gr_probe *p, table *t, double guess, double shortest, entry *
 {
     const double top = 16.0 * guess;
     best->error = (double)INFINITY;
-    try_table(p, t, top, fmax(shortest, 0x1p-48 * guess), best);
+    try_table(p, t, top, shortest, (row){0}, best);
+    const bool flat = t->n && is_still(&t->rows[t->n - 1]);
+    const row before = flat ? t->rows[t->n - 1] : best->error < (double)INFINITY ? t->rows[best->row] : (row){0};
     const bool at_top = best->row < 2 || best->value == 0.0;
-    const bool up = t->n > 1 && t->rows[0].h == top && (at_top || !has_moved(&t->rows[0]));
-    const bool down = t->n < 2 || (has_moved(&t->rows[t->n - 1]) && !diverges(t));
+    const bool up = !t->any_branch && t->n > 1 && t->rows[0].h == top && (at_top || !has_moved(&t->rows[0]));
+    const bool down = t->n < 2 || has_moved(&t->rows[t->n - 1]);
     for (int i = 1, tried = 0; i < MAX_WINDOWS && up && !is_known(best) && !p->refused; i++) {
         table one = {.side = t->side, .any_branch = t->any_branch};
         const double h = top * ldexp(1.0, 10 * i);
         if (!(h < 1e290) || !add_row(p, &one, h)) break;
         if (!has_moved(&one.rows[0])) continue;
-        try_table(p, t, h, h * 0x1p-40, best); /* down to where it did not */
+        try_table(p, t, h, h * 0x1p-40, before, best); /* down to where it did not */
         if (++tried == 3 || !is_on_the_series(p, t, h)) break;
     }
     for (int i = 1; i < MAX_WINDOWS && down && !is_known(best) && !p->refused; i++) {
         const double h = top * ldexp(1.0, -26 * i);
         if (!(h > shortest)) break;
-        if (is_on_the_series(p, t, h)) try_table(p, t, h, shortest, best);
+        if (is_on_the_series(p, t, h)) try_table(p, t, h, shortest, (row){0}, best);
     }
     return best->error < (double)INFINITY;
+}
+
+/* Where x is added to far larger numbers, short steps do not see that f changes with it. If steps far longer bear out
+ * the tape's slope and the best entry is that of one stair, they are what may be meant. */
+static void look_far(gr_probe *p, const table *t, double guess, double rtol, double expected, entry *best)
+{
+    const row *r = &t->rows[best->row];
+    const double off = fabs(expected - best->value);
+    if (!(off > rtol * fmax(fabs(expected), fabs(best->value)) + GR_CONFIDENCE * best->error)) return;
+    for (int i = 1; i <= 3 && isnan(best->other); i++) {
+        const double h = 16.0 * guess * ldexp(1.0, 10 * i);
+        table far = {.side = MIDDLE};
+        if (!add_row(p, &far, h) || !add_row(p, &far, 0.25 * h)) return;
+        const double d = far.rows[1].d;
+        if (fabs(d - expected) <= 0.01 * off && is_a_staircase(p, &far, h, r, off)) best->other = d;
+    }
 }
 
 /* ---- The quick way -------------------------------------------------------------------------------------------- */
@@ -309,9 +339,9 @@ static bool quick_slope(gr_probe *p, double guess, double expected, double rtol,
  * bear out a derivative of 0 half of the scale will do; another may only be too small to be seen there. */
 static bool is_constant(gr_probe *p, const table *t, double guess, double expected)
 {
-    static const double longer[] = {0.5, 8.0, 0x1p16, 0x1p30};
+    static const double longer[] = {0.5, 0x1p16, 8.0, 0x1p30};
     if (t->n < 2 || !is_still_from(t, 0)) return false;
-    for (int i = 0; i < (expected == 0.0 ? 1 : GR_COUNT(longer)); i++) {
+    for (int i = 0; i < (expected == 0.0 ? 2 : GR_COUNT(longer)); i++) {
         table one = {.side = MIDDLE};
         if (!add_row(p, &one, longer[i] * guess)) break;
         if (!is_still(&one.rows[0])) return false;
@@ -361,6 +391,8 @@ static void take_entry(gr_probe *p, const table *t, const entry *e, gr_slope *s)
     s->noise = e->noise;
     s->other = e->other;
     s->terms_slope = e->terms;
+    for (int i = 0; i < t->n; i++)
+        if (t->rows[i].h <= gr_probe_guess(p)) s->around = fmax(s->around, t->rows[i].around);
     s->constant = is_still_from(t, e->row);
     keep_values(p, t->rows[e->row].h, s);
 }
@@ -371,6 +403,7 @@ static void slopes_beside(gr_probe *p, double guess, double shortest, gr_slope *
     table t[2] = {{.side = RIGHT, .any_branch = true}, {.side = LEFT, .any_branch = true}};
     entry e[2];
     bool found[2];
+    s->beside = true;
     for (int i = 0; i < 2; i++) {
         found[i] = search(p, &t[i], guess, shortest, &e[i]);
         s->diverges |= found[i] && diverges(&t[i]);
@@ -426,7 +459,11 @@ gr_status gr_estimate(gr_probe *p, double rtol, double expected, gr_slope *s)
     }
     t = (table){.side = MIDDLE};
     const bool found = search(p, &t, guess, shortest, &e);
-    if (found && (is_known(&e) || !t.crossed) && !stays_apart(&t, &e)) take_entry(p, &t, &e, s);
-    else if (!p->refused) slopes_beside(p, guess, shortest, s);
+    if (found && (is_known(&e) || !t.crossed) && !stays_apart(&t, &e)) {
+        look_far(p, &t, guess, rtol, expected, &e);
+        take_entry(p, &t, &e, s);
+    } else if (!p->refused) {
+        slopes_beside(p, guess, shortest, s);
+    }
     return p->refused;
 }

@@ -331,7 +331,7 @@ double gr_probe_guess(const gr_probe *p)
 double gr_probe_shortest(const gr_probe *p)
 {
     const double x = p->line.chance ? 0x1p6 : fabs(element_of(p, p->line.first));
-    const double bit = p->of.plain && p->of.plain->is_float ? 0x1p-22 : 0x1p-48;
+    const double bit = p->of.plain && p->of.plain->is_float ? 0x1p-22 : 0x1p-50;
     return x > 0.0 ? fmax(bit * power_of_2(x), 1e-290) : 1e-290;
 }
 
@@ -524,6 +524,7 @@ static double length_of_terms(const gr_probe *p, const gr_point *a, const gr_poi
  *     value  = sum of weight_i (a_i - b_i)
  *     second = sum of weight_i (a_i - 2 base_i + b_i)
  *     total  = sum of |weight_i (a_i - b_i)|
+ *     around = sum of |weight_i| (|a_i - base_i| + |base_i - b_i|)
  *     noise  = 2^-50 sqrt(sum of size_i^2),  size_i = |weight_i| max(|a_i|, |b_i|)
  *
  * For float code it is 2^-24, and never less than the smallest number. */
@@ -531,7 +532,7 @@ gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr
 {
     const double *const base = p->base.values;
     exact first = {0}, second = {0};
-    double squares = 0.0, largest = 0.0, total = 0.0;
+    double squares = 0.0, largest = 0.0, total = 0.0, around = 0.0;
     for (int64_t i = first_term(p), end = end_of_terms(p); i < end; i++) {
         const double u = a->values[i], v = b->values[i], weight = weight_of_term(p, i);
         if ((p->tied && !p->ties[i]) || (u == v && !isfinite(u))) continue;
@@ -540,6 +541,7 @@ gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr
         largest = larger(size, largest); /* whose square may be too small to be there */
         if (u == v && u == base[i]) continue;
         total += fabs(weight * (u - v));
+        around += fabs(weight) * (fabs(u - base[i]) + fabs(base[i] - v));
         add(&first, weight * (u - v));
         add(&second, weight * ((u - base[i]) - (base[i] - v)));
     }
@@ -551,7 +553,8 @@ gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr
     if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
     const double size = largest > 0.0 ? larger(largest, sqrt(squares)) : length_of_terms(p, a, b);
     const double rounding = p->of.plain && p->of.plain->is_float ? 0x1p-24 : 0x1p-50;
-    return (gr_difference){first.sum + first.rest, second.sum + second.rest, total, rounding * size + 0x1p-1074};
+    return (gr_difference){first.sum + first.rest, second.sum + second.rest, total, around,
+                           rounding * size + 0x1p-1074};
 }
 
 double gr_probe_quantum(const gr_probe *p)
@@ -624,4 +627,15 @@ gr_status gr_probe_gradient(gr_probe *p, int64_t output, double *gradient)
     if (!y) return gr_last_status();
     gr_tensor *g = output < 0 ? gr_probe_cotangent(p, y) : unit_cotangent(p, y, output);
     return gr_probe_vjp(p, y, g, p->of.x, 0, gradient);
+}
+
+gr_status gr_probe_slope_at(gr_probe *p, double t, double *gradient, double *slope)
+{
+    *slope = (double)NAN;
+    const gr_status status = move_inputs(p, t) ? gr_probe_gradient(p, p->output, gradient) : GR_ERR_VALUE;
+    move_inputs(p, 0.0);
+    if (status) return status == GR_ERR_MEMORY ? status : GR_OK;
+    *slope = 0.0;
+    for (int64_t k = p->line.first; k < p->line.last; k++) *slope += gradient[k] * gr_probe_part(p, k);
+    return GR_OK;
 }
