@@ -262,7 +262,7 @@ static void try_table(gr_probe *p, table *t, double h, double shortest, row befo
 static bool search(gr_probe *p, table *t, double guess, double shortest, entry *best)
 {
     const double top = 16.0 * guess;
-    best->error = (double)INFINITY;
+    *best = (entry){.error = (double)INFINITY, .other = (double)NAN};
     try_table(p, t, top, shortest, (row){0}, best);
     const bool flat = t->n && is_still(&t->rows[t->n - 1]);
     const row before = flat ? t->rows[t->n - 1] : best->error < (double)INFINITY ? t->rows[best->row] : (row){0};
