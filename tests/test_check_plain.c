@@ -364,7 +364,7 @@ static void a_nan_stays_where_it_is(void **state)
     const gr_plain p = sparse_of(&w);
     const gr_check_report r = plain_is(GR_CHECK_FAIL, &p, random_x(FEW), NULL);
     assert_true(r.failed == 1 && r.worst[0].output == 1 && r.index == 1);
-    expect_hint(&r, "not finite");
+    expect_hint(&r, "was it written");
 }
 
 /* ---- Bounds, edges, kinks --------------------------------------------------------------------------------------- */
@@ -640,16 +640,16 @@ static void refused_numbers(void **state)
     const double nan_bound[] = {(double)NAN, 0, 0, 0, 0, 0};
     gr_plain p = f;
     p.n = 0;
-    refused_with(GR_ERR_OPTION, "n 0", &p, x, NULL);
+    refused_with(GR_ERR_OPTION, "n is 0", &p, x, NULL);
     p = y;
     p.m = 0;
     refused_with(GR_ERR_OPTION, "m 0", &p, x, NULL);
     p = y;
     p.nonzeros = -1;
-    refused_with(GR_ERR_OPTION, "-1 nonzeros", &p, x, NULL);
+    refused_with(GR_ERR_OPTION, "nonzeros -1", &p, x, NULL);
     p = y;
     p.column = NULL;
-    refused_with(GR_ERR_OPTION, "row with column", &p, x, NULL);
+    refused_with(GR_ERR_NULL, "row and column are given together", &p, x, NULL);
     for (size_t i = 0; i < COUNT(bad); i++) {
         p = y;
         p.row = bad[i];

@@ -134,7 +134,7 @@ struct gr_check_options {
     gr_check_mode mode;
     int order;    /* 2: the gradient of the gradient, summed with random weights, by the inputs and by the cotangent g;
                    * else 1. Not with GR_CHECK_ACCUMULATION and GR_CHECK_F32 */
-    double scale; /* of every element: a step that f notices, but knows itself by still; 0: found, for each by itself */
+    double scale; /* of every element: a step in which f changes and keeps its shape; 0: found, for each by itself */
     double rtol;  /* below 1; 0: 1e-7; 1e-4 in mode GR_CHECK_F32 */
     double atol;  /* a finite absolute difference that is accepted, 0 as a rule */
     int samples;  /* 0: 16 of each input */
@@ -146,7 +146,8 @@ struct gr_check_options {
     void *progress_context;
 };
 
-/* How many evaluations of f a check at these inputs will take, if f is smooth and its derivative right; only those that
+/* How many evaluations of f a check at these inputs takes at least, if f is smooth and its derivative right, and some
+ * more where a derivative has to be looked at twice; only those that
  * require a gradient count, and nothing is run. With order 2 one evaluation is of f and of its gradient. In mode
  * GR_CHECK_PER_NODE the ops' own are not counted. -1 with an error: GR_ERR_NULL, GR_ERR_OPTION. */
 GR_EXPORT int64_t gr_check_cost(gr_tensor *const x[], int n, const gr_check_options *options);
@@ -180,7 +181,7 @@ struct gr_check_report {
     int64_t failed;                     /* count[GR_CHECK_FAIL] */
     int64_t count[GR_CHECK_N_VERDICTS]; /* of elements, by verdict */
     int64_t histogram[GR_CHECK_BINS];   /* relative errors: below 1e-15, to 1e-14, ..., to 1, and 1 or more */
-    int64_t evaluations, backwards;     /* of f, and of its backward pass */
+    int64_t evaluations, backwards;     /* of f, and of single ops; of its backward pass, or of a plain derivative */
     int n_worst;                        /* the worst comparisons, the worst first */
     gr_check_element worst[GR_CHECK_WORST];
     int input; /* those of worst[0], for a short message of your own; -1 without one */

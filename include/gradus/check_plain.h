@@ -29,17 +29,19 @@
 extern "C" {
 #endif
 
-/* A function of n numbers and its derivative; what is not needed is NULL or 0. All pointers stay the caller's.
+/* A function of n numbers and its derivative; what is not needed is NULL or 0. All pointers stay the caller's. The
+ * function itself, f or vector, is always needed.
  *
  * The function is f, a number, or vector, m numbers y. It ends where f is not finite, or where vector returns anything
  * but 0 or an element of y is not finite: there nothing is compared, and beside such an edge the slope on one side
  * counts. It is called with finite numbers between lower and upper only, and must not write to x.
  *
- * The derivative of f is gradient, n numbers g. That of vector is jacobian, m rows of n numbers; or, where row and
+ * The derivative of f is gradient, n numbers g, which is to write each of them: g is handed to it filled with NaN, and
+ * so are the other results. That of vector is jacobian, m rows of n numbers; or, where row and
  * column are given, only the nonzeros entries of which entry k is that of element row[k] of y by x[column[k]], and all
  * others are 0. Entries with the same place add up. With `.order = 2` in the options it is hessian_vector that is
- * checked, hv = H(x) v, against the differences of gradient, and for being linear in v; in the mode GR_CHECK_JACOBIAN
- * each entry of H. Each returns 0, or anything else where it has no value. */
+ * checked, hv = H(x) v, against the differences of gradient, for a v of random numbers, and for being linear in v; in
+ * the mode GR_CHECK_JACOBIAN each entry of H. Each returns 0, or anything else where it has no value. */
 typedef struct gr_plain {
     double (*f)(const double *x, void *context);
     int (*gradient)(const double *x, double *g, void *context);
@@ -58,9 +60,10 @@ typedef struct gr_plain {
 } gr_plain;
 
 /* Checks the derivative at x, n finite numbers within the bounds, and fills in the report. The mode GR_CHECK_FULL looks
- * at each element of the gradient or of the Jacobian. Returns GR_OK when the comparison could be made, whatever its
- * verdict. Errors: GR_ERR_NULL; GR_ERR_OPTION for a problem or a mode that does not fit; GR_ERR_VALUE where the
- * function or its derivative has no value at x; GR_ERR_STATE when one of them wrote to x. `options` may be NULL. */
+ * at each element of the gradient or of the Jacobian; GR_CHECK_SAMPLED at 16 of all n, since x is one input. Returns
+ * GR_OK when the comparison could be made, whatever its verdict. Errors: GR_ERR_NULL; GR_ERR_OPTION for a problem or a
+ * mode that does not fit; GR_ERR_INDEX for a row or column that is not there; GR_ERR_VALUE where the function or its
+ * derivative has no value at x; GR_ERR_STATE when one of them wrote to x. `options` may be NULL. */
 GR_EXPORT GR_NODISCARD gr_status gr_check_plain(const gr_plain *problem, const double x[],
                                                 const gr_check_options *options, gr_check_report *report);
 

@@ -102,6 +102,18 @@ gr_status gr_check_directions(gr_checker *c)
     return GR_OK;
 }
 
+/* An element that is wrong at the second point, and was no sample: it may be wrong at x as well. */
+static gr_status look_at_x(gr_checker *c, int64_t element)
+{
+    gr_check_element e;
+    if (gr_check_element_of(c, element, c->gradient[element], &e)) return gr_last_status();
+    if (e.verdict != GR_CHECK_FAIL) return GR_OK;
+    gr_check_note(c->report, &e);
+    c->expected[element] = e.numeric;
+    c->elsewhere = false;
+    return GR_OK;
+}
+
 /* The same at another point, if f has a value there, along one direction: a VJP that keeps what it found at x, in the
  * network or in a call before this one, is wrong there. Only a FAIL is noted. */
 static gr_status check_elsewhere(gr_checker *c)
@@ -119,11 +131,14 @@ static gr_status check_elsewhere(gr_checker *c)
     if (!status && isfinite(gr_probe_value(&moved.probe, &moved.probe.base))) status = gr_check_directions(&moved);
     status = gr_checker_close(&moved, status);
     gr_probe_restore(&c->probe);
-    for (int i = 0; i < report.n_worst && !status; i++)
-        if (report.worst[i].verdict == GR_CHECK_FAIL && isfinite(report.worst[i].analytic)) {
-            gr_check_note(c->report, &report.worst[i]);
-            c->elsewhere = true;
-        }
+    for (int i = 0; i < report.n_worst && !status; i++) {
+        const gr_check_element *e = &report.worst[i];
+        if (e->verdict != GR_CHECK_FAIL || !isfinite(e->analytic)) continue;
+        gr_check_note(c->report, e);
+        c->elsewhere = true;
+        if (e->index >= 0 && c->options.mode == GR_CHECK_SAMPLED)
+            status = look_at_x(c, c->probe.start[e->input] + e->index);
+    }
     c->report->evaluations += report.evaluations;
     c->report->backwards += report.backwards;
     if (status != GR_ERR_VALUE && status != GR_ERR_INDEX) return status;

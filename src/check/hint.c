@@ -74,7 +74,8 @@ static int64_t count_that_is(double ratio, const gr_probe *p)
 /* Adds to the hint. */
 #define SAY(...) snprintf(r->hint + strlen(r->hint), sizeof r->hint - strlen(r->hint), __VA_ARGS__)
 
-static void hint_at_ratio(gr_check_report *r, double ratio, const gr_probe *p, const char *where)
+/* `alone`: one element of several, whose ratio says little. */
+static void hint_at_ratio(gr_check_report *r, double ratio, const gr_probe *p, const char *where, bool alone)
 {
     const int64_t count = ratio == 0.0 ? 0 : count_that_is(ratio, p);
     const char *minus = ratio < 0.0 ? ", and a wrong sign" : "";
@@ -89,7 +90,7 @@ static void hint_at_ratio(gr_check_report *r, double ratio, const gr_probe *p, c
     else if (count)
         SAY("analytic / numeric is %s%lld, a count of elements, %s: a mean for a sum, or a sum over an axis%s",
             fabs(ratio) < 1.0 ? "1/" : "", (long long)count, where, minus);
-    else SAY("analytic / numeric is %s %s: a constant factor%s", GR_DIGITS(6, ratio), where, minus);
+    else SAY("analytic / numeric is %s %s%s%s", GR_DIGITS(6, ratio), where, alone ? "" : ": a constant factor", minus);
 }
 
 /* ---- What the places say ---------------------------------------------------------------------------------------- */
@@ -200,7 +201,8 @@ static void hint_at_numbers(gr_check_report *r, const gr_checker *c, const failu
     else if (f->least == 0.0 && f->most == 0.0)
         SAY("the gradient is 0 where the function changes, %s: %s (a detach, a VJP that is missing?)", where,
             f->failed == f->compared ? "none reached it" : "a part is missing");
-    else if (is_common(f)) hint_at_ratio(r, 0.5 * (f->least + f->most), &c->probe, where);
+    else if (is_common(f))
+        hint_at_ratio(r, 0.5 * (f->least + f->most), &c->probe, where, f->failed == 1 && f->compared > 1);
     else if (f->failed * 4 < f->compared)
         SAY("few elements are wrong, %s: a border, a remainder of a loop, an index?", where);
 }
@@ -214,6 +216,8 @@ static void hint_at_failure(gr_check_report *r, const gr_checker *c)
         SAY("the VJP is not linear in its cotangent g: it gives %s for %s", GR_DIGITS(6, e->analytic),
             GR_DIGITS(6, e->numeric));
     else if (c->elsewhere) SAY("right at x, wrong at a second point: a cached value, of x or of an earlier call?");
+    else if (plain && isnan(e->analytic))
+        SAY("the derivative is NaN here: was it written, and not added to what it found? Or 0 * inf, 0 / 0?");
     else if (!isfinite(e->analytic))
         SAY("the analytic gradient is not finite: 0 * inf, a logarithm of 0, a division by 0?");
     else if (!isfinite(e->numeric)) SAY("the function is not finite here");
@@ -236,8 +240,8 @@ void gr_check_hint(gr_checker *c)
     gr_check_report *r = c->report;
     if (r->verdict == GR_CHECK_FAIL) hint_at_failure(r, c);
     else if (r->verdict == GR_CHECK_UNRESOLVED)
-        SAY("the function is too flat, too rough or too inexact here: move the inputs, or check the ops one by one "
-            "(per node)");
+        SAY("the function is too flat, too rough or too inexact here: move the inputs, %s",
+            c->probe.of.plain ? "or give scales" : "or check the ops one by one (per node)");
     else if (r->verdict == GR_CHECK_NONDETERMINISTIC)
         SAY("two runs differ: dropout, random numbers, a state that f keeps, or memory that is not initialised?");
     else if (r->verdict == GR_CHECK_VACUOUS && r->compared)

@@ -146,14 +146,15 @@ static gr_status expect_functions(const gr_plain *p, int order)
     else if (p->f && !p->gradient) missing = "gradient";
     else if (p->vector && (!p->jacobian || order == 2)) missing = order == 2 ? "f for order 2" : "jacobian";
     if (missing) return gr_fail(GR_ERR_NULL, "%s: the problem needs %s", who, missing);
-    if (p->n < 1 || (p->vector && p->m < 1) || p->nonzeros < 0 || !p->row != !p->column)
-        return gr_fail(GR_ERR_OPTION, "%s: n %lld, m %lld, %lld nonzeros: expected 1 or more, and row with column", who,
+    if (p->n < 1 || (p->vector && p->m < 1) || p->nonzeros < 0)
+        return gr_fail(GR_ERR_OPTION, "%s: n is %lld, m %lld, nonzeros %lld: expected n and m of 1 or more", who,
                        (long long)p->n, (long long)p->m, (long long)p->nonzeros);
+    if (!p->row != !p->column) return gr_fail(GR_ERR_NULL, "%s: row and column are given together, or neither", who);
     for (int64_t k = 0; p->row && k < p->nonzeros; k++)
         if (p->row[k] < 0 || p->row[k] >= p->m || p->column[k] < 0 || p->column[k] >= p->n)
-            return gr_fail(GR_ERR_INDEX, "%s: entry %lld is at [%lld,%lld] of a Jacobian [%lld,%lld]", who,
-                           (long long)k, (long long)p->row[k], (long long)p->column[k], (long long)p->m,
-                           (long long)p->n);
+            return gr_fail(
+                GR_ERR_INDEX, "%s: entry %lld is at [%lld,%lld] of a Jacobian [%lld,%lld]; places count from 0", who,
+                (long long)k, (long long)p->row[k], (long long)p->column[k], (long long)p->m, (long long)p->n);
     return GR_OK;
 }
 

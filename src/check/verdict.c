@@ -185,14 +185,14 @@ static void describe_slope(const gr_slope *s, const gr_judged *j, gr_check_eleme
     e->right = s->kink ? s->right : s->value;
     if (s->kink) e->numeric = fmin(fmax(j->analytic, fmin(s->left, s->right)), fmax(s->left, s->right));
     const double difference = fabs(j->analytic - e->numeric);
-    e->relative = difference == 0.0 ? 0.0 : difference / j->relative_to;
+    e->relative = difference == 0.0 || (isinf(j->analytic) && s->diverges) ? 0.0 : difference / j->relative_to;
 }
 
 /* How many digits of f the noise leaves. */
 static void note_digits(gr_checker *c, const gr_slope *s)
 {
     const double size = fabs(gr_probe_value(&c->probe, &c->probe.base)), digits = log10(size / s->noise);
-    if (!c->report || !(s->noise > 0.0 && digits > 0.0)) return;
+    if (!c->report || s->diverges || !(s->noise > 0.0 && digits > 0.0)) return;
     c->report->digits = c->report->digits > 0.0 ? fmin(c->report->digits, digits) : digits;
 }
 
