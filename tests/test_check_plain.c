@@ -470,6 +470,145 @@ static void other_verdicts(void **state)
     plain_is(GR_CHECK_FAIL, &p, at_0, NULL);
 }
 
+/* Functions of two numbers. The derivative by the first one is right, or else w->factor, some at x alone. */
+static double claimed(const world *w, double x, double right_one)
+{
+    return x == *w->lower && !isnan(w->factor) ? w->factor : right_one;
+}
+
+static double turns(const double *x, void *context)
+{
+    (void)context;
+    return sin(6.283185307179586 * (x[0] - floor(x[0]))) + x[1];
+}
+
+static int turns_gradient(const double *x, double *g, void *context)
+{
+    const world *w = context;
+    g[0] = isnan(w->factor) ? 6.283185307179586 * cos(6.283185307179586 * (x[0] - floor(x[0]))) : w->factor;
+    g[1] = 1.0;
+    return 0;
+}
+
+static double sinc(const double *x, void *context)
+{
+    (void)context;
+    return (x[0] == 0.0 ? 1.0 : sin(x[0]) / x[0]) + x[1];
+}
+
+static int sinc_gradient(const double *x, double *g, void *context)
+{
+    g[0] = claimed(context, x[0], x[0] == 0.0 ? 0.0 : (x[0] * cos(x[0]) - sin(x[0])) / x[0] / x[0]);
+    g[1] = 1.0;
+    return 0;
+}
+
+static double x_log_x(const double *x, void *context)
+{
+    (void)context;
+    return (x[0] > 0.0 ? x[0] * log(x[0]) : 0.0) + x[1];
+}
+
+static int x_log_x_gradient(const double *x, double *g, void *context)
+{
+    g[0] = claimed(context, x[0], log(x[0]) + 1.0);
+    g[1] = 1.0;
+    return 0;
+}
+
+static double rounded(const double *x, void *context)
+{
+    (void)context;
+    return rint(256.0 * x[0]) / 256.0 + x[1];
+}
+
+static int rounded_gradient(const double *x, double *g, void *context)
+{
+    const world *w = context;
+    (void)x;
+    g[0] = isnan(w->factor) ? 0.0 : w->factor;
+    g[1] = 1.0;
+    return 0;
+}
+
+/* From -1 to 1, without an order. */
+static double noise_at(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    gr_rng rng = gr_rng_seed(bits);
+    return 2.0 * gr_rng_uniform(&rng) - 1.0;
+}
+
+static double small_and_noisy(const double *x, void *context)
+{
+    (void)context;
+    return 5e-10 * sin(x[0]) + 1e-12 * noise_at(x[0]) + x[1];
+}
+
+static double noisy(const double *x, void *context)
+{
+    (void)context;
+    return sin(x[0]) + 0.1 * noise_at(x[0]) + x[1];
+}
+
+static int small_and_noisy_gradient(const double *x, double *g, void *context)
+{
+    const world *w = context;
+    g[0] = isnan(w->factor) ? 5e-10 * cos(x[0]) : w->factor;
+    g[1] = 1.0;
+    return 0;
+}
+
+static int noisy_gradient(const double *x, double *g, void *context)
+{
+    g[0] = claimed(context, x[0], cos(x[0]));
+    g[1] = 1.0;
+    return 0;
+}
+
+/* Each with the right derivative and a wrong one. */
+static void repeating_rounded_and_noisy(void **state)
+{
+    (void)state;
+    const double none = -(double)INFINITY, no_number = (double)NAN;
+    const struct {
+        double (*f)(const double *x, void *context);
+        int (*gradient)(const double *x, double *g, void *context);
+        double x, factor, lower;
+        gr_check_verdict verdict;
+    } cases[] = {
+        /* of a period that all long steps are multiples of */
+        {turns, turns_gradient, 4000.125, no_number, none, GR_CHECK_PASS},
+        {turns, turns_gradient, 4000.125, 0.0, none, GR_CHECK_FAIL},
+        /* wrong at one point alone */
+        {sinc, sinc_gradient, 0.0, no_number, none, GR_CHECK_PASS},
+        {sinc, sinc_gradient, 0.0, 1.0, none, GR_CHECK_FAIL},
+        /* a slope that grows with the logarithm of the step */
+        {x_log_x, x_log_x_gradient, 0.0, no_number, 0.0, GR_CHECK_PASS},
+        {x_log_x, x_log_x_gradient, 0.0, (double)INFINITY, 0.0, GR_CHECK_FAIL},
+        {x_log_x, x_log_x_gradient, 0.0, 0.0, 0.0, GR_CHECK_UNRESOLVED},
+        /* 0 is the slope of each stair, 1 that of all */
+        {rounded, rounded_gradient, 1.234567, no_number, none, GR_CHECK_UNRESOLVED},
+        {rounded, rounded_gradient, 1.234567, 2.0, none, GR_CHECK_FAIL},
+        /* 0 is beyond the error, if small */
+        {small_and_noisy, small_and_noisy_gradient, 1.1, no_number, none, GR_CHECK_PASS},
+        {small_and_noisy, small_and_noisy_gradient, 1.1, 0.0, none, GR_CHECK_UNRESOLVED},
+        /* far steps see less of the noise, and of f */
+        {noisy, noisy_gradient, 1.1, no_number, none, GR_CHECK_UNRESOLVED},
+        {noisy, noisy_gradient, 1.1, 0.0, none, GR_CHECK_UNRESOLVED},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const double x[] = {cases[i].x, 1.3}, lower[] = {cases[i].lower, none};
+        world w = {.n = 2, .lower = x, .factor = cases[i].factor};
+        const gr_plain p = {.f = cases[i].f, .gradient = cases[i].gradient, .n = 2, .lower = lower, .context = &w};
+        gr_check_report r;
+        assert_int_equal(gr_check_plain(&p, x, NULL, &r), GR_OK);
+        if (r.verdict != cases[i].verdict) printf("case %d\n", (int)i), gr_check_fprint(stdout, &r);
+        assert_int_equal(r.verdict, cases[i].verdict);
+    }
+}
+
 /* Steps that the caller gives change no verdict; nor does a scale that x has. */
 static void scales(void **state)
 {
@@ -729,6 +868,7 @@ int main(void)
         cmocka_unit_test(never_out_of_bounds),
         cmocka_unit_test(where_f_ends),
         cmocka_unit_test(other_verdicts),
+        cmocka_unit_test(repeating_rounded_and_noisy),
         cmocka_unit_test(scales),
         cmocka_unit_test(misuse),
         cmocka_unit_test(refused_functions),

@@ -50,7 +50,8 @@ typedef struct table {
 /* A slope as an entry of a table. */
 typedef struct entry {
     double value, error, noise, terms;
-    double other; /* what the shortest steps agree on instead, if rounding within f may be the reason; or NaN */
+    double other;     /* what the shortest steps agree on instead, if rounding within f may be the reason; or NaN */
+    double low, high; /* the slopes that steps around the guess allow, where the entry is from others and not known */
     int row;
     int stairs; /* the row from which on f is a staircase for it, or MAX_ROWS */
 } entry;
@@ -170,6 +171,14 @@ static bool is_still_from(const table *t, int i)
     return true;
 }
 
+/* Whether f does not move at all in a step as long as h, nor in shorter ones. */
+static bool is_still_from_step(const table *t, double h)
+{
+    for (int i = 0; i + 3 <= t->n && t->rows[i].h >= h; i++)
+        if (is_still_from(t, i)) return true;
+    return false;
+}
+
 /* The entry of least error, all noise counted. False when the table is too short for any. */
 static bool best_entry(gr_probe *p, const table *t, entry *best)
 {
@@ -201,16 +210,21 @@ static bool best_entry(gr_probe *p, const table *t, entry *best)
     return best->error < (double)INFINITY;
 }
 
-/* Whether the slope grows without bound as h goes to 0, as that of a root at 0. */
+/* Whether the slope grows without bound as h goes to 0: as that of a root at 0, by a factor, or as that of x log(x), by
+ * as much in each step. */
 static bool diverges(const table *t)
 {
-    int growing = 0;
+    int growing = 0, steady = 0;
+    double before = 0.0;
     for (int i = 1; i < t->n; i++) {
         const row *r = &t->rows[i];
-        if (fabs(r->d) < 16.0 * r->noise) break;
+        const double more = r->d - r[-1].d;
+        if (fabs(more) < 16.0 * r->noise) break;
         growing = (r->d > 0.0) == (r[-1].d > 0.0) && fabs(r->d) > 1.1 * fabs(r[-1].d) ? growing + 1 : 0;
+        steady = (more > 0.0) == (r->d > 0.0) && fabs(more) >= 0.95 * fabs(before) ? steady + 1 : 0;
+        before = more;
     }
-    return growing >= 6;
+    return growing >= 6 || steady >= 12;
 }
 
 /* ---- Where f has its scale --------------------------------------------------------------------------------------- */
@@ -234,11 +248,12 @@ static bool is_better(const entry *a, const entry *b)
 }
 
 /* Whether an entry of long steps says what the one from short steps does, or these, row r, see one stair alone. */
-static bool is_borne_out(gr_probe *p, const table *t, const entry *e, const entry *shorter, const row *r)
+static bool is_borne_out(gr_probe *p, const table *t, entry *e, const entry *shorter, const row *r)
 {
     const double apart = fabs(e->value - shorter->value);
-    return r->h == 0.0 || apart <= GR_CONFIDENCE * (e->error + shorter->error) ||
-           is_a_staircase(p, t, t->rows[e->row].h, r, fabs(e->value - r->d));
+    if (r->h == 0.0 || apart <= GR_CONFIDENCE * (e->error + shorter->error)) return true;
+    e->other = r->d;
+    return is_a_staircase(p, t, t->rows[e->row].h, r, fabs(e->value - r->d));
 }
 
 /* The table from step h down, if its best entry is better than the one that there is, and short steps, if any were
@@ -250,8 +265,10 @@ static void try_table(gr_probe *p, table *t, double h, double shortest, row befo
     fill_table(p, &here, h, shortest);
     const bool crossed = t->crossed || here.crossed;
     if (t->n < 2 || (best_entry(p, &here, &e) && is_better(&e, best) && is_borne_out(p, &here, &e, best, &before))) {
+        const double other = t->n < 2 ? (double)NAN : e.other;
         *t = here;
         if (!best_entry(p, t, best)) best->error = (double)INFINITY;
+        if (isnan(best->other)) best->other = other;
     }
     t->crossed = crossed;
 }
@@ -264,11 +281,12 @@ static bool search(gr_probe *p, table *t, double guess, double shortest, entry *
     const double top = 16.0 * guess;
     *best = (entry){.error = (double)INFINITY, .other = (double)NAN};
     try_table(p, t, top, shortest, (row){0}, best);
+    const entry near = *best;
     const bool flat = t->n && is_still(&t->rows[t->n - 1]);
     const row before = flat ? t->rows[t->n - 1] : best->error < (double)INFINITY ? t->rows[best->row] : (row){0};
     const bool at_top = best->row < 2 || best->value == 0.0;
     const bool up = !t->any_branch && t->n > 1 && t->rows[0].h == top && (at_top || !has_moved(&t->rows[0]));
-    const bool down = t->n < 2 || has_moved(&t->rows[t->n - 1]);
+    const bool down = t->n < 2 || has_moved(&t->rows[t->n - 1]) || is_still_from(t, 0);
     for (int i = 1, tried = 0; i < MAX_WINDOWS && up && !is_known(best) && !p->refused; i++) {
         table one = {.side = t->side, .any_branch = t->any_branch};
         const double h = top * ldexp(1.0, 10 * i);
@@ -282,6 +300,8 @@ static bool search(gr_probe *p, table *t, double guess, double shortest, entry *
         if (!(h > shortest)) break;
         if (is_on_the_series(p, t, h)) try_table(p, t, h, shortest, (row){0}, best);
     }
+    best->low = near.value - GR_CONFIDENCE * near.error;
+    best->high = near.value + GR_CONFIDENCE * near.error;
     return best->error < (double)INFINITY;
 }
 
@@ -339,7 +359,7 @@ static bool quick_slope(gr_probe *p, double guess, double expected, double rtol,
  * bear out a derivative of 0 half of the scale will do; another may only be too small to be seen there. */
 static bool is_constant(gr_probe *p, const table *t, double guess, double expected)
 {
-    static const double longer[] = {0.5, 0x1p16, 8.0, 0x1p30};
+    static const double longer[] = {0.38196601125010515, 0x1.8p15, 8.0, 0x1p30}; /* some are no period */
     if (t->n < 2 || !is_still_from(t, 0)) return false;
     for (int i = 0; i < (expected == 0.0 ? 2 : GR_COUNT(longer)); i++) {
         table one = {.side = MIDDLE};
@@ -391,7 +411,7 @@ static void take_entry(gr_probe *p, const table *t, const entry *e, gr_slope *s)
     s->noise = e->noise;
     s->other = e->other;
     s->terms_slope = e->terms;
-    for (int i = 0; i < t->n; i++)
+    for (int i = 0; i < t->n && (i <= e->row || s->around == 0.0); i++) /* what shorter steps see may be noise */
         if (t->rows[i].h <= gr_probe_guess(p)) s->around = fmax(s->around, t->rows[i].around);
     s->constant = is_still_from(t, e->row);
     keep_values(p, t->rows[e->row].h, s);
@@ -460,6 +480,8 @@ gr_status gr_estimate(gr_probe *p, double rtol, double expected, gr_slope *s)
     t = (table){.side = MIDDLE};
     const bool found = search(p, &t, guess, shortest, &e);
     if (found && (is_known(&e) || !t.crossed) && !stays_apart(&t, &e)) {
+        if (!is_known(&e) && e.low <= expected && expected <= e.high) e.other = expected;
+        if (is_still_from_step(&t, 0x1p-12 * guess)) e.other = 0.0; /* few digits of x matter: it may be meant */
         look_far(p, &t, guess, rtol, expected, &e);
         take_entry(p, &t, &e, s);
     } else if (!p->refused) {

@@ -116,6 +116,21 @@ static gr_status agree_in_the_mean(gr_checker *c, double h, double amiss, bool *
     return GR_OK;
 }
 
+/* Whether the tape's slope is the numeric one, to a tenth of what is amiss at x, right beside x on both sides: then it
+ * is wrong at x alone, as a special case of a formula may be. */
+static gr_status is_wrong_alone(gr_checker *c, double numeric, double amiss, bool *alone)
+{
+    gr_probe *p = &c->probe;
+    const double t = 4.0 * gr_probe_shortest(p);
+    *alone = true;
+    for (int i = 0; i < 2 && *alone; i++) {
+        double slope;
+        if (gr_probe_slope_at(p, i ? -t : t, c->other, &slope)) return gr_last_status();
+        *alone = fabs(slope - numeric) <= 0.1 * amiss;
+    }
+    return GR_OK;
+}
+
 /* ---- A number against a slope ------------------------------------------------------------------------------- */
 
 /* The largest error for a verdict that is no part of the derivative itself, but of the largest one. */
@@ -204,12 +219,17 @@ gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, g
     const bool is_small = (fabs(s->value) + GR_CONFIDENCE * s->error) * j->scale <= of_largest * size;
     if ((e->verdict == GR_CHECK_FAIL && isfinite(beyond)) || (e->verdict == GR_CHECK_UNRESOLVED && is_small))
         if (analytic_error(c, s, &own)) return gr_last_status();
-    if (e->verdict == GR_CHECK_UNRESOLVED && is_small && fabs(j->analytic) <= own) e->verdict = GR_CHECK_PASS;
+    const bool in_reach = fabs(j->analytic - s->value) <= GR_CONFIDENCE * s->error + own;
+    if (e->verdict == GR_CHECK_UNRESOLVED && is_small && in_reach && fabs(j->analytic) <= own)
+        e->verdict = GR_CHECK_PASS;
     if (e->verdict == GR_CHECK_FAIL && isfinite(beyond)) {
-        bool agree = beyond <= own;
-        if (!agree && s->h > 0.0 && agree_in_the_mean(c, s->h, fabs(j->analytic - s->value), &agree))
-            return gr_last_status();
-        if (agree) e->verdict = GR_CHECK_UNRESOLVED;
+        const double amiss = fabs(j->analytic - s->value);
+        bool agree = beyond <= own, alone = false;
+        if (!agree && s->h > 0.0) {
+            if (agree_in_the_mean(c, s->h, amiss, &agree)) return gr_last_status();
+            if (agree && is_wrong_alone(c, s->value, amiss, &alone)) return gr_last_status();
+        }
+        if (agree && !alone) e->verdict = GR_CHECK_UNRESOLVED;
     }
     describe_slope(s, j, e);
     note_digits(c, s);
