@@ -343,6 +343,18 @@ static void hard_points(void **state)
     assert_true(20 * right->count[GR_CHECK_UNRESOLVED] < right->checks);
 }
 
+/* An x of 1e-8 that is added to 1e9 or 1e12 within f is lost there: f as computed does not depend on it, and all steps
+ * say so but those that are far longer than x. A right derivative does not FAIL for that. */
+static void an_input_that_is_lost(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(hards); i++) {
+        trial t = {&hards[i], RIGHT, 1.0, 1.0, 0};
+        if (!strcmp(hards[i].name, "swallowed") || !strcmp(hards[i].name, "unix_time"))
+            assert_int_equal(check_trial(&t, 1e-8, false).verdict, GR_CHECK_UNRESOLVED);
+    }
+}
+
 /* ---- Units ------------------------------------------------------------------------------------------------------ */
 
 /* Their values stay in range by any factor, and so do those of their derivatives. */
@@ -428,7 +440,8 @@ static void decimal_units_make_no_bad_verdict(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hard_points), cmocka_unit_test(binary_units_change_no_verdict),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hard_points), cmocka_unit_test(an_input_that_is_lost),
+                                       cmocka_unit_test(binary_units_change_no_verdict),
                                        cmocka_unit_test(decimal_units_make_no_bad_verdict)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,7 +203,8 @@ static bool best_entry(gr_probe *p, const table *t, entry *best)
             if (!(e.error < best->error)) continue;
             e.noise = fmax(noise_seen(p, t, &e, quantum), quantum);
             e.error += carried * e.noise / r->h;
-            if (e.stairs < end) end = e.stairs; /* shorter steps see no more than one stair */
+            /* Shorter steps see no more than one stair; where branches change the entry must be known for that. */
+            if (e.stairs < end && (is_known(&e) || !t->any_branch)) end = e.stairs;
             if (e.error < best->error) *best = e;
         }
     }
@@ -309,8 +310,9 @@ static bool search(gr_probe *p, table *t, double guess, double shortest, entry *
  * the tape's slope and the best entry is that of one stair, they are what may be meant. */
 static void look_far(gr_probe *p, const table *t, double guess, double rtol, double expected, entry *best)
 {
-    const row *r = &t->rows[best->row];
+    const row *r = &t->rows[t->n - 1];
     const double off = fabs(expected - best->value);
+    while (r > &t->rows[best->row] && 8.0 * r->noise > off) r--;
     if (!(off > rtol * fmax(fabs(expected), fabs(best->value)) + GR_CONFIDENCE * best->error)) return;
     for (int i = 1; i <= 3 && isnan(best->other); i++) {
         const double h = 16.0 * guess * ldexp(1.0, 10 * i);
