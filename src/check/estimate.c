@@ -203,8 +203,8 @@ static bool best_entry(gr_probe *p, const table *t, entry *best)
             if (!(e.error < best->error)) continue;
             e.noise = fmax(noise_seen(p, t, &e, quantum), quantum);
             e.error += carried * e.noise / r->h;
-            /* Shorter steps see no more than one stair; where branches change the entry must be known for that. */
-            if (e.stairs < end && (is_known(&e) || !t->any_branch)) end = e.stairs;
+            /* Shorter steps see no more than one stair; where f changes branches the entry must be known for that. */
+            if (e.stairs < end && (is_known(&e) || !t->crossed)) end = e.stairs;
             if (e.error < best->error) *best = e;
         }
     }
