@@ -92,8 +92,8 @@ GR_EXPORT const char *gr_check_verdict_name(gr_check_verdict verdict);
 
 /* ---- Ways of checking --------------------------------------------------------------------------------------- */
 
-/* With E evaluations of f for one derivative: 5 as a rule; 40 and more, mostly below 2,000 and at a root or a power at 0
- * some 20,000, where the scale has to be searched for, f is noisy, or there is a kink, and after a disagreement. Each
+/* With E evaluations of f for one derivative: 5 as a rule; 40 and more where the scale has to be searched for, f is
+ * noisy, or there is a kink, and after a disagreement: mostly below 2,000, at a root or a power at 0 some 20,000. Each
  * check takes some 13 evaluations and 7 backward passes more: see gr_check_cost(). */
 typedef enum gr_check_mode {
     /* every element: E for each */

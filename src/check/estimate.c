@@ -429,7 +429,8 @@ static void slopes_beside(gr_probe *p, double guess, double shortest, gr_slope *
     for (int i = 0; i < 2; i++) {
         found[i] = search(p, &t[i], guess, shortest, &e[i]);
         s->diverges |= found[i] && diverges(&t[i]);
-        if (found[i]) s->jump |= jumps(p, (i ? -0.25 : 0.25) * t[i].rows[e[i].row].h);
+        const double sign = i ? -0.25 : 0.25; /* a jump may be small beside the slope of a long step */
+        if (found[i]) s->jump |= jumps(p, sign * t[i].rows[e[i].row].h) || jumps(p, sign * t[i].rows[t[i].n / 2].h);
     }
     if (found[0] != found[1]) {
         take_entry(p, &t[found[0] ? 0 : 1], &e[found[0] ? 0 : 1], s);
