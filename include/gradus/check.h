@@ -147,9 +147,9 @@ struct gr_check_options {
 };
 
 /* How many evaluations of f a check at these inputs takes at least, if f is smooth and its derivative right, and some
- * more where a derivative has to be looked at twice; only those that
- * require a gradient count, and nothing is run. With order 2 one evaluation is of f and of its gradient. In mode
- * GR_CHECK_PER_NODE the ops' own are not counted. -1 with an error: GR_ERR_NULL, GR_ERR_OPTION. */
+ * more where a derivative has to be looked at twice. Only inputs that require a gradient count, and nothing is run.
+ * With order 2 one evaluation is of f and of its gradient. In mode GR_CHECK_PER_NODE the ops' own are not counted. -1
+ * with an error: GR_ERR_NULL, GR_ERR_OPTION. */
 GR_EXPORT int64_t gr_check_cost(gr_tensor *const x[], int n, const gr_check_options *options);
 
 /* ---- The report --------------------------------------------------------------------------------------------- */

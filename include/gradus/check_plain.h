@@ -37,9 +37,9 @@ extern "C" {
  * counts. It is called with finite numbers between lower and upper only, and must not write to x.
  *
  * The derivative of f is gradient, n numbers g, which is to write each of them: g is handed to it filled with NaN, and
- * so are the other results. That of vector is jacobian, m rows of n numbers; or, where row and
- * column are given, only the nonzeros entries of which entry k is that of element row[k] of y by x[column[k]], and all
- * others are 0. Entries with the same place add up. With `.order = 2` in the options it is hessian_vector that is
+ * so are the other results. That of vector is jacobian, m rows of n numbers; or, where row and column are given, only
+ * the nonzeros entries of which entry k is that of element row[k] of y by x[column[k]], and all others are 0. Entries
+ * with the same place add up. With `.order = 2` in the options it is hessian_vector that is
  * checked, hv = H(x) v, against the differences of gradient, for a v of random numbers, and for being linear in v; in
  * the mode GR_CHECK_JACOBIAN each entry of H. Each returns 0, or anything else where it has no value. */
 typedef struct gr_plain {

@@ -166,7 +166,7 @@ gr_status gr_probe_slope_at(gr_probe *p, double t, double *gradient, double *slo
 
 /* ---- scatter.c: what rounding does to the tape's side ---------------------------------------------------------- */
 
-/* passes.c. Copies of inputs, those of floating point in the given dtype, into an array of NULLs; after an error those
+/* Copies of inputs, those of floating point in the given dtype, into an array of NULLs; after an error those
  * that were made are there. */
 gr_status gr_check_copies(gr_tensor *const x[], int n, gr_dtype dtype, gr_tensor *copy[]);
 

@@ -56,11 +56,23 @@ static bool add_up(const compared *whole, const compared half[2])
     return fabs(left) + fabs(right) <= 1e-6 * size + 2.0 * GR_CONFIDENCE * error;
 }
 
+/* Looks at an element by itself, and notes it where it fails. */
+static gr_status note_failure(gr_checker *c, int64_t element, bool *fails)
+{
+    gr_check_element e;
+    if (gr_check_element_of(c, element, c->gradient[element], &e)) return gr_last_status();
+    *fails = e.verdict == GR_CHECK_FAIL;
+    if (!*fails) return GR_OK;
+    gr_check_note(c->report, &e);
+    c->expected[element] = e.numeric;
+    return GR_OK;
+}
+
 /* Notes what makes the direction fail: an element, or several that share a kink. Nothing when no part of it fails by
  * itself. */
 static gr_status trace_failure(gr_checker *c, gr_line l, compared whole)
 {
-    gr_check_element e;
+    bool fails;
     while (l.last - l.first > 1) {
         const int64_t middle = l.first + (l.last - l.first) / 2;
         const gr_line lines[2] = {{l.first, middle, l.chance}, {middle, l.last, l.chance}};
@@ -76,11 +88,7 @@ static gr_status trace_failure(gr_checker *c, gr_line l, compared whole)
         l = lines[wrong];
         whole = half[wrong];
     }
-    if (gr_check_element_of(c, l.first, c->gradient[l.first], &e)) return gr_last_status();
-    if (e.verdict != GR_CHECK_FAIL) return GR_OK;
-    gr_check_note(c->report, &e);
-    c->expected[l.first] = e.numeric;
-    return GR_OK;
+    return note_failure(c, l.first, &fails);
 }
 
 gr_status gr_check_directions(gr_checker *c)
@@ -99,18 +107,6 @@ gr_status gr_check_directions(gr_checker *c)
         if (trace_failure(c, l, d)) return gr_last_status();
         traced = true;
     }
-    return GR_OK;
-}
-
-/* An element that is wrong at the second point, and was no sample: it may be wrong at x as well. */
-static gr_status look_at_x(gr_checker *c, int64_t element)
-{
-    gr_check_element e;
-    if (gr_check_element_of(c, element, c->gradient[element], &e)) return gr_last_status();
-    if (e.verdict != GR_CHECK_FAIL) return GR_OK;
-    gr_check_note(c->report, &e);
-    c->expected[element] = e.numeric;
-    c->elsewhere = false;
     return GR_OK;
 }
 
@@ -134,10 +130,11 @@ static gr_status check_elsewhere(gr_checker *c)
     for (int i = 0; i < report.n_worst && !status; i++) {
         const gr_check_element *e = &report.worst[i];
         if (e->verdict != GR_CHECK_FAIL || !isfinite(e->analytic)) continue;
+        bool at_x = false; /* one that was no sample may be wrong there as well */
         gr_check_note(c->report, e);
-        c->elsewhere = true;
         if (e->index >= 0 && c->options.mode == GR_CHECK_SAMPLED)
-            status = look_at_x(c, c->probe.start[e->input] + e->index);
+            status = note_failure(c, c->probe.start[e->input] + e->index, &at_x);
+        c->elsewhere = !at_x;
     }
     c->report->evaluations += report.evaluations;
     c->report->backwards += report.backwards;

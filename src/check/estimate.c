@@ -24,6 +24,7 @@
  * one on each side. If they agree, rounding alone made f change its branches, and f is smooth; if not x is a kink. */
 #include "check/check_internal.h"
 
+/* An entry is believed from LEAST_BELOW shorter steps on that bear it out. */
 enum { MAX_ROWS = 56, MAX_COLUMNS = 6, MAX_WINDOWS = 32, LEAST_BELOW = 2 };
 
 /* How much larger than the rounding of f's terms that within f may be: 1.5e-11 of them. */

@@ -70,6 +70,7 @@ gr_status gr_check_progress(gr_checker *c)
 
 /* ---- What rounding does to the tape's side -------------------------------------------------------------------- */
 
+/* Of all elements, when the inputs move by that part of their scales. */
 static gr_status measure_scatter(gr_checker *c, double relative)
 {
     gr_probe *p = &c->probe;
