@@ -135,9 +135,9 @@ static int to_record(const gr_tape *t, const gr_op *op, gr_tensor *const in[], i
     if (!t->recording) return 0;
     int record = 0;
     for (int i = 0; i < n_in; i++) {
-        if (!in[i]->requires_grad) continue;
-        if (!gr_has_vjp(op, i) && gr_expect_constant(op->name, t, in[i], i)) return -1;
-        record = 1;
+        const bool wanted = in[i]->requires_grad;
+        if (wanted && !gr_has_vjp(op, i)) return gr_expect_constant(op->name, t, in[i], i), -1;
+        record |= wanted;
     }
     return record;
 }

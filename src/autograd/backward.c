@@ -30,11 +30,9 @@ static gr_tensor **pending_of(pass *p, gr_tensor *x)
     return &x->pending_grad;
 }
 
-/* x.pending_grad += d */
-static gr_status gather(pass *p, gr_tensor *x, gr_tensor *d)
+/* *pending += d, the place of x's gradient */
+static gr_status gather(pass *p, gr_tensor *x, gr_tensor **pending, gr_tensor *d)
 {
-    gr_tensor **pending = pending_of(p, x);
-    if (!pending) return GR_OK;
     if (!*pending) {
         *pending = gr_hold(d);
         if (!x->node && !p->x) {
@@ -131,11 +129,11 @@ static inline gr_tensor *derivative(gr_vjp_rule rule, gr_tape *t, const gr_node 
 static gr_status pull_back(pass *p, gr_tape_node *node, int i, gr_tensor *g)
 {
     gr_node *n = &node->call;
+    gr_tensor *x = n->in[i], **pending = x->requires_grad ? pending_of(p, x) : NULL;
     gr_vjp_rule rule = n->op->n_in == GR_VARIADIC || i >= GR_MAX_VJPS ? NULL : n->op->vjp[i];
-    if (!gr_has_vjp(n->op, i) || rule == gr_vjp_zero || !n->in[i]->requires_grad || !pending_of(p, n->in[i]))
-        return GR_OK;
+    if (!pending || rule == gr_vjp_zero || !gr_has_vjp(n->op, i)) return GR_OK;
     gr_tensor *d = fitted(p, n, i, derivative(rule, p->t, n, i, g));
-    return d ? gather(p, n->in[i], d) : gr_last_status();
+    return d ? gather(p, x, pending, d) : gr_last_status();
 }
 
 /* Discards what VJPs left behind: results made after the one with the given serial, to which nothing refers. */
