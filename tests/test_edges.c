@@ -323,6 +323,44 @@ static void exponents_are_doubles(void **state)
 
 /* ---- Rows that are masked as a whole ---------------------------------------------------------------------------- */
 
+/* All rows moved by one number, which the result may be rounded by: a gradient must not be. */
+static gr_tensor *row_function(gr_tape *t, gr_tensor *x, int which, gr_tensor *classes, gr_tensor *shares)
+{
+    const gr_loss_options logits = {.from_logits = true};
+    switch (which) {
+    case 0: return gr_logsumexp(t, x, GR_AXES(1), false);
+    case 1: return gr_logsumexp(t, x, GR_ALL_AXES, true);
+    case 2: return gr_square(t, gr_softmax(t, x, 1));
+    case 3: return gr_square(t, gr_log_softmax(t, x, 1));
+    case 4: return gr_cross_entropy(t, x, classes, &logits);
+    default: return gr_kl(t, x, shares, &logits);
+    }
+}
+
+static void rows_far_from_0(void **state)
+{
+    (void)state;
+    enum { N_FUNCTIONS = 6, N = 8 };
+    static const double values[N] = {0, 1, -2, 1, 3, 3, 3, -1};
+    for (int k = 0; k < N_FUNCTIONS * N_FLAGS * 2; k++) {
+        const gr_dtype dtype = k % 2 ? GR_F32 : GR_F64;
+        const int flags = all_flags[k / 2 % N_FLAGS], which = k / 2 / N_FLAGS;
+        gr_tape *t = gr_tape_new();
+        gr_tensor *x[2], *d[2], *classes = gr_from(GR_I32, GR_SHAPE(2), (int32_t[]){2, 0}),
+                                *shares = gr_full(dtype, GR_SHAPE(2, 4), 0.25);
+        for (int far = 0; far < 2; far++) {
+            double moved[N]; /* by as much as leaves whole numbers whole */
+            for (int i = 0; i < N; i++) moved[i] = values[i] + (far ? dtype == GR_F32 ? 0x1p23 : 0x1p52 : 0.0);
+            x[far] = leaf(dtype, GR_SHAPE(2, 4), moved);
+            differentiate(t, row_function(t, x[far], which, classes, shares), &x[far], 1, &d[far], flags);
+        }
+        for (int i = 0; i < N; i++) expect("far from 0", dtype, gr_get(d[1], i), gr_get(d[0], i), 8);
+        gr_tape_free(t);
+        gr_tensor *const all[] = {x[0], x[1], classes, shares};
+        for (int i = 0; i < 4; i++) gr_tensor_free(all[i]);
+    }
+}
+
 /* Along an axis, of [3, n] or its transpose: a row of -inf, one that is half masked, one of zeros. */
 static gr_tensor *masked(gr_dtype dtype, int64_t n, bool transposed)
 {
@@ -385,6 +423,7 @@ int main(void)
         cmocka_unit_test(the_mixed_derivative_of_a_power),
         cmocka_unit_test(exponents_are_doubles),
         cmocka_unit_test(masked_rows),
+        cmocka_unit_test(rows_far_from_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

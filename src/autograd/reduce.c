@@ -209,15 +209,20 @@ const gr_op gr_op_min = {GR_NAMED(min, "y = min x", "dx = g [x = y] / number of 
 REDUCTION_CALL(max)
 REDUCTION_CALL(min)
 
-/* ---- y = log sum e^x:  dx = g e^(x - y), and 0 where all x are -inf ----------------------------------------- */
+/* ---- y = log sum e^x:  dx = g e^x / sum e^x, and 0 where all x are -inf ------------------------------------- */
 
+/* e^(x - y) is that fraction, but for what y was rounded by: far from 0 that is much, and divided out again. Only where
+ * all x are -inf is the divisor 0 and not about 1. */
 static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
+    const gr_reduce_attr *r = n->attr;
     gr_tensor *y = gr_clamp(t, n->out, -gr_largest(gr_type_of(n->out)), (double)INFINITY); /* no -inf - -inf */
-    return gr_mul(t, over_x(t, n, g), gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, y))));
+    gr_tensor *e = gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, y)));
+    gr_tensor *sum = gr_clamp(t, gr_sum(t, e, r->n_axes, r->axes, true), 0.25, (double)INFINITY);
+    return gr_mul(t, e, gr_div(t, over_x(t, n, g), sum));
 }
 
-const gr_op gr_op_logsumexp = {GR_NAMED(logsumexp, "y = log sum e^x", "dx = g e^(x - y)"), REDUCTION(logsumexp),
+const gr_op gr_op_logsumexp = {GR_NAMED(logsumexp, "y = log sum e^x", "dx = g e^x / sum e^x"), REDUCTION(logsumexp),
                                .shape = reduced_shape_of_some, .vjp = {logsumexp_vjp}};
 
 REDUCTION_CALL(logsumexp)
