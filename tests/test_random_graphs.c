@@ -2,8 +2,9 @@
  * norms, convolutions, losses, drawn at random and joined so that many a node is used twice. All derivatives are right:
  * none may FAIL. Then one node's gradient is made wrong: none may PASS. GRADUS_GRAPHS is the number of graphs.
  *
- * One aim is not reached: with inputs from 1e-8 to 1e8, whose values lose all digits of one another, some 3 in 1,000
- * right graphs FAIL. The test holds that number, which no change may raise. */
+ * One aim is not reached: of 6,666 right graphs with inputs from 1e-8 to 1e8, whose values lose all digits of one
+ * another, 2 FAIL. The test holds that number, which no change may raise.
+ */
 #include "helpers.h"
 
 #include <gradus/gradus.h>
@@ -422,8 +423,8 @@ static void right_gradients(void **state)
     }
     printf("right graphs that FAIL: %d, %d, %d\n", bad[NORMAL], bad[HALVES], bad[WIDE]);
     assert_int_equal(bad[NORMAL] + bad[HALVES], 0);
-    assert_true(200 * ((int64_t)bad[WIDE] - 1) <= t[WIDE].graphs);
-    assert_true(200 * t[NORMAL].count[GR_CHECK_UNRESOLVED] <= t[NORMAL].derivatives);
+    assert_true(3333 * (int64_t)bad[WIDE] <= t[WIDE].graphs);
+    assert_true(1000 * t[NORMAL].count[GR_CHECK_UNRESOLVED] <= t[NORMAL].derivatives);
 }
 
 /* ---- Wrong gradients --------------------------------------------------------------------------------------------- */
@@ -431,30 +432,31 @@ static void right_gradients(void **state)
 enum { MAX_ELEMENTS = 32 };
 
 /* The gradient, each element times that of x: what comes of a change by the same part everywhere. */
-static int gradient_of(graph *g, gr_tensor *const x[], double d[MAX_ELEMENTS])
+static int gradient_of(graph *g, gr_tensor *const x[], double d[MAX_ELEMENTS], double *f)
 {
     int n = 0;
     gr_tape *t = gr_tape_new();
     gr_tensor *out[LEAVES], *y = run_graph(t, x, LEAVES, g);
     if (y && gr_size(y) != 1) y = gr_sum(t, gr_mul(t, y, pattern(t, y, 0.0)), GR_ALL_AXES, false);
     if (!y || gr_grad(t, y, x, LEAVES, out, 0)) fail_msg("%s", gr_last_error());
+    *f = fabs(gr_item(y));
     for (int i = 0; i < LEAVES; i++)
         for (int64_t k = 0; k < gr_size(out[i]); k++) d[n++] = gr_get(out[i], k) * gr_get(x[i], k);
     gr_tape_free(t);
     return n;
 }
 
-/* Whether the wrong node shows in some element of the gradient: by 1e-5 of it, and that no small one. What is smaller
- * than rounding is a gradient of 0. */
+/* Whether the wrong node shows in some element of the gradient: by 1e-5 of it, and that no small one. Where f moves by
+ * no more than 1e-8 of itself, or of 1, when x does by all of itself, the gradient may be 0 and its digits rounding. */
 static bool is_visible(graph *g, gr_tensor *const x[])
 {
-    double right[MAX_ELEMENTS], wrong[MAX_ELEMENTS], largest = 0.0;
+    double right[MAX_ELEMENTS], wrong[MAX_ELEMENTS], f, largest = 0.0;
     graph as_it_is = *g;
     as_it_is.wrong_at = -1;
-    const int n = gradient_of(&as_it_is, x, right);
-    gradient_of(g, x, wrong);
+    const int n = gradient_of(&as_it_is, x, right, &f);
+    gradient_of(g, x, wrong, &f);
     for (int k = 0; k < n; k++) largest = fmax(largest, fabs(right[k]));
-    for (int k = 0; k < n && largest > 1e-9; k++)
+    for (int k = 0; k < n && largest > 1e-8 * fmax(f, 1.0); k++)
         if (fabs(wrong[k] - right[k]) > 1e-5 * fmax(fabs(right[k]), 1e-3 * largest)) return true;
     return false;
 }

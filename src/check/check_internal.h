@@ -120,6 +120,10 @@ bool gr_probe_is_fixed(const gr_probe *p, int64_t element);
 /* f(x + t d), from the ring if it is there. NULL when p->refused says why. */
 const gr_point *gr_probe_at(gr_probe *p, double t);
 
+/* By how much f(x + h d) and f(x - h d) change when the result of each op is rounded otherwise: what rounding within f
+ * may be. 0 for a plain function, of which nothing is seen. */
+double gr_probe_rounding(gr_probe *p, double h);
+
 /* What f's values along this line are multiples of, as far as they have been seen: a power of 2, about. 2^-52 of them
  * for what is computed in double; more for float code, or where f is a sum that cancels. 0 until gr_probe_tie(). */
 double gr_probe_quantum(const gr_probe *p);

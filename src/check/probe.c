@@ -557,6 +557,24 @@ gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr
                            rounding * size + 0x1p-1074};
 }
 
+double gr_probe_rounding(gr_probe *p, double h)
+{
+    enum { TIMES = 2 };
+    double most = 0.0;
+    assert(p->tied && p->capacity > TIMES);
+    for (int i = 0; i < 2 * TIMES && !p->of.plain; i++) {
+        p->t->rounding = 0x9e3779b97f4a7c15u * (uint64_t)(1 + i);
+        gr_point *rounded = new_point(p, i % 2 ? -h : h);
+        p->t->rounding = 0;
+        if (!rounded) return most;
+        rounded->t = 0.0; /* an empty place: it is no point of the line */
+        const gr_point *as_it_is = gr_probe_at(p, i % 2 ? -h : h);
+        if (!as_it_is || !as_it_is->valid || !rounded->valid) return most;
+        most = fmax(most, fabs(gr_probe_difference(p, rounded, as_it_is).value));
+    }
+    return most;
+}
+
 double gr_probe_quantum(const gr_probe *p)
 {
     double most = 0.0;

@@ -79,7 +79,7 @@ static gr_status measure_scatter(gr_checker *c, double relative)
     memset(c->scatter, 0, (size_t)p->n_elements * sizeof *here);
     c->scatter_of = p->output;
     c->scatter_by = relative;
-    return gr_pass_scatter(p, (gr_pass){.a = 1.0}, relative, 3, here, there, c->scatter);
+    return gr_pass_scatter(p, (gr_pass){.a = 1.0}, relative, 6, here, there, c->scatter);
 }
 
 /* The known error of the analytic value along the line that the probe is on. */
@@ -119,16 +119,33 @@ static gr_status agree_in_the_mean(gr_checker *c, double h, double amiss, bool *
 
 /* Whether the tape's slope is the numeric one, to a tenth of what is amiss at x, right beside x on both sides: then it
  * is wrong at x alone, as a special case of a formula may be. */
-static gr_status is_wrong_alone(gr_checker *c, double numeric, double amiss, bool *alone)
+static gr_status is_wrong_alone(gr_checker *c, const gr_slope *s, double amiss, bool *alone)
 {
     gr_probe *p = &c->probe;
     const double t = 4.0 * gr_probe_shortest(p);
     *alone = true;
     for (int i = 0; i < 2 && *alone; i++) {
         double slope;
+        const double numeric = !s->kink ? s->value : i ? s->left : s->right;
         if (gr_probe_slope_at(p, i ? -t : t, c->other, &slope)) return gr_last_status();
         *alone = fabs(slope - numeric) <= 0.1 * amiss;
     }
+    return GR_OK;
+}
+
+/* Whether more than the slope's error explains why the tape's value is `beyond` it: rounding of that value (`own`),
+ * rounding within f, or a structure of f at x. */
+static gr_status is_explained(gr_checker *c, const gr_slope *s, double amiss, double beyond, double own,
+                              bool *explained)
+{
+    bool alone = false;
+    *explained = !s->kink && beyond <= own; /* beside a kink a gradient is another one */
+    if (*explained || s->h == 0.0) return GR_OK;
+    *explained = beyond * s->h <= GR_CONFIDENCE * gr_probe_rounding(&c->probe, s->h);
+    if (*explained) return GR_OK;
+    if (agree_in_the_mean(c, s->h, amiss, explained)) return gr_last_status();
+    if (*explained && is_wrong_alone(c, s, amiss, &alone)) return gr_last_status();
+    *explained &= !alone;
     return GR_OK;
 }
 
@@ -146,15 +163,17 @@ void gr_check_measure(gr_checker *c, const double *gradient)
 
 /* At a kink any slope between those of the two sides will do. If f jumps at x, neither side says what
  * the slope at x itself is: then 0, that of a step, will do as well. */
-static gr_check_verdict judge_kink(const gr_check_options *o, const gr_judged *j, const gr_slope *s, double negligible)
+static gr_check_verdict judge_kink(const gr_check_options *o, const gr_judged *j, const gr_slope *s, double negligible,
+                                   double *beyond)
 {
     const double low = fmin(fmin(s->left, s->right), s->jump ? 0.0 : (double)INFINITY);
     const double high = fmax(fmax(s->left, s->right), s->jump ? 0.0 : -(double)INFINITY);
     const double size = fmax(fabs(low), fabs(high)), error = GR_CONFIDENCE * s->error;
     const double outside = fmax(low - j->analytic, j->analytic - high);
-    const bool sharp = error <= fmax(1e-3 * fmax(size, fabs(j->analytic)), negligible);
-    if (sharp && outside <= o->rtol * size + o->atol + error) return GR_CHECK_KINK;
-    return outside > o->rtol * size + o->atol + (sharp ? error : 31.0 * error) ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
+    const bool sharp = error <= 1e-3 * fmax(size, fabs(j->analytic));
+    if ((sharp || error <= negligible) && outside <= o->rtol * size + o->atol + error) return GR_CHECK_KINK;
+    *beyond = outside - (o->rtol * size + o->atol + (sharp ? error : 31.0 * error));
+    return *beyond > 0.0 ? GR_CHECK_FAIL : GR_CHECK_UNRESOLVED;
 }
 
 /* What is no finite number is right where the slope grows without bound in its direction. */
@@ -179,7 +198,7 @@ static gr_check_verdict judge(const gr_checker *c, const gr_judged *j, const gr_
     if (s->edge && s->jump && j->analytic == 0.0) return GR_CHECK_KINK;
     if (isnan(s->value) || s->diverges || (s->edge && s->jump)) return GR_CHECK_UNRESOLVED;
     if (s->constant && j->analytic == 0.0) return s->kink ? GR_CHECK_KINK : GR_CHECK_PASS;
-    if (s->kink) return judge_kink(o, j, s, negligible);
+    if (s->kink) return judge_kink(o, j, s, negligible, beyond);
     const double error = GR_CONFIDENCE * s->error, difference = fabs(j->analytic - s->value);
     const double allowed = o->rtol * j->relative_to + o->atol + error + 0x1p-46 * s->terms_slope;
     const bool sharp = error <= GR_SHARPNESS * j->relative_to;
@@ -215,27 +234,23 @@ static void note_digits(gr_checker *c, const gr_slope *s)
 gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, gr_check_element *e)
 {
     double beyond, own = 0.0;
+    bool explained = false;
     e->verdict = judge(c, j, s, &beyond);
-    const double size = fabs(gr_probe_value(&c->probe, &c->probe.base));
-    const bool is_small = (fabs(s->value) + GR_CONFIDENCE * s->error) * j->scale <= of_largest * size;
-    if ((e->verdict == GR_CHECK_FAIL && isfinite(beyond)) || (e->verdict == GR_CHECK_UNRESOLVED && is_small))
-        if (analytic_error(c, s, &own)) return gr_last_status();
-    const bool in_reach = fabs(j->analytic - s->value) <= GR_CONFIDENCE * s->error + own;
-    if (e->verdict == GR_CHECK_UNRESOLVED && is_small && in_reach && fabs(j->analytic) <= own)
-        e->verdict = GR_CHECK_PASS;
-    if (e->verdict == GR_CHECK_FAIL && isfinite(beyond)) {
-        const double amiss = fabs(j->analytic - s->value);
-        bool agree = beyond <= own, alone = false;
-        if (!agree && s->h > 0.0) {
-            if (agree_in_the_mean(c, s->h, amiss, &agree)) return gr_last_status();
-            if (agree && is_wrong_alone(c, s->value, amiss, &alone)) return gr_last_status();
-        }
-        if (agree && !alone) e->verdict = GR_CHECK_UNRESOLVED;
-    }
     describe_slope(s, j, e);
     note_digits(c, s);
+    const double f = fabs(gr_probe_value(&c->probe, &c->probe.base)), error = GR_CONFIDENCE * s->error;
+    const double amiss = fabs(j->analytic - e->numeric), most = fmax(fabs(s->value) + error, fabs(j->analytic));
+    /* Beside f, or beside 1 where f is 0, both are as good as 0. */
+    const bool is_small = most * j->scale <= of_largest * (f > 0.0 ? f : 1.0);
+    const bool fails = e->verdict == GR_CHECK_FAIL && isfinite(beyond);
+    if (fails || (e->verdict == GR_CHECK_UNRESOLVED && is_small))
+        if (analytic_error(c, s, &own)) return gr_last_status();
+    const bool are_zero = is_small && (s->constant || !fails) && fabs(j->analytic) <= own && amiss <= error + own;
+    if (fails && is_explained(c, s, amiss, beyond, own, &explained)) return gr_last_status();
+    if (fails && (explained || (s->jump && is_small))) e->verdict = GR_CHECK_UNRESOLVED;
+    if (e->verdict == GR_CHECK_UNRESOLVED && are_zero) e->verdict = GR_CHECK_PASS;
     const double numeric = isfinite(s->value) ? fabs(s->value) : 0.0;
-    const double zero = GR_CONFIDENCE * s->error + 0x1p-46 * s->terms_slope + own;
+    const double zero = error + 0x1p-46 * s->terms_slope + own;
     c->anything |= !(fabs(j->analytic) <= zero) || s->kink || !(numeric <= zero);
     return c->probe.refused;
 }
