@@ -94,7 +94,7 @@ GR_EXPORT const char *gr_check_verdict_name(gr_check_verdict verdict);
 
 /* With E evaluations of f for one derivative: 5 as a rule; 40 and more where the scale has to be searched for, f is
  * noisy, or there is a kink, and after a disagreement: mostly below 2,000, at a root or a power at 0 some 20,000. Each
- * check takes some 13 evaluations and 7 backward passes more: see gr_check_cost(). */
+ * check takes some 10 evaluations and 7 backward passes more: see gr_check_cost(). */
 typedef enum gr_check_mode {
     /* every element: E for each */
     GR_CHECK_FULL,
@@ -111,7 +111,7 @@ typedef enum gr_check_mode {
     /* Each op that f recorded, by itself at the inputs it had, `samples` elements of each: names the ops that are
      * wrong in a network, however deep. E for each sample, of that op alone. */
     GR_CHECK_PER_NODE,
-    /* Two backward passes over one tape must accumulate twice the gradient of one. No differences: three passes. */
+    /* Two backward passes over one tape must accumulate twice the gradient of one. No differences: four passes. */
     GR_CHECK_ACCUMULATION,
     /* The gradient computed in F32 against that in F64, at points that both can hold, each element relative to itself;
      * one that rounding of F32 moves may be off by as much, up to rtol of the largest of its input. Where rounding led

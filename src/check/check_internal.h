@@ -52,8 +52,8 @@ typedef struct gr_point {
 } gr_point;
 
 /* A line through the inputs. The elements of those that are differentiated are counted through all inputs. Along the
- * line elements first .. last-1 move: one by itself by t, several by t gr_probe_part(), which has signs and magnitudes
- * by chance. */
+ * line elements first .. last-1 move: one by itself by t, several by t parts[], which have signs and magnitudes by
+ * chance. */
 typedef struct gr_line {
     int64_t first, last;
     uint64_t chance; /* not 0 where several move */
@@ -76,7 +76,10 @@ typedef struct gr_probe {
     double scale;                           /* of all elements, where the options give one; else 0 */
     gr_line line;                           /* the one that the points are on */
     double unit;                            /* what its parts are multiplied by: a power of 2 */
-    gr_point base, points[GR_MAX_POINTS];   /* f at t = 0, and a ring of the newest points */
+    double *parts;                          /* of the elements that move: x_k(t) = x_k + t part_k */
+    gr_tensor *y;                           /* f's newest result, on the tape */
+    gr_point base, *points;                 /* f at t = 0, and a ring of the newest points */
+    double value;                           /* of f at t = 0, all outputs with their weights */
     int capacity, next;                     /* of the ring */
     int64_t n_terms;
     double *weights; /* of the terms */
@@ -113,8 +116,7 @@ double gr_probe_scale(const gr_probe *p, int64_t element);
 double gr_probe_guess(const gr_probe *p);
 double gr_probe_shortest(const gr_probe *p);
 
-/* By how much the element moves along the line, for t = 1: inward from a bound, not at all between equal ones. */
-double gr_probe_part(const gr_probe *p, int64_t element);
+/* Whether the element is between bounds that are equal. */
 bool gr_probe_is_fixed(const gr_probe *p, int64_t element);
 
 /* f(x + t d), from the ring if it is there. NULL when p->refused says why. */
@@ -140,7 +142,7 @@ typedef struct gr_difference {
 gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr_point *b);
 double gr_probe_value(const gr_probe *p, const gr_point *a);
 
-/* Whether f gives the same bits again. */
+/* Whether f, which runs where its inputs are, gives the same bits again. */
 gr_status gr_probe_repeats(gr_probe *p, bool *same);
 
 /* Which input an element belongs to. */
@@ -230,13 +232,12 @@ typedef struct gr_checker {
     gr_check_report *report;
     int64_t node; /* being checked by itself, or -1 */
     const char *op;
-    double *gradient, *other; /* room for two gradients by all elements */
+    double *gradient, *other; /* that of f, by all elements, and room for one */
     double *expected;         /* of each element: NaN if not compared, the analytic value, or after a FAIL the slope */
     double *scatter;          /* how far rounding moves each analytic value, once that has been asked */
     int64_t scatter_of;       /* for this output, */
     double scatter_by;        /* when the inputs move by this part of their scales */
     double largest;           /* of all analytic values, each times the scale of its element */
-    bool has_gradient;        /* `gradient` holds that of f */
     int64_t done, total;      /* comparisons, for the caller's progress function */
     bool anything;            /* some derivative is not 0 */
     bool nonlinear;           /* the VJP is not linear in its cotangent */
@@ -246,9 +247,6 @@ typedef struct gr_checker {
 gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_options *options, int points,
                           gr_check_report *report);
 gr_status gr_checker_close(gr_checker *c, gr_status status);
-
-/* The gradient into c->gradient, unless it is there. */
-gr_status gr_check_take_gradient(gr_checker *c);
 
 /* An analytic value to be judged: that of one element, or a sum over those that move along a line. */
 typedef struct gr_judged {

@@ -42,8 +42,8 @@ static gr_status check_input(gr_checker *c, int input, int64_t samples)
 
 static gr_status check_inputs(gr_checker *c, int64_t samples)
 {
-    gr_status status = gr_check_take_gradient(c);
-    if (!status) gr_check_measure(c, c->gradient);
+    gr_status status = GR_OK;
+    gr_check_measure(c, c->gradient);
     for (int i = 0; i < c->probe.of.n && !status; i++) status = check_input(c, i, samples);
     return status;
 }

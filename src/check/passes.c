@@ -3,14 +3,13 @@
 
 /* ---- The same bits again ------------------------------------------------------------------------------------ */
 
-/* Notes the first element by which two gradients differ. Before the second f runs at another point, too: a VJP has no
- * business with the last call. */
+/* Notes the first element by which two gradients differ, of the first run and of the one that repeated it. Before the
+ * second f runs at another point, too: a VJP has no business with the last call. */
 static gr_status compare_backward_runs(gr_checker *c)
 {
     gr_probe *p = &c->probe;
     const double *a = c->gradient, *b = c->other;
-    gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
-    if (!y) return gr_last_status();
+    gr_tensor *y = p->y;
     gr_probe_move(p, 0.125, 31u);
     p->evaluations++;
     const bool ran = gr_subject_call(&p->of, p->t, p->of.x) || gr_last_status() != GR_ERR_MEMORY;
@@ -79,7 +78,7 @@ gr_status gr_check_linear(gr_checker *c)
 {
     static const gr_pass others = {.b = 1.0}, mixtures[] = {{.a = -1024.0}, {.a = 0.0}, {.a = 1.0, .b = 1.0}};
     gr_probe *p = &c->probe;
-    gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
+    gr_tensor *y = gr_probe_run(p);
     if (!y || !y->node) return y ? GR_OK : gr_last_status();
     double *u = gr_probe_room(p, 3 + GR_COUNT(mixtures)), *v = u ? u + p->n_elements : NULL;
     gr_status status = u ? gr_pass_vjp(p, y, &others, p->of.x, u) : gr_last_status();
@@ -133,7 +132,7 @@ static gr_status backward_twice(gr_checker *c, gr_tensor *y)
 gr_status gr_check_accumulation(gr_checker *c)
 {
     gr_probe *p = &c->probe;
-    gr_tensor *y = gr_check_take_gradient(c) ? NULL : gr_probe_run(p);
+    gr_tensor *y = gr_probe_run(p);
     if (!y || !y->node) return y ? GR_OK : gr_last_status();
     int64_t edges = 1, leaves = 0;
     for (const gr_tape_node *node = p->t->first; node; node = node->next) edges += node->call.n_in;

@@ -82,6 +82,25 @@ static result_parts parts_of(const gr_probe *p, gr_tensor *y)
     return !p->whole && y->size == 1 && take_apart(&found, y, 1.0) ? found : whole_result(y);
 }
 
+/* Neumaier's sum: what an addition loses is kept apart. */
+typedef struct exact {
+    double sum, rest;
+} exact;
+
+static inline void add(exact *to, double x)
+{
+    const double total = to->sum + x;
+    to->rest += fabs(to->sum) >= fabs(x) ? (to->sum - total) + x : (x - total) + to->sum;
+    to->sum = total;
+}
+
+static double sum_of_terms(const gr_probe *p, const gr_point *a)
+{
+    exact sum = {a->constant, 0.0};
+    for (int64_t i = 0; i < p->n_terms; i++) add(&sum, p->weights[i] * a->values[i]);
+    return sum.sum + sum.rest;
+}
+
 /* ---- Running f ---------------------------------------------------------------------------------------------- */
 
 gr_tensor *gr_subject_run(const gr_subject *s, gr_tape *t, gr_tensor *const x[])
@@ -109,7 +128,7 @@ gr_tensor *gr_subject_call(const gr_subject *s, gr_tape *t, gr_tensor *const x[]
 gr_tensor *gr_probe_run_at(gr_probe *p, gr_tensor *const x[])
 {
     p->evaluations++;
-    return gr_subject_run(&p->of, p->t, x);
+    return p->y = gr_subject_run(&p->of, p->t, x);
 }
 
 gr_tensor *gr_probe_run(gr_probe *p)
@@ -192,6 +211,7 @@ static gr_status take_base(gr_probe *p)
         for (int64_t i = 0, at = 0; i < found.n; i++)
             for (int64_t k = 0; k < found.part[i].of->size; k++) p->weights[at++] = found.part[i].factor;
     take_point(p, &found, signature, &p->base);
+    p->value = sum_of_terms(p, &p->base);
     return GR_OK;
 }
 
@@ -235,7 +255,9 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
     p->capacity = capacity;
     p->output = -1;
     p->t = gr_tape_new();
-    if (!p->t) return gr_last_status();
+    p->points = gr_allocate((size_t)capacity * sizeof *p->points);
+    for (int i = 0; i < capacity && p->points; i++) p->points[i] = (gr_point){0};
+    if (!p->t || !p->points) return gr_last_status();
     for (int i = 0; i < of->n; i++) {
         p->start[i + 1] = p->start[i] + (of->x[i]->requires_grad ? of->x[i]->size : 0);
         p->saved[i] = gr_copy(of->x[i]);
@@ -243,7 +265,8 @@ gr_status gr_probe_open(gr_probe *p, const gr_subject *of, uint64_t seed, int ca
         if (of->x[i]->requires_grad) p->typical[i] = typical_size(p->saved[i]);
     }
     p->n_elements = p->start[of->n];
-    return take_base(p);
+    p->parts = gr_probe_room(p, 1);
+    return p->parts ? take_base(p) : gr_last_status();
 }
 
 /* Puts an input back, and says so if f has written to it. */
@@ -274,7 +297,9 @@ gr_status gr_probe_close(gr_probe *p)
         if (restore(p->of.x[i], p->saved[i], i)) status = GR_ERR_STATE;
         gr_tensor_free(p->saved[i]);
     }
-    for (int i = 0; i < p->capacity; i++) gr_release(p->points[i].values);
+    for (int i = 0; i < p->capacity && p->points; i++) gr_release(p->points[i].values);
+    gr_release(p->points);
+    gr_release(p->parts);
     gr_release(p->base.values);
     gr_release(p->quanta);
     gr_release(p->ties);
@@ -341,7 +366,8 @@ bool gr_probe_is_fixed(const gr_probe *p, int64_t k)
     return plain && plain->lower && plain->upper && plain->lower[k] == plain->upper[k];
 }
 
-double gr_probe_part(const gr_probe *p, int64_t k)
+/* By how much the element moves along the line, for t = 1: inward from a bound, not at all between equal ones. */
+static double part_of(const gr_probe *p, int64_t k)
 {
     const gr_plain *plain = p->of.plain;
     uint64_t z = p->line.chance;
@@ -369,22 +395,25 @@ void gr_probe_move(const gr_probe *p, double part, uint64_t chance)
     }
 }
 
-/* The inputs to x + t d, or to x itself again with t = 0. False, with some of them moved, if one is out of bounds. */
+static bool is_within(const gr_plain *plain, int64_t k, double x)
+{
+    return isfinite(x) && !(plain->lower && x < plain->lower[k]) && !(plain->upper && x > plain->upper[k]);
+}
+
+/* The inputs to x + t d, or to x itself again with t = 0. False if one is out of a plain function's bounds. */
 static bool move_inputs(const gr_probe *p, double t)
 {
-    const gr_line *l = &p->line;
-    const gr_plain *plain = p->of.plain;
-    for (int64_t k = l->first, i = gr_probe_input(p, k); k < l->last; k++) {
-        while (k >= p->start[i + 1]) i++;
+    bool within = true;
+    int i = gr_probe_input(p, p->line.first);
+    for (int64_t k = p->line.first, end; k < p->line.last; k = end, i++) {
         const int64_t at = k - p->start[i];
-        const double saved = ((const double *)p->saved[i]->data)[at];
+        const double *saved = (const double *)p->saved[i]->data + at, *part = p->parts + k;
         double *x = (double *)p->of.x[i]->data + at;
-        *x = t == 0.0 ? saved : saved + t * gr_probe_part(p, k);
-        if (plain && t != 0.0 && !isfinite(*x)) return false;
-        if (plain && plain->lower && *x < plain->lower[k]) return false;
-        if (plain && plain->upper && *x > plain->upper[k]) return false;
+        end = gr_lesser(p->line.last, p->start[i + 1]);
+        for (int64_t j = 0; j < end - k; j++) x[j] = t == 0.0 ? saved[j] : saved[j] + t * part[j];
+        for (int64_t j = 0; j < end - k && p->of.plain; j++) within &= is_within(p->of.plain, k + j, x[j]);
     }
-    return true;
+    return within;
 }
 
 /* f at t into the ring: into a new place, or over the oldest point. NULL when p->refused says why. */
@@ -423,6 +452,7 @@ gr_status gr_probe_on(gr_probe *p, gr_line line)
     memset(p->ties, 0, (size_t)p->n_terms);
     for (int i = 0; i < p->capacity; i++) p->points[i].t = 0.0; /* an empty place: f at 0 is the base */
     p->next = 0;
+    for (int64_t k = line.first; k < line.last; k++) p->parts[k] = part_of(p, k);
     return GR_OK;
 }
 
@@ -482,18 +512,6 @@ const gr_point *gr_probe_at(gr_probe *p, double t)
 }
 
 /* ---- Differences -------------------------------------------------------------------------------------------- */
-
-/* Neumaier's sum: what an addition loses is kept apart. */
-typedef struct exact {
-    double sum, rest;
-} exact;
-
-static inline void add(exact *to, double x)
-{
-    const double total = to->sum + x;
-    to->rest += fabs(to->sum) >= fabs(x) ? (to->sum - total) + x : (x - total) + to->sum;
-    to->sum = total;
-}
 
 static double weight_of_term(const gr_probe *p, int64_t term) { return p->output < 0 ? p->weights[term] : 1.0; }
 
@@ -586,10 +604,8 @@ double gr_probe_quantum(const gr_probe *p)
 
 double gr_probe_value(const gr_probe *p, const gr_point *a)
 {
-    exact sum = {a->constant, 0.0};
     if (p->output >= 0) return a->values[p->output];
-    for (int64_t i = 0; i < p->n_terms; i++) add(&sum, p->weights[i] * a->values[i]);
-    return sum.sum + sum.rest;
+    return a == &p->base ? p->value : sum_of_terms(p, a);
 }
 
 /* ---- The tape's gradient ------------------------------------------------------------------------------------ */
@@ -654,6 +670,6 @@ gr_status gr_probe_slope_at(gr_probe *p, double t, double *gradient, double *slo
     move_inputs(p, 0.0);
     if (status) return status == GR_ERR_MEMORY ? status : GR_OK;
     *slope = 0.0;
-    for (int64_t k = p->line.first; k < p->line.last; k++) *slope += gradient[k] * gr_probe_part(p, k);
+    for (int64_t k = p->line.first; k < p->line.last; k++) *slope += gradient[k] * p->parts[k];
     return GR_OK;
 }
