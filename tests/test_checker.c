@@ -581,6 +581,25 @@ static void one_in_a_thousand_is_found(void **state)
 
 FUNCTION(with_flawed_copy, gr_exp(t, gr_apply(t, &flawed_copy, x, 1, NULL)))
 
+/* The direction at the second point sees the element that is no sample; it is wrong at x as well. Of one element alone
+ * nobody knows that its factor is a constant. */
+static void a_slip_outside_the_samples(void **state)
+{
+    (void)state;
+    gr_tensor *x = random_leaf(GR_SHAPE(20), -1, 1, 6);
+    for (int i = 0; i < 20; i++) {
+        the_flaw = (flaw){0, i, 2.0};
+        gr_check_report r =
+            checked(with_flawed_copy, NULL, &x, 1, &(gr_check_options){.mode = GR_CHECK_SAMPLED, .samples = 2});
+        expect(&r, GR_CHECK_FAIL);
+        assert_int_equal(r.worst[0].index, i);
+        assert_null(strstr(r.hint, "second point"));
+        assert_null(strstr(r.hint, "constant factor"));
+        assert_non_null(strstr(r.hint, "is 2 at 1 of"));
+    }
+    gr_tensor_free(x);
+}
+
 static void jacobians(void **state)
 {
     (void)state;
@@ -1023,6 +1042,7 @@ int main(void)
         cmocka_unit_test(samples_are_spread),
         cmocka_unit_test(directions_find_the_culprit),
         cmocka_unit_test(one_in_a_thousand_is_found),
+        cmocka_unit_test(a_slip_outside_the_samples),
         cmocka_unit_test(jacobians),
         cmocka_unit_test(second_order),
         cmocka_unit_test(a_wrong_second_derivative),

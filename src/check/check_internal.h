@@ -267,7 +267,7 @@ gr_status gr_check_progress(gr_checker *c);
 
 /* Puts a comparison into the report; the same for two numbers that are not a derivative and its estimate. */
 void gr_check_note(gr_check_report *r, const gr_check_element *e);
-void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b, double relative_to);
+void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b);
 
 /* The verdict on the whole, from what is in the report; what two such verdicts make together. */
 void gr_check_settle(gr_checker *c);

@@ -126,15 +126,16 @@ static gr_status check_elsewhere(gr_checker *c)
     if (!status && isfinite(gr_probe_value(&moved.probe, &moved.probe.base))) status = gr_check_directions(&moved);
     status = gr_checker_close(&moved, status);
     gr_probe_restore(&c->probe);
+    bool at_x = false; /* one that was no sample may be wrong there as well */
     for (int i = 0; i < report.n_worst && !status; i++) {
         const gr_check_element *e = &report.worst[i];
         if (e->verdict != GR_CHECK_FAIL || !isfinite(e->analytic)) continue;
-        bool at_x = false; /* one that was no sample may be wrong there as well */
         gr_check_note(c->report, e);
-        if (e->index >= 0 && c->options.mode == GR_CHECK_SAMPLED)
+        c->elsewhere = true;
+        if (e->index >= 0 && c->options.mode == GR_CHECK_SAMPLED && !at_x)
             status = note_failure(c, c->probe.start[e->input] + e->index, &at_x);
-        c->elsewhere = !at_x;
     }
+    c->elsewhere &= !at_x;
     c->report->evaluations += report.evaluations;
     c->report->backwards += report.backwards;
     if (status != GR_ERR_VALUE && status != GR_ERR_INDEX) return status;

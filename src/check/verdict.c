@@ -298,10 +298,10 @@ void gr_check_note(gr_check_report *r, const gr_check_element *e)
     r->worst[at] = *e;
 }
 
-void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b, double relative_to)
+void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b)
 {
     gr_check_element e = {
-        .verdict = v, .analytic = a, .numeric = b, .relative = a == b ? 0.0 : fabs(a - b) / relative_to};
+        .verdict = v, .analytic = a, .numeric = b, .relative = a == b ? 0.0 : fabs(a - b) / fmax(fabs(a), fabs(b))};
     gr_check_place(c, element, &e);
     c->anything |= a != 0.0 || b != 0.0;
     gr_check_note(c->report, &e);
