@@ -526,18 +526,7 @@ static inline double size_of_term(const gr_probe *p, int64_t term, const gr_poin
     return fabs(weight_of_term(p, term)) * larger(fabs(a->values[term]), fabs(b->values[term]));
 }
 
-/* The root of the squares of all terms that are finite. */
-static double length_of_terms(const gr_probe *p, const gr_point *a, const gr_point *b)
-{
-    double length = 0.0;
-    for (int64_t i = first_term(p); i < end_of_terms(p); i++) {
-        const double size = size_of_term(p, i, a, b);
-        if (isfinite(size)) length = hypot(length, size);
-    }
-    return length;
-}
-
-/* Over the terms that are tied to the line, or over all where that is not known, and for the noise where none is:
+/* Over the terms that are tied to the line, or over all where that is not known:
  *
  *     value  = sum of weight_i (a_i - b_i)
  *     second = sum of weight_i (a_i - 2 base_i + b_i)
@@ -569,7 +558,7 @@ gr_difference gr_probe_difference(const gr_probe *p, const gr_point *a, const gr
         add(&second, (a->constant - p->base.constant) - (p->base.constant - b->constant));
     }
     if (squares > 1e300 && largest < (double)INFINITY) squares = 0.0; /* too large to be squared: the largest must do */
-    const double size = largest > 0.0 ? larger(largest, sqrt(squares)) : length_of_terms(p, a, b);
+    const double size = larger(largest, sqrt(squares));
     const double rounding = p->of.plain && p->of.plain->is_float ? 0x1p-24 : 0x1p-50;
     return (gr_difference){first.sum + first.rest, second.sum + second.rest, total, around,
                            rounding * size + 0x1p-1074};
