@@ -607,6 +607,143 @@ static void small_elements_in_f32(void **state)
     gr_tensor_free(x);
 }
 
+/* ---- What hides in few digits ------------------------------------------------------------------------------------ */
+
+/* 1 + 1e-13 sin(x) + 1e-15 x, squared, whose long steps see the line alone; and e^ of it, the sine times *k. */
+static gr_tensor *wave(gr_tape *t, gr_tensor *x, double k, double slope)
+{
+    gr_tensor *sine = gr_scale(t, gr_sin(t, wrongly(t, x, k)), 1e-13);
+    return gr_sum(t, gr_shift(t, gr_add(t, sine, gr_scale(t, x, slope)), 1.0), GR_ALL_AXES, false);
+}
+
+FUNCTION(square_of_a_wave, gr_square(t, wave(t, x[0], *(double *)context, 1e-15)))
+FUNCTION(exp_of_a_wave, gr_exp(t, wave(t, x[0], *(double *)context, 1e-16)))
+
+static void a_structure_of_few_digits(void **state)
+{
+    (void)state;
+    double left_out = 0.0, right = 1.0;
+    const double one = 1.0;
+    gr_check_report r = at(square_of_a_wave, &left_out, 1, &one);
+    expect_no(&r, GR_CHECK_PASS);
+    r = at(exp_of_a_wave, &right, 1, &one);
+    expect_no(&r, GR_CHECK_FAIL);
+}
+
+/* |x| with a derivative of 3 at 0. */
+static gr_tensor *three_at_0(gr_tape *t, gr_tensor *x)
+{
+    gr_tensor *at_0 = gr_detach(t, gr_equal(t, x, gr_constant(t, GR_F64, 0.0)));
+    return gr_add(t, gr_abs(t, x), gr_mul(t, gr_scale(t, at_0, 3.0), gr_sub(t, x, gr_detach(t, x))));
+}
+
+/* A residual w x + 100 - y of exactly 0: small steps of w are lost beside 100. */
+FUNCTION(absolute_residual, gr_sum(t, three_at_0(t, gr_shift(t, x[0], 100.0 - 100.5)), GR_ALL_AXES, false))
+
+static gr_tensor *residual_behind_100(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n, (void)context;
+    return gr_sum(t, three_at_0(t, gr_shift(t, gr_shift(t, x[0], 100.0), -100.5)), GR_ALL_AXES, false);
+}
+
+static void a_residual_of_0(void **state)
+{
+    (void)state;
+    const double x[2] = {0.5, 0.5};
+    const gr_check_mode modes[] = {GR_CHECK_FULL, GR_CHECK_SAMPLED, GR_CHECK_DIRECTIONAL, GR_CHECK_JACOBIAN};
+    for (int i = 0; i < 4; i++) {
+        gr_tensor *w = leaf(2, x);
+        gr_check_report r = checked(absolute_residual, NULL, w, &(gr_check_options){.mode = modes[i]});
+        expect(&r, GR_CHECK_FAIL);
+        r = checked(residual_behind_100, NULL, w, &(gr_check_options){.mode = modes[i]});
+        expect(&r, GR_CHECK_FAIL);
+        gr_tensor_free(w);
+    }
+}
+
+/* *context (sign(x) + 3 x), the line's gradient times -2. */
+FUNCTION(line_and_step,
+         gr_scale(t,
+                  gr_sum(t, gr_add(t, gr_sign(t, x[0]), gr_scale(t, wrongly(t, x[0], -2.0), 3.0)), GR_ALL_AXES, false),
+                  *(double *)context))
+
+static void a_small_slope_beside_a_jump(void **state)
+{
+    (void)state;
+    const double zero = 0.0;
+    for (double size = 1.0; size > 1e-14; size *= 0.1) {
+        gr_check_element e;
+        gr_tensor *x = leaf(1, &zero);
+        assert_int_equal(gr_check_one(line_and_step, &size, &x, 1, 0, 0, NULL, &e), GR_OK);
+        assert_int_equal(e.verdict, GR_CHECK_FAIL);
+        gr_tensor_free(x);
+    }
+}
+
+/* *context sin(1e14 (x - 1)), which is 0 at 1, with a gradient of 0. */
+FUNCTION(rough,
+         gr_scale(t,
+                  gr_sum(t, gr_sin(t, gr_scale(t, gr_shift(t, wrongly(t, x[0], 0.0), -1.0), 1e14)), GR_ALL_AXES, false),
+                  *(double *)context))
+
+static void a_noise_of_any_size(void **state)
+{
+    (void)state;
+    const double one = 1.0;
+    for (double size = 1.0; size > 1e-20; size *= 1e-3) {
+        const gr_check_report r = at(rough, &size, 1, &one);
+        expect(&r, GR_CHECK_UNRESOLVED);
+    }
+}
+
+/* sqrt(x - 1), whose rule has nothing to say where the root is NaN: the second point lies there. */
+static gr_status root_kernel(gr_node *n)
+{
+    for (int64_t i = 0; i < gr_size(n->out); i++) gr_f64(n->out)[i] = sqrt(gr_read_f64(n->in[0])[i] - 1.0);
+    return GR_OK;
+}
+
+static gr_tensor *root_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
+{
+    for (int64_t i = 0; i < gr_size(n->out); i++)
+        if (!isfinite(gr_read_f64(n->out)[i])) return gr_fail(GR_ERR_STATE, "root: NaN"), NULL;
+    return gr_div(t, g, gr_scale(t, n->out, 2.0));
+}
+
+static const gr_op root_op = {.name = "root",
+                              .formula = "y = sqrt(x - 1)",
+                              .n_in = 1,
+                              .shape = gr_shape_same,
+                              .forward[GR_ANY_CPU] = {[GR_F64] = root_kernel},
+                              .vjp = {root_vjp}};
+FUNCTION(roots, gr_sum(t, gr_apply(t, &root_op, x, 1, NULL), GR_ALL_AXES, false))
+
+static void a_gradient_beyond_the_edge(void **state)
+{
+    (void)state;
+    const double x[4] = {1.01, 1.013, 1.016, 1.019};
+    const gr_check_report r = at(roots, NULL, 4, x);
+    expect(&r, GR_CHECK_PASS);
+}
+
+/* f runs a backward of its own, which gives back what f's result came from: its ops are checked one by one. */
+static gr_tensor *with_its_own_gradient(gr_tape *t, gr_tensor *const x[], int n, void *context)
+{
+    (void)n, (void)context;
+    gr_tensor *sum = gr_sum(t, gr_exp(t, gr_square(t, x[0])), GR_ALL_AXES, false), *kept = gr_sin(t, x[0]), *d;
+    if (!kept || gr_grad(t, sum, x, 1, &d, 0)) return NULL;
+    return gr_sum(t, gr_add(t, gr_mul(t, kept, d), sum), GR_ALL_AXES, false);
+}
+
+static void a_gradient_within(void **state)
+{
+    (void)state;
+    gr_tensor *x = leaf(2, (double[]){0.3, 0.7});
+    const gr_check_report r = checked(with_its_own_gradient, NULL, x, &(gr_check_options){.mode = GR_CHECK_PER_NODE});
+    expect(&r, GR_CHECK_PASS);
+    gr_tensor_free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +764,12 @@ int main(void)
         cmocka_unit_test(a_function_that_returns_its_input),
         cmocka_unit_test(hints_that_are_right),
         cmocka_unit_test(hints_at_what_hides_at_x),
+        cmocka_unit_test(a_structure_of_few_digits),
+        cmocka_unit_test(a_residual_of_0),
+        cmocka_unit_test(a_small_slope_beside_a_jump),
+        cmocka_unit_test(a_noise_of_any_size),
+        cmocka_unit_test(a_gradient_beyond_the_edge),
+        cmocka_unit_test(a_gradient_within),
         cmocka_unit_test(small_elements_in_f32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,17 +340,18 @@ static gr_tensor *row_function(gr_tape *t, gr_tensor *x, int which, gr_tensor *c
 static void rows_far_from_0(void **state)
 {
     (void)state;
-    enum { N_FUNCTIONS = 6, N = 8 };
-    static const double values[N] = {0, 1, -2, 1, 3, 3, 3, -1};
-    for (int k = 0; k < N_FUNCTIONS * N_FLAGS * 2; k++) {
+    enum { N_FUNCTIONS = 6, N = 8, N_UNITS = 3 };
+    static const double values[N] = {0, 1, -2, 1, 3, 3, 3, -1}, units[N_UNITS] = {1, 16, 4096};
+    for (int k = 0; k < N_FUNCTIONS * N_UNITS * N_FLAGS * 2; k++) {
         const gr_dtype dtype = k % 2 ? GR_F32 : GR_F64;
-        const int flags = all_flags[k / 2 % N_FLAGS], which = k / 2 / N_FLAGS;
+        const int flags = all_flags[k / 2 % N_FLAGS], which = k / 2 / N_FLAGS / N_UNITS;
+        const double unit = units[k / 2 / N_FLAGS % N_UNITS];
         gr_tape *t = gr_tape_new();
         gr_tensor *x[2], *d[2], *classes = gr_from(GR_I32, GR_SHAPE(2), (int32_t[]){2, 0}),
                                 *shares = gr_full(dtype, GR_SHAPE(2, 4), 0.25);
         for (int far = 0; far < 2; far++) {
-            double moved[N]; /* by as much as leaves whole numbers whole */
-            for (int i = 0; i < N; i++) moved[i] = values[i] + (far ? dtype == GR_F32 ? 0x1p23 : 0x1p52 : 0.0);
+            double moved[N]; /* by as much as leaves multiples of the unit what they are */
+            for (int i = 0; i < N; i++) moved[i] = unit * (values[i] + (far ? dtype == GR_F32 ? 0x1p23 : 0x1p52 : 0.0));
             x[far] = leaf(dtype, GR_SHAPE(2, 4), moved);
             differentiate(t, row_function(t, x[far], which, classes, shares), &x[far], 1, &d[far], flags);
         }

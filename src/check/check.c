@@ -88,6 +88,7 @@ static gr_status check_whole(const gr_subject *of, const gr_check_options *o, gr
     gr_second second;
     gr_status status = gr_second_open(&second, of, o);
     if (!status) status = gr_checker_open(&c, &second.checked, o, modes[o->mode].points, r);
+    if (!status) status = gr_check_differentiate(&c);
     if (!status) c.total = comparisons(o, c.probe.of.x, c.probe.of.n);
     if (!status && o->mode == GR_CHECK_JACOBIAN) c.total *= c.probe.n_outputs;
     if (!status) status = gr_check_repeats(&c);
@@ -165,6 +166,7 @@ gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[],
                        (long long)index, input);
     gr_checker c;
     gr_status status = gr_checker_open(&c, &of, &o, modes[o.mode].points, NULL);
+    if (!status) status = gr_check_differentiate(&c);
     if (!status) gr_check_measure(&c, c.gradient);
     const int64_t element = status ? 0 : c.probe.start[input] + index;
     if (!status) status = gr_check_element_of(&c, element, c.gradient[element], e);

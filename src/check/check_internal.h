@@ -248,6 +248,9 @@ gr_status gr_checker_open(gr_checker *c, const gr_subject *of, const gr_check_op
                           gr_check_report *report);
 gr_status gr_checker_close(gr_checker *c, gr_status status);
 
+/* The gradient of f, which has just run where its inputs are, into c->gradient. */
+gr_status gr_check_differentiate(gr_checker *c);
+
 /* An analytic value to be judged: that of one element, or a sum over those that move along a line. */
 typedef struct gr_judged {
     double analytic;

@@ -123,7 +123,9 @@ static gr_status check_elsewhere(gr_checker *c)
     gr_status status = gr_checker_open(&moved, &c->probe.of, &o, GR_FEW_POINTS, &report);
     moved.node = c->node;
     moved.op = c->op;
-    if (!status && isfinite(gr_probe_value(&moved.probe, &moved.probe.base))) status = gr_check_directions(&moved);
+    const bool ends = !status && !isfinite(gr_probe_value(&moved.probe, &moved.probe.base));
+    if (!status && !ends) status = gr_check_differentiate(&moved);
+    if (!status && !ends) status = gr_check_directions(&moved);
     status = gr_checker_close(&moved, status);
     gr_probe_restore(&c->probe);
     bool at_x = false; /* one that was no sample may be wrong there as well */

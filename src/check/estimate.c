@@ -249,16 +249,28 @@ static bool is_better(const entry *a, const entry *b)
                                                        : a->error < b->error;
 }
 
-/* The table from step h down, if its best entry is better than the one that there is. */
-static void try_table(gr_probe *p, table *t, double h, double shortest, entry *best)
+/* Whether an entry of long steps says what the one from short steps does, or these, row r, see one stair alone. */
+static bool is_borne_out(gr_probe *p, const table *t, entry *e, const entry *shorter, const row *r)
+{
+    const double apart = fabs(e->value - shorter->value);
+    if (r->h == 0.0 || apart <= GR_CONFIDENCE * (e->error + shorter->error)) return true;
+    e->other = r->d;
+    return is_a_staircase(p, t, t->rows[e->row].h, r, fabs(e->value - r->d));
+}
+
+/* The table from step h down, if its best entry is better than the one that there is, and short steps, if any were
+ * taken before, bear it out. */
+static void try_table(gr_probe *p, table *t, double h, double shortest, row before, entry *best)
 {
     table here = {.side = t->side, .any_branch = t->any_branch};
     entry e;
     fill_table(p, &here, h, shortest);
-    const bool crossed = t->crossed || here.crossed, found = best_entry(p, &here, &e);
-    if (t->n < 2 || (found && is_better(&e, best))) {
+    const bool crossed = t->crossed || here.crossed;
+    if (t->n < 2 || (best_entry(p, &here, &e) && is_better(&e, best) && is_borne_out(p, &here, &e, best, &before))) {
+        const double other = t->n < 2 ? (double)NAN : e.other;
         *t = here;
-        *best = e;
+        best_entry(p, t, best);
+        if (isnan(best->other)) best->other = other;
     }
     t->crossed = crossed;
 }
@@ -270,8 +282,10 @@ static bool search(gr_probe *p, table *t, double guess, double shortest, entry *
 {
     const double top = 16.0 * guess;
     *best = (entry){.error = (double)INFINITY, .other = (double)NAN};
-    try_table(p, t, top, shortest, best);
+    try_table(p, t, top, shortest, (row){0}, best);
     const entry near = *best;
+    const bool flat = t->n && is_still(&t->rows[t->n - 1]);
+    const row before = flat ? t->rows[t->n - 1] : best->error < (double)INFINITY ? t->rows[best->row] : (row){0};
     const bool at_top = best->row < 2 || best->value == 0.0;
     const bool up = !t->any_branch && t->n > 1 && t->rows[0].h == top && (at_top || !has_moved(&t->rows[0]));
     const bool down = t->n < 2 || has_moved(&t->rows[t->n - 1]) || is_still_from(t, 0);
@@ -280,13 +294,13 @@ static bool search(gr_probe *p, table *t, double guess, double shortest, entry *
         const double h = top * ldexp(1.0, 10 * i);
         if (!(h < 1e290) || !add_row(p, &one, h)) break;
         if (!has_moved(&one.rows[0])) continue;
-        try_table(p, t, h, h * 0x1p-40, best); /* down to where it did not */
+        try_table(p, t, h, h * 0x1p-40, before, best); /* down to where it did not */
         if (++tried == 3 || !is_on_the_series(p, t, h)) break;
     }
     for (int i = 1; i < MAX_WINDOWS && down && !is_known(best) && !p->refused; i++) {
         const double h = top * ldexp(1.0, -26 * i);
         if (!(h > shortest)) break;
-        if (is_on_the_series(p, t, h)) try_table(p, t, h, shortest, best);
+        if (is_on_the_series(p, t, h)) try_table(p, t, h, shortest, (row){0}, best);
     }
     best->low = near.value - GR_CONFIDENCE * near.error;
     best->high = near.value + GR_CONFIDENCE * near.error;

@@ -19,6 +19,7 @@ static gr_status check_copies(gr_tape_node *node, gr_tensor *const in[], const g
     const gr_check_verdict before = report->verdict;
     gr_status status = gr_second_open(&second, &of, o);
     if (!status) status = gr_checker_open(&c, &second.checked, o, GR_FEW_POINTS, report);
+    if (!status) status = gr_check_differentiate(&c);
     c.node = node->id;
     c.op = node->call.op->name;
     if (!status && !directions) status = gr_check_graph_agrees(&c, &second);
