@@ -134,10 +134,12 @@ static timing measure(const settings *set, task *s, void (*step)(task *))
 
 static void print(const char *program, const task *s, timing t)
 {
-    printf("{\"program\":\"%s\",\"workload\":\"%s\",\"threads\":%d,\"dtype\":\"%s\",\"reps\":%lld,\"unit\":\"us\","
-           "\"min\":%.4g,\"median\":%.4g,\"p90\":%.4g,\"blas\":\"%s\",\"note\":\"\"",
-           program, s->w->name, s->threads, gr_dtype_of(s->p[0]) == GR_F64 ? "f64" : "f32", (long long)t.reps, t.min,
-           t.median, t.p90, openblas_get_corename());
+    const gr_backend_info backend = gr_backend();
+    printf(
+        "{\"program\":\"%s\",\"workload\":\"%s\",\"threads\":%d,\"dtype\":\"%s\",\"reps\":%lld,\"unit\":\"us\","
+        "\"min\":%.4g,\"median\":%.4g,\"p90\":%.4g,\"cpu\":\"%s\",\"blas\":\"%s\",\"blas_computes\":%s,\"note\":\"\"",
+        program, s->w->name, s->threads, gr_dtype_of(s->p[0]) == GR_F64 ? "f64" : "f32", (long long)t.reps, t.min,
+        t.median, t.p90, backend.cpu, backend.blas_kernels, backend.blas_computes ? "true" : "false");
 }
 
 /* What the tape held, and how often all steps after the first asked for memory. */

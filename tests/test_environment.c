@@ -21,6 +21,19 @@ static void known_levels_are_taken(void **state)
     }
 }
 
+/* GRADUS_CPU has been read once, before the first test. */
+static void the_backend_is_known(void **state)
+{
+    (void)state;
+    const gr_backend_info b = gr_backend();
+    printf("%s, %d threads, OpenBLAS %s%s\n", b.cpu, b.threads, b.blas_kernels, b.blas_computes ? "" : ", not used");
+    assert_true(!strcmp(b.cpu, "any") || !strcmp(b.cpu, "avx2") || !strcmp(b.cpu, "avx512"));
+    assert_true(b.threads >= 1);
+    if (!strcmp(b.cpu, "any")) assert_true(b.blas_computes);
+    else if (!strcmp(b.blas_kernels, "Prescott")) assert_false(b.blas_computes);
+    if (!strcmp(b.blas_kernels, "SkylakeX")) assert_true(b.blas_computes);
+}
+
 static void others_are_refused(void **state)
 {
     (void)state;
@@ -38,6 +51,7 @@ static void others_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_backend_is_known),
         cmocka_unit_test(known_levels_are_taken),
         cmocka_unit_test(others_are_refused),
     };

@@ -323,4 +323,10 @@ typedef struct gr_product {
 } gr_product;
 void gr_gemm(gr_dtype dtype, gr_product p);
 
+/* The same where n is 1. */
+void gr_gemv(gr_dtype dtype, gr_product p);
+
+/* What OpenBLAS calls its kernels, and whether they are no older than ours. */
+const char *gr_blas_kernels(bool *fit);
+
 #endif
