@@ -305,6 +305,7 @@ static inline int64_t gr_grain_for(int64_t elements) { return 2 * GR_GRAIN / (el
 /* The highest of gr_cpu that this machine can run; the environment variable GRADUS_CPU (any, avx2, avx512) lowers
  * it. */
 gr_cpu gr_cpu_level(void);
+const char *gr_cpu_name(void);
 
 /* Refuses, with GR_ERR_OPTION, a GRADUS_CPU that is none of these. */
 gr_status gr_check_environment(const char *who);

@@ -89,12 +89,7 @@ gr_cpu gr_cpu_level(void)
     return (gr_cpu)(level - 1);
 }
 
-gr_backend_info gr_backend(void)
-{
-    gr_backend_info b = {.cpu = cpu_names[gr_cpu_level()], .threads = gr_threads()};
-    b.blas_kernels = gr_blas_kernels(&b.blas_computes);
-    return b;
-}
+const char *gr_cpu_name(void) { return cpu_names[gr_cpu_level()]; }
 
 void gr_stream_end(void)
 {
