@@ -1,4 +1,4 @@
-/* matmul.c: matrix products, and the layer Y = X W + b. OpenBLAS computes them (tensor/gemm.c). */
+/* matmul.c: matrix products, and the layer Y = X W + b. tensor/gemm.c computes them. */
 #include <limits.h>
 
 #include "autograd/op_kit.h"
