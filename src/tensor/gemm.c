@@ -81,8 +81,8 @@ static gr_product part_at(const blas_tiles *t, int64_t i)
     return part;
 }
 
-/* Squares of C. OpenBLAS would cut it by the number of threads, and with it the bits; it leaves a square alone where it
- * is called by one of several threads. */
+/* Squares of C, or two halves of a small one. OpenBLAS would cut it by the number of threads, and with it the bits; it
+ * leaves a tile alone where it is called by one of several threads. */
 enum { SQUARE = 512, LARGE_SIDE = 256, LARGE_WORK = 1 << 26 };
 
 static bool is_large(const gr_product *p)
@@ -105,7 +105,9 @@ static void square_span(void *context, int64_t begin, int64_t end)
 
 static void run_squares(gr_dtype dtype, const gr_product *p)
 {
-    blas_tiles t = {.p = *p, .dtype = dtype, .rows = SQUARE, .columns = SQUARE, .down = (p->m + SQUARE - 1) / SQUARE};
+    blas_tiles t = {.p = *p, .dtype = dtype, .rows = SQUARE, .columns = SQUARE};
+    if (p->m <= SQUARE && p->n <= SQUARE) t.rows = (p->m + 1) / 2;
+    t.down = (p->m + t.rows - 1) / t.rows;
     gr_parallel(t.down * ((p->n + SQUARE - 1) / SQUARE), 1, square_span, &t);
 }
 
