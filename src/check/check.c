@@ -170,6 +170,7 @@ gr_status gr_check_one(gr_check_function f, void *context, gr_tensor *const x[],
     if (!status) gr_check_measure(&c, c.gradient);
     const int64_t element = status ? 0 : c.probe.start[input] + index;
     if (!status) status = gr_check_element_of(&c, element, c.gradient[element], e);
+    if (!status) gr_check_name_place(&c, e);
     status = gr_checker_close(&c, status);
     if (!status) gr_clear_error();
     return status;

@@ -265,11 +265,14 @@ void gr_check_measure(gr_checker *c, const double *gradient);
 gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, gr_check_element *e);
 void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e);
 
+/* The same in words, where they are wanted: gr_check_note() writes them for what the report keeps. */
+void gr_check_name_place(const gr_checker *c, gr_check_element *e);
+
 /* One comparison more is done: tells the caller's progress function, which may stop the check. */
 gr_status gr_check_progress(gr_checker *c);
 
 /* Puts a comparison into the report; the same for two numbers that are not a derivative and its estimate. */
-void gr_check_note(gr_check_report *r, const gr_check_element *e);
+void gr_check_note(const gr_checker *c, const gr_check_element *e);
 void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b);
 
 /* The verdict on the whole, from what is in the report; what two such verdicts make together. */

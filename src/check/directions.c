@@ -63,7 +63,7 @@ static gr_status note_failure(gr_checker *c, int64_t element, bool *fails)
     if (gr_check_element_of(c, element, c->gradient[element], &e)) return gr_last_status();
     *fails = e.verdict == GR_CHECK_FAIL;
     if (!*fails) return GR_OK;
-    gr_check_note(c->report, &e);
+    gr_check_note(c, &e);
     c->expected[element] = e.numeric;
     return GR_OK;
 }
@@ -82,7 +82,7 @@ static gr_status trace_failure(gr_checker *c, gr_line l, compared whole)
         if (!half[0].suspected && compare_direction(c, &lines[wrong = 1], &half[1])) return gr_last_status();
         if (!half[wrong].suspected) {
             whole.e.verdict = GR_CHECK_FAIL;
-            if (whole.s.beside && !add_up(&whole, half)) gr_check_note(c->report, &whole.e);
+            if (whole.s.beside && !add_up(&whole, half)) gr_check_note(c, &whole.e);
             return GR_OK;
         }
         l = lines[wrong];
@@ -100,7 +100,7 @@ gr_status gr_check_directions(gr_checker *c)
         const gr_line l = {.last = elements, .chance = gr_rng_u64(&rng) | 1u};
         compared d;
         if (compare_direction(c, &l, &d)) return gr_last_status();
-        gr_check_note(c->report, &d.e);
+        gr_check_note(c, &d.e);
         if (gr_check_progress(c)) return gr_last_status();
         if (!d.suspected || traced) continue;
         if (trace_failure(c, l, d)) return gr_last_status();
@@ -132,7 +132,7 @@ static gr_status check_elsewhere(gr_checker *c)
     for (int i = 0; i < report.n_worst && !status; i++) {
         const gr_check_element *e = &report.worst[i];
         if (e->verdict != GR_CHECK_FAIL || !isfinite(e->analytic)) continue;
-        gr_check_note(c->report, e);
+        gr_check_note(c, e);
         c->elsewhere = true;
         if (e->index >= 0 && c->options.mode == GR_CHECK_SAMPLED && !at_x)
             status = note_failure(c, c->probe.start[e->input] + e->index, &at_x);

@@ -20,7 +20,7 @@ static gr_status note_element(gr_checker *c, int64_t element, double analytic)
     if (gr_probe_is_fixed(&c->probe, element)) return GR_OK;
     gr_status status = gr_check_element_of(c, element, analytic, &e);
     if (status) return status;
-    gr_check_note(c->report, &e);
+    gr_check_note(c, &e);
     if (c->probe.output < 0) c->expected[element] = e.verdict == GR_CHECK_FAIL ? e.numeric : analytic;
     return gr_check_progress(c);
 }

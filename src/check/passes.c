@@ -30,7 +30,7 @@ gr_status gr_check_repeats(gr_checker *c)
     if (same) return compare_backward_runs(c);
     gr_check_element e = {.input = -1, .index = -1, .output = -1, .node = -1, .place = "the forward pass"};
     e.verdict = GR_CHECK_NONDETERMINISTIC;
-    gr_check_note(c->report, &e);
+    gr_check_note(c, &e);
     return GR_OK;
 }
 

@@ -255,14 +255,17 @@ gr_status gr_check_judge(gr_checker *c, const gr_judged *j, const gr_slope *s, g
 
 void gr_check_place(const gr_checker *c, int64_t element, gr_check_element *e)
 {
-    const gr_probe *p = &c->probe;
-    e->input = gr_probe_input(p, element);
-    e->index = element - p->start[e->input];
-    e->output = p->output;
+    e->input = gr_probe_input(&c->probe, element);
+    e->index = element - c->probe.start[e->input];
+    e->output = c->probe.output;
     e->node = c->node;
     e->op = c->op;
-    const gr_tensor *x = p->of.x[e->input];
-    const gr_plain *plain = p->of.plain;
+}
+
+void gr_check_name_place(const gr_checker *c, gr_check_element *e)
+{
+    const gr_tensor *x = c->probe.of.x[e->input];
+    const gr_plain *plain = c->probe.of.plain;
     const char *position = gr_position_text(&(gr_text){{0}}, x, e->index);
     if (plain && plain->names && plain->names[e->index])
         snprintf(e->place, sizeof e->place, "%.47s", plain->names[e->index]);
@@ -288,8 +291,9 @@ static int bin_of(double relative)
     return relative < 1e-15 ? 0 : (int)floor(log10(relative)) + 16;
 }
 
-void gr_check_note(gr_check_report *r, const gr_check_element *e)
+void gr_check_note(const gr_checker *c, const gr_check_element *e)
 {
+    gr_check_report *r = c->report;
     r->compared++;
     r->count[e->verdict]++;
     r->failed = r->count[GR_CHECK_FAIL];
@@ -300,6 +304,7 @@ void gr_check_note(gr_check_report *r, const gr_check_element *e)
     r->n_worst += r->n_worst < GR_CHECK_WORST;
     for (int i = r->n_worst - 1; i > at; i--) r->worst[i] = r->worst[i - 1];
     r->worst[at] = *e;
+    if (!*e->place) gr_check_name_place(c, &r->worst[at]);
 }
 
 void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, double a, double b)
@@ -308,7 +313,7 @@ void gr_check_note_pair(gr_checker *c, int64_t element, gr_check_verdict v, doub
         .verdict = v, .analytic = a, .numeric = b, .relative = a == b ? 0.0 : fabs(a - b) / fmax(fabs(a), fabs(b))};
     gr_check_place(c, element, &e);
     c->anything |= a != 0.0 || b != 0.0;
-    gr_check_note(c->report, &e);
+    gr_check_note(c, &e);
 }
 
 void gr_check_settle(gr_checker *c)
