@@ -21,7 +21,7 @@ static void known_levels_are_taken(void **state)
     }
 }
 
-/* GRADUS_CPU has been read once, before the first test. */
+/* The first test: GRADUS_CPU is read once, here. */
 static void the_backend_is_known(void **state)
 {
     (void)state;

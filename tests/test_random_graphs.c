@@ -3,8 +3,7 @@
  * none may FAIL. Then one node's gradient is made wrong: none may PASS. GRADUS_GRAPHS is the number of graphs.
  *
  * One aim is not reached: of 6,666 right graphs with inputs from 1e-8 to 1e8, whose values lose all digits of one
- * another, 7 FAIL. The test holds that number, which no change may raise.
- */
+ * another, 7 FAIL. The test holds that number, which no change may raise. */
 #include "helpers.h"
 
 #include <gradus/gradus.h>

@@ -123,8 +123,8 @@ GR_EXPORT gr_tensor *gr_log_softmax(gr_tape *t, gr_tensor *x, int axis);
 enum { GR_TRANS_A = 1, GR_TRANS_B = 2 };
 
 /* op(A) op(B) of [..., m, k] and [..., k, n] is [..., m, n]; a flag transposes the last two axes of its side without a
- * copy. Leading axes broadcast. A rank below 2 is GR_ERR_SHAPE. Large products may be
- * OpenBLAS's: see gr_backend(). */
+ * copy. Leading axes broadcast. A rank below 2 is GR_ERR_SHAPE. See gr_backend() for what
+ * computes it. */
 GR_EXPORT gr_tensor *gr_matmul(gr_tape *t, gr_tensor *a, gr_tensor *b, int flags);
 
 /* x W + b, [n, out], for x [n, in], W [in, out] and b [out]: matmul and add in one pass over the result. */

@@ -162,12 +162,12 @@ GR_EXPORT const char *gr_dtype_name(gr_dtype dtype);
 /* The processors that kernels are compiled for. An op must have kernels for GR_ANY_CPU; the others are optional. */
 typedef enum gr_cpu { GR_ANY_CPU, GR_AVX2, GR_AVX512, GR_N_CPUS } gr_cpu;
 
-/* What computes here and now. */
+/* What computes here and now: gr_backend(). The names are constants; it does not fail. */
 typedef struct gr_backend_info {
     const char *cpu;          /* the processor level of the kernels in use: "any", "avx2", "avx512" */
     int threads;              /* that a loop may use, when this thread asks */
     const char *blas_kernels; /* those that OpenBLAS has chosen: "SkylakeX", "Haswell", "Prescott", ... */
-    bool blas_computes; /* large matrix products are OpenBLAS's: its kernels are for this level, or a higher one */
+    bool blas_computes;       /* large matrix products, and with AVX-512 narrow ones: the kernels are for this level */
 } gr_backend_info;
 GR_EXPORT gr_backend_info gr_backend(void);
 

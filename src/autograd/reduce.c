@@ -211,16 +211,15 @@ REDUCTION_CALL(min)
 
 /* ---- y = log sum e^x:  dx = g e^x / sum e^x, and 0 where all x are -inf ------------------------------------- */
 
-/* Far from 0 y is rounded by too much to be subtracted; the largest x is as good a constant. Only where all x are -inf
- * is the sum 0 and not 1 or more. */
+/* Far from 0 y is rounded by too much to be subtracted; m, the largest x, is as good a constant. Only where all x are
+ * -inf is the sum 0 and not 1 or more. The forward pass has saved m and the sum, the second as a number. */
 static gr_tensor *logsumexp_vjp(gr_tape *t, const gr_node *n, gr_tensor *g)
 {
     const gr_reduce_attr *r = n->attr;
-    gr_tensor *x = n->in[0], *most = gr_max(t, gr_detach(t, x), r->n_axes, r->axes, true);
-    most = gr_clamp(t, most, -gr_largest(gr_type_of(x)), (double)INFINITY); /* no -inf - -inf */
-    gr_tensor *e = gr_exp(t, gr_sub(t, x, most));
-    gr_tensor *sum = gr_clamp(t, gr_sum(t, e, r->n_axes, r->axes, true), 0.5, (double)INFINITY);
-    return gr_mul(t, e, gr_div(t, over_x(t, n, g), sum));
+    gr_tensor *e = gr_exp(t, gr_sub(t, n->in[0], over_x(t, n, gr_slice(t, n->saved, 0, 0, 1))));
+    gr_tensor *sum =
+        gr_takes_shortcut(t) ? over_x(t, n, gr_slice(t, n->saved, 0, 1, 2)) : gr_sum(t, e, r->n_axes, r->axes, true);
+    return gr_mul(t, e, gr_div(t, over_x(t, n, g), gr_clamp(t, sum, 0.5, (double)INFINITY)));
 }
 
 const gr_op gr_op_logsumexp = {GR_NAMED(logsumexp, "y = log sum e^x", "dx = g e^x / sum e^x"), REDUCTION(logsumexp),

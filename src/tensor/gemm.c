@@ -49,22 +49,27 @@ const char *gr_blas_kernels(bool *fit)
     return name;
 }
 
-/* A, B and C may be parts of larger matrices, whose rows are lda, ldb and ldc elements long. */
-static void blas(gr_dtype dtype, const gr_product *p, int64_t lda, int64_t ldb, int64_t ldc)
+/* A, B and C may be parts of larger matrices, whose rows are so many elements apart. */
+static void blas(gr_dtype dtype, const gr_product *p, int64_t a_row, int64_t b_row, int64_t c_row)
 {
     const CBLAS_TRANSPOSE ta = p->ta ? CblasTrans : CblasNoTrans, tb = p->tb ? CblasTrans : CblasNoTrans;
-    const int m = (int)p->m, n = (int)p->n, k = (int)p->k, a = (int)lda, b = (int)ldb, c = (int)ldc;
+    const int m = (int)p->m, n = (int)p->n, k = (int)p->k, a = (int)a_row, b = (int)b_row, c = (int)c_row;
     if (dtype == GR_F32)
         cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0f, p->a, a, p->b, b, p->adds ? 1.0f : 0.0f, p->c, c);
     else cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, p->a, a, p->b, b, p->adds ? 1.0 : 0.0, p->c, c);
 }
 
-typedef struct blas_tiles {
+typedef struct blas_tiles blas_tiles;
+struct blas_tiles {
     gr_product p;
     gr_dtype dtype;
-    int64_t rows, columns; /* of C in a tile */
-    int64_t down;          /* tiles one below the other */
-} blas_tiles;
+    void (*run)(const blas_tiles *t, const gr_product *part); /* computes a tile */
+    int64_t rows, columns;                                    /* of C in a tile */
+    int64_t down;                                             /* tiles one below the other */
+};
+
+static int64_t lda(const blas_tiles *t) { return t->p.ta ? t->p.m : t->p.k; }
+static int64_t ldb(const blas_tiles *t) { return t->p.tb ? t->p.k : t->p.n; }
 
 /* The part of a product that is tile i of C. */
 static gr_product part_at(const blas_tiles *t, int64_t i)
@@ -81,6 +86,15 @@ static gr_product part_at(const blas_tiles *t, int64_t i)
     return part;
 }
 
+static void tile_span(void *context, int64_t begin, int64_t end)
+{
+    const blas_tiles *t = context;
+    for (int64_t i = begin; i < end; i++) {
+        const gr_product part = part_at(t, i);
+        t->run(t, &part);
+    }
+}
+
 /* Squares of C, or two halves of a small one. OpenBLAS would cut it by the number of threads, and with it the bits; it
  * leaves a tile alone where it is called by one of several threads. */
 enum { SQUARE = 512, LARGE_SIDE = 256, LARGE_WORK = 1 << 26 };
@@ -93,22 +107,14 @@ static bool is_large(const gr_product *p)
     return fit;
 }
 
-static void square_span(void *context, int64_t begin, int64_t end)
-{
-    const blas_tiles *t = context;
-    const int64_t lda = t->p.ta ? t->p.m : t->p.k, ldb = t->p.tb ? t->p.k : t->p.n;
-    for (int64_t i = begin; i < end; i++) {
-        const gr_product part = part_at(t, i);
-        blas(t->dtype, &part, lda, ldb, t->p.n);
-    }
-}
+static void square(const blas_tiles *t, const gr_product *part) { blas(t->dtype, part, lda(t), ldb(t), t->p.n); }
 
 static void run_squares(gr_dtype dtype, const gr_product *p)
 {
-    blas_tiles t = {.p = *p, .dtype = dtype, .rows = SQUARE, .columns = SQUARE};
+    blas_tiles t = {.p = *p, .dtype = dtype, .run = square, .rows = SQUARE, .columns = SQUARE};
     if (p->m <= SQUARE && p->n <= SQUARE) t.rows = (p->m + 1) / 2;
     t.down = (p->m + t.rows - 1) / t.rows;
-    gr_parallel(t.down * ((p->n + SQUARE - 1) / SQUARE), 1, square_span, &t);
+    gr_parallel(t.down * ((p->n + SQUARE - 1) / SQUARE), 1, tile_span, &t);
 }
 
 /* Few columns, which do not fill our vectors. With AVX-512 OpenBLAS takes a product of up to a million multiplications
@@ -142,25 +148,20 @@ static bool is_narrow(gr_dtype dtype, const gr_product *p)
     return fit;
 }
 
-static void narrow_span(void *context, int64_t begin, int64_t end)
+static void turned(const blas_tiles *t, const gr_product *p)
 {
-    const blas_tiles *t = context;
-    const int64_t lda = t->p.ta ? t->p.m : t->p.k, ldb = t->p.tb ? t->p.k : t->p.n;
-    for (int64_t i = begin; i < end; i++) {
-        const gr_product p = part_at(t, i);
-        scratch c;
-        const gr_product turned = {
-            .ta = !p.tb, .tb = !p.ta, .adds = p.adds, .m = p.n, .n = p.m, .k = p.k, .a = p.b, .b = p.a, .c = &c};
-        if (p.adds) transpose(t->dtype, p.m, p.n, p.c, &c);
-        blas(t->dtype, &turned, ldb, lda, p.m);
-        transpose(t->dtype, p.n, p.m, &c, p.c);
-    }
+    scratch c;
+    const gr_product turned = {
+        .ta = !p->tb, .tb = !p->ta, .adds = p->adds, .m = p->n, .n = p->m, .k = p->k, .a = p->b, .b = p->a, .c = &c};
+    if (p->adds) transpose(t->dtype, p->m, p->n, p->c, &c);
+    blas(t->dtype, &turned, ldb(t), lda(t), p->m);
+    transpose(t->dtype, p->n, p->m, &c, p->c);
 }
 
 /* B is transposed first where OpenBLAS would meet two transposed matrices, at which it is slow. */
 static void run_narrow(gr_dtype dtype, const gr_product *p)
 {
-    blas_tiles t = {.p = *p, .dtype = dtype, .columns = p->n};
+    blas_tiles t = {.p = *p, .dtype = dtype, .run = turned, .columns = p->n};
     scratch b;
     if (!p->ta && !p->tb) {
         transpose(dtype, p->k, p->n, p->b, &b);
@@ -171,7 +172,7 @@ static void run_narrow(gr_dtype dtype, const gr_product *p)
     t.rows = size / p->n;
     if (t.rows > 8) t.rows -= t.rows % 8;
     t.down = (p->m + t.rows - 1) / t.rows;
-    gr_parallel(t.down, DIRECT_WORK / 2 / (t.rows * p->n * p->k) + 1, narrow_span, &t);
+    gr_parallel(t.down, DIRECT_WORK / 2 / (t.rows * p->n * p->k) + 1, tile_span, &t);
 }
 
 /* ---- Products ----------------------------------------------------------------------------------------------- */
